@@ -1,0 +1,1 @@
+"""FHIRPath, compiled. https://hl7.org/fhirpath/N1/"""

@@ -1,0 +1,1 @@
+"""Tenants: the clinics that share a server and nothing else."""
