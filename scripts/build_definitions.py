@@ -37,10 +37,14 @@ NOT_ENUMERABLE = {
     "http://loinc.org/vs/LL379-9",
 }
 # Value sets that 4.0.1 binds to but does not include, or whose code system it does not list.
-# Sources: HL7 v3 Confidentiality (2014-03-26); ISO 4217, alphabetic codes.
+# Sources: HL7 v3 Confidentiality (2014-03-26); ISO 4217, alphabetic codes;
+# ExampleScenarioActorType (see example_scenario.py).
 MISSING = {
     "http://terminology.hl7.org/ValueSet/v3-ConfidentialityClassification": {
         "http://terminology.hl7.org/CodeSystem/v3-Confidentiality": ("U", "L", "M", "N", "R", "V")
+    },
+    "http://hl7.org/fhir/ValueSet/examplescenario-actor-type": {
+        "http://hl7.org/fhir/examplescenario-actor-type": ("person", "entity")
     },
     "http://hl7.org/fhir/ValueSet/currencies": {
         "urn:iso:std:iso:4217": tuple(
@@ -246,7 +250,7 @@ def main(zip_path: Path) -> None:
             param = params.get(code)
             if param and code in compartments["Patient"].get(name, ()) or (param and code == "patient"):
                 element = single_element(types, param.expression, name)
-                if element and any("Patient" in ref.targets for ref in element.types):
+                if element and any(not ref.targets or "Patient" in ref.targets for ref in element.types):
                     patient_path[name] = code
                     break
         for code in CLINICAL_DATES:
