@@ -1,0 +1,25 @@
+"""What the search index holds of one resource, as the extractors produce it and the store writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class IndexRows:
+    """The index rows of one resource; see the tables in docs/architecture.md.
+
+    Times are microseconds since 1970 UTC, intervals are [low, high); hashes are signed 64-bit, params signed 32-bit.
+    No list holds the same row twice.
+    """
+
+    params: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    references: list[tuple[int, int]] = field(default_factory=list)  # (param, target)
+    strings: list[tuple[int, str, int]] = field(default_factory=list)  # (param, value, exact)
+    dates: list[tuple[int, int, int]] = field(default_factory=list)  # (param, low, high)
+    quantities: list[tuple[int, float, float, int]] = field(default_factory=list)  # (param, low, high, unit)
+    composites: list[tuple[int, float, float, str]] = field(default_factory=list)  # (hash, low, high, value)
+    patient: int | None = None
+    date_low: int | None = None
+    date_high: int | None = None
