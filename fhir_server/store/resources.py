@@ -1,0 +1,174 @@
+"""Reading and writing resources: every statement on the tables of the store. docs/architecture.md, "Rows" """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq
+
+from fhir_server.access.policy import Access
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.r4 import definitions
+from fhir_server.r4.compose import compose
+from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.wire import Argument, Statement, array, run, text_array
+
+TYPE_IDS = definitions.load().type_ids
+TYPE_NAMES = {number: name for name, number in TYPE_IDS.items()}
+
+_READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
+_VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
+_PUT = Statement(
+    "fhir_put",
+    "SELECT * FROM fhir_put(" + ", ".join(f"${n}" for n in range(1, 30)) + ")",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource as the store holds it. Times are microseconds since 1970 UTC.
+
+    ``patient`` is the key of the patient whose compartment it is in, or None. A deleted version has no ``body``.
+    """
+
+    resource_type: str
+    id: str
+    version: int
+    last_updated: int
+    deleted: bool
+    patient: int | None
+    meta: bytes | None
+    body: bytes | None
+
+    def to_bytes(self) -> bytes:
+        """The resource as JSON. Raises ValueError for a deleted version, which has none."""
+        if self.body is None:
+            raise ValueError("a deleted version has no content")
+        return compose(self.resource_type, self.id, self.version, self.last_updated, self.meta, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One version to be written. ``body`` None deletes.
+
+    ``expect``: None takes any state; 0 wants nothing there or a deleted resource; n wants version n to be current.
+    """
+
+    resource_type: str
+    id: str
+    method: str
+    expect: int | None
+    meta: bytes | None
+    body: bytes | None
+    rows: IndexRows
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a Write.
+
+    ``status``: created, updated, deleted; or, with nothing written: conflict (``version`` is the current one, 0 for none),
+    exists, gone, collision.
+    """
+
+    status: str
+    version: int
+    last_updated: int
+
+
+def key_of(hasher: Hasher, resource_type: str, resource_id: str) -> int:
+    """The key of a resource: the hash of its Type/id."""
+    return hasher(f"{resource_type}/{resource_id}")
+
+
+def read(
+    connection: psycopg.Connection, tenant_id: int, access: Access, hasher: Hasher, resource_type: str, resource_id: str
+) -> Stored | None:
+    """The current version of a resource, a tombstone included; None if there is none or the access does not reach it."""
+    key = hasher.uncached(f"{resource_type}/{resource_id}")
+    result = run(connection, _READ, (b"%d" % tenant_id, b"%d" % key))
+    return _stored(result, access, resource_type, resource_id)
+
+
+def vread(
+    connection: psycopg.Connection,
+    tenant_id: int,
+    access: Access,
+    hasher: Hasher,
+    resource_type: str,
+    resource_id: str,
+    version: int,
+) -> Stored | None:
+    """One version of a resource; None if there is none or the access does not reach the resource."""
+    key = hasher.uncached(f"{resource_type}/{resource_id}")
+    result = run(connection, _VREAD, (b"%d" % tenant_id, b"%d" % key, b"%d" % version))
+    return _stored(result, access, resource_type, resource_id)
+
+
+def _stored(result: pq.abc.PGresult, access: Access, resource_type: str, resource_id: str) -> Stored | None:
+    get = result.get_value
+    type_id = get(0, 0)
+    if type_id is None or TYPE_NAMES[int(type_id)] != resource_type or (get(0, 1) or b"").decode() != resource_id:
+        return None
+    patient = get(0, 5)
+    stored = Stored(
+        resource_type,
+        resource_id,
+        int(get(0, 2) or 0),
+        int(get(0, 3) or 0),
+        get(0, 4) == b"t",
+        None if patient is None else int(patient),
+        get(0, 6),
+        get(0, 7),
+    )
+    return stored if access.allows(resource_type, stored.patient) else None
+
+
+def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: Write) -> Written:
+    """Write one version of a resource with its history and index rows, in one statement."""
+    result = run(connection, _PUT, _put_arguments(tenant_id, hasher, write))
+    get = result.get_value
+    return Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
+
+
+def _number(value: int | None) -> Argument:
+    return None if value is None else b"%d" % value
+
+
+def _put_arguments(tenant_id: int, hasher: Hasher, write: Write) -> list[Argument]:
+    rows = write.rows
+    refs, strings, dates, quantities, composites = (
+        rows.references, rows.strings, rows.dates, rows.quantities, rows.composites,
+    )  # fmt: skip
+    return [
+        b"%d" % tenant_id,
+        b"%d" % TYPE_IDS[write.resource_type],
+        write.id.encode(),
+        b"%d" % hasher.uncached(f"{write.resource_type}/{write.id}"),
+        write.method.encode(),
+        _number(write.expect),
+        write.meta,
+        write.body,
+        _number(rows.patient),
+        _number(rows.date_low),
+        _number(rows.date_high),
+        array(rows.tokens),
+        array(rows.params),
+        array([r[0] for r in refs]) if refs else None,
+        array([r[1] for r in refs]) if refs else None,
+        array([r[0] for r in strings]) if strings else None,
+        text_array([r[1] for r in strings]) if strings else None,
+        array([r[2] for r in strings]) if strings else None,
+        array([r[0] for r in dates]) if dates else None,
+        array([r[1] for r in dates]) if dates else None,
+        array([r[2] for r in dates]) if dates else None,
+        array([r[0] for r in quantities]) if quantities else None,
+        array([r[1] for r in quantities]) if quantities else None,
+        array([r[2] for r in quantities]) if quantities else None,
+        array([r[3] for r in quantities]) if quantities else None,
+        array([r[0] for r in composites]) if composites else None,
+        array([r[1] for r in composites]) if composites else None,
+        array([r[2] for r in composites]) if composites else None,
+        text_array([r[3] for r in composites]) if composites else None,
+    ]

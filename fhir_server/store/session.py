@@ -1,0 +1,136 @@
+"""Connections, and transactions bound to one tenant. https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+
+The tenant is set inside the transaction and ends with it, so a pooler in transaction mode changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from fhir_server.errors import Conflict, Unavailable
+from fhir_server.store.wire import run_simple
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RETRIES = 4
+"""How often a transaction that lost against a parallel one is run again."""
+
+UNAVAILABLE = "The database cannot be reached just now; try again in a few seconds."
+BUSY = "Too many parallel writes to the same resources; try again."
+SLOW = "The request took longer than the server allows; narrow it down or try again later."
+
+
+class Database:
+    """The pool of connections of one process, as the application's role.
+
+    ``app_url`` is a libpq URL; at most ``size`` connections are open at a time.
+    """
+
+    def __init__(self, app_url: str, size: int, wait_seconds: float = 10.0) -> None:
+        self._pool = ConnectionPool(
+            app_url,
+            min_size=1,
+            max_size=size,
+            timeout=wait_seconds,
+            max_idle=300.0,
+            kwargs={"autocommit": True, "application_name": "fhir-server"},
+            configure=_check_connection,
+            open=False,
+            name="fhir-server",
+        )
+
+    def open(self) -> None:
+        """Start connecting, in the background. A database that is down shows in `connection`, not here."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Close every connection; requests under way fail."""
+        self._pool.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """A connection in autocommit mode, for this thread; what psycopg raises becomes one of errors.py."""
+        try:
+            connection = self._pool.getconn()
+        except PoolTimeout:
+            raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
+        try:
+            yield connection
+        except psycopg.Error as error:
+            if connection.broken or isinstance(error, pg.OperationalError) and connection.closed:
+                # The others in the pool have most likely lost the server as well: have them looked at now.
+                self._pool.putconn(connection)
+                connection = None
+                self._pool.check()
+            raise
+        finally:
+            if connection is not None:
+                self._pool.putconn(connection)
+
+    def run(self, work: Callable[[psycopg.Connection], T], *, read_only: bool = False) -> T:
+        """Run one statement's worth of work, again if it lost against a parallel transaction.
+
+        ``read_only`` work is also run again when the connection turns out to be lost. Raises Unavailable or Conflict.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                with self.connection() as connection:
+                    return work(connection)
+            except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation):
+                if attempt == RETRIES:
+                    raise Conflict(BUSY, headers=[("Retry-After", "1")]) from None
+                time.sleep(0.005 * 2**attempt)
+            except pg.QueryCanceled:
+                raise Unavailable(SLOW, code="timeout") from None
+            except psycopg.OperationalError as error:
+                if not read_only or attempt == RETRIES:
+                    log.error("database unavailable", extra={"sqlstate": error.sqlstate})
+                    raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
+                time.sleep(0.05 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def transaction(self, tenant_id: int, work: Callable[[psycopg.Connection], T]) -> T:
+        """Run work in one transaction bound to a tenant: all of it or nothing; again if it lost against a parallel one.
+
+        ``work`` must be repeatable: it sees nothing of its earlier attempts. Raises Unavailable or Conflict.
+        """
+
+        def attempt(connection: psycopg.Connection) -> T:
+            run_simple(connection, f"BEGIN; SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)")
+            try:
+                result = work(connection)
+            except BaseException:
+                if not connection.broken:
+                    run_simple(connection, "ROLLBACK")
+                raise
+            run_simple(connection, "COMMIT")
+            return result
+
+        return self.run(attempt)
+
+
+def _check_connection(connection: psycopg.Connection) -> None:
+    """Refuse a connection that would see through row level security, or read our literals differently."""
+    row = connection.execute(
+        "SELECT rolsuper OR rolbypassrls, current_setting('standard_conforming_strings'), current_setting('server_encoding'),"
+        " EXISTS (SELECT FROM pg_class WHERE relname = 'resource' AND pg_has_role(current_user, relowner, 'USAGE'))"
+        " FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    assert row is not None
+    bypasses, conforming, encoding, owns = row
+    if bypasses or owns:
+        raise psycopg.OperationalError(
+            "the application's database role owns the tables or bypasses row level security; use APP_DATABASE_URL"
+        )
+    if conforming != "on" or encoding != "UTF8":
+        raise psycopg.OperationalError("the database must be UTF8 with standard_conforming_strings on")

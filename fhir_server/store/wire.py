@@ -1,0 +1,96 @@
+"""One statement, one round trip: the thinnest way to PostgreSQL that the hot paths take.
+
+libpq's prepared statements (https://www.postgresql.org/docs/current/libpq-exec.html#LIBPQ-PQEXECPREPARED) through psycopg's own
+binding (https://www.psycopg.org/psycopg3/docs/api/pq.html), without cursors and row factories: a tenth of their cost. libpq
+releases the interpreter while it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import psycopg
+from psycopg import pq
+from psycopg.errors import error_from_result
+
+Argument = bytes | None
+"""An argument in PostgreSQL's text format, or NULL."""
+
+_OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+class Statement:
+    """A named statement, prepared on each connection when it is first used there.
+
+    ``sql`` has placeholders $1, $2 ...; ``name`` is unique in the process.
+    """
+
+    __slots__ = ("name", "sql")
+
+    def __init__(self, name: str, sql: str) -> None:
+        self.name = name.encode()
+        self.sql = sql.encode()
+
+
+def run(connection: psycopg.Connection, statement: Statement, arguments: Sequence[Argument]) -> pq.abc.PGresult:
+    """Execute a prepared statement and return its result; cells are read with ``result.get_value(row, column)``.
+
+    Raises the psycopg error of the statement's SQLSTATE, or psycopg.OperationalError if the connection is lost.
+    """
+    pgconn = connection.pgconn
+    prepared: set[bytes] | None = getattr(connection, "_fhir_prepared", None)
+    if prepared is None:
+        prepared = set()
+        connection._fhir_prepared = prepared  # type: ignore[attr-defined]
+    if statement.name not in prepared:
+        _checked(connection, pgconn.prepare(statement.name, statement.sql))
+        prepared.add(statement.name)
+    return _checked(connection, pgconn.exec_prepared(statement.name, arguments))
+
+
+def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
+    """Execute one or more statements in one message; outside a transaction block they are one transaction together.
+
+    Returns the result of the last one. The text must hold literals only from `literal`.
+    """
+    return _checked(connection, connection.pgconn.exec_(sql.encode()))
+
+
+def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.PGresult:
+    if result.status in _OK:
+        return result
+    raise error_from_result(result, encoding="utf-8")
+
+
+def literal(value: object) -> str:
+    """A value as a SQL literal, for statements that are planned anew each time so that the planner sees the values.
+
+    Takes int, float, str, bool, None and sequences of int. Requires standard_conforming_strings, which is checked when a
+    connection is opened. Raises ValueError for a NUL character, which PostgreSQL text cannot hold; TypeError for other types.
+    """
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if value >= 0 else f"({value})"
+    if isinstance(value, float):
+        return f"'{value!r}'::float8"
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("PostgreSQL text cannot hold a NUL character")
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        return "'" + array(value).decode() + "'"
+    raise TypeError(f"no SQL literal for {type(value).__name__}")
+
+
+def array(values: Iterable[int] | Iterable[float]) -> bytes:
+    """Numbers as an array in PostgreSQL's text format."""
+    return ("{" + ",".join(map(str, values)) + "}").encode()
+
+
+def text_array(values: Iterable[str]) -> bytes:
+    """Texts as an array in PostgreSQL's text format. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO"""
+    quoted = ('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values)
+    return ("{" + ",".join(quoted) + "}").encode()
