@@ -1,0 +1,162 @@
+"""access_tokens: signed by the server's own key, verified once and then remembered.
+
+https://www.rfc-editor.org/rfc/rfc9068 (JWT profile for OAuth 2.0 access tokens)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from fhir_server.authn.keys import ALGORITHM, SigningKeys
+from fhir_server.errors import Unauthenticated
+
+TYPE = "at+jwt"
+LONGEST = 8192
+"""Characters of the longest access_token that is looked at."""
+
+CLOCK_SKEW_SECONDS = 30
+"""How far the clocks of two servers that share a key may be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an access_token says; times are whole seconds since 1970.
+
+    https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+    """
+
+    iss: str
+    aud: str
+    sub: str
+    client_id: str
+    tenant: str
+    scope: str
+    iat: int
+    exp: int
+    jti: str
+
+
+def issue(
+    keys: SigningKeys,
+    *,
+    issuer: str,
+    sub: str,
+    client_id: str,
+    tenant: str,
+    scope: str,
+    lifetime: int,
+    now: int | None = None,
+) -> str:
+    """An access_token for ``tenant``, valid for ``lifetime`` seconds; the issuer is its audience as well.
+
+    https://www.rfc-editor.org/rfc/rfc9068#section-2
+    """
+    issued = int(time.time()) if now is None else now
+    claims = {
+        "iss": issuer,
+        "aud": issuer,
+        "sub": sub,
+        "client_id": client_id,
+        "tenant": tenant,
+        "scope": scope,
+        "iat": issued,
+        "exp": issued + lifetime,
+        "jti": secrets.token_urlsafe(16),
+    }
+    header = {"alg": ALGORITHM, "typ": TYPE, "kid": keys.signing.kid or keys.signing.thumbprint()}
+    return jwt.encode(header, claims, keys.signing, algorithms=[ALGORITHM])
+
+
+class Verifier:
+    """Tells what an access_token says, or raises Unauthenticated; safe to share between threads.
+
+    ``revoked`` holds the jti of revoked access_tokens and is asked each time; whoever learns of a revocation adds to
+    it. ``remembered`` bounds how many verified access_tokens are kept, least recently used first out.
+    """
+
+    def __init__(
+        self, keys: SigningKeys, issuer: str, *, remembered: int = 10_000, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.revoked: set[str] = set()
+        self._keys = keys.by_id
+        self._issuer = issuer
+        self._limit = remembered
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+
+    def verify(self, access_token: str) -> Claims:
+        """The claims of ``access_token``. https://www.rfc-editor.org/rfc/rfc9068#section-4
+
+        Raises Unauthenticated with WWW-Authenticate (https://www.rfc-editor.org/rfc/rfc6750#section-3).
+        """
+        if len(access_token) > LONGEST or not access_token.isascii():
+            _refuse("The access_token is not one of this server's.")
+        # Only the digest is kept, so a memory dump holds no access_token that could be used.
+        digest = hashlib.sha256(access_token.encode("ascii")).digest()
+        with self._lock:
+            claims = self._verified.get(digest)
+            if claims is not None:
+                self._verified.move_to_end(digest)
+        known = claims is not None
+        if claims is None:
+            claims = self._read(access_token)
+        if claims.exp <= self._clock():
+            with self._lock:
+                self._verified.pop(digest, None)
+            _refuse("The access_token has expired.")
+        if claims.jti in self.revoked:
+            _refuse("The access_token was revoked.")
+        if not known:
+            self._remember(digest, claims)
+        return claims
+
+    def _remember(self, digest: bytes, claims: Claims) -> None:
+        with self._lock:
+            self._verified[digest] = claims
+            if len(self._verified) > self._limit:
+                self._verified.popitem(last=False)
+
+    def _read(self, access_token: str) -> Claims:
+        try:
+            token = jwt.decode(access_token, self._key, algorithms=[ALGORITHM])
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+            _refuse("The access_token is not one of this server's, or it was changed.")
+        if str(token.header.get("typ", "")).lower().removeprefix("application/") != TYPE:
+            _refuse(f"The token's type is not {TYPE}: only an access_token is accepted here.")
+        return self._claims(token.claims)
+
+    def _key(self, guest: Any) -> ECKey:
+        # A header that names no key of ours finds none, whatever else it carries (jwk, jku, x5u are never followed).
+        return self._keys[guest.headers()["kid"]]
+
+    def _claims(self, values: dict[str, Any]) -> Claims:
+        texts = ("iss", "aud", "sub", "client_id", "tenant", "scope", "jti")
+        times = ("iat", "exp")
+        for name in texts:
+            if not isinstance(values.get(name), str):
+                _refuse(f"The access_token lacks the claim {name}.")
+        for name in (*times, "nbf") if "nbf" in values else times:
+            if type(values.get(name)) is not int:
+                _refuse(f"The access_token lacks the claim {name}.")
+        if values["iss"] != self._issuer or values["aud"] != self._issuer:
+            _refuse("The access_token was issued for another server.")
+        if max(values["iat"], values.get("nbf", 0)) > self._clock() + CLOCK_SKEW_SECONDS:
+            _refuse("The access_token is not valid yet.")
+        return Claims(**{name: values[name] for name in texts + times})
+
+
+def _refuse(why: str) -> NoReturn:
+    challenge = f'Bearer error="invalid_token", error_description="{why}"'
+    raise Unauthenticated(why, headers=[("WWW-Authenticate", challenge)]) from None

@@ -1,0 +1,1 @@
+"""The job queue: what is done outside of a request. https://procrastinate.readthedocs.io/"""

@@ -1,0 +1,148 @@
+"""Structured logs on standard error, one JSON object a line, without anything that tells about a patient.
+
+Names, ids, query values and bodies never get in: an event has a constant name and the fields that are declared here,
+an exception its type and the places it passed, not its message. https://jsonlines.org/
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_OUR_LOGGERS = ("fhir_server", "hl7_gateway")
+
+_OUTSPOKEN_LOGGERS = ("_granian", "alembic", "gunicorn", "psycopg.pool")
+"""Libraries that never see a request's content; what others say is logged as the place that said it."""
+
+_FRAMES = 30
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_encode = msgspec.json.Encoder(enc_hook=lambda value: type(value).__name__).encode
+
+
+class _Output:
+    """Where lines go and from which level on; a test, or a process that has its own place for them, changes both."""
+
+    def __init__(self) -> None:
+        self.level = logging.INFO
+        self.write: Callable[[bytes], object] = lambda line: os.write(2, line)
+
+
+output = _Output()
+
+
+def configure(level: str = "info") -> None:
+    """Send this process's logs, uncaught exceptions and the libraries' loggers through this module.
+
+    ``level`` is debug, info, warning or error.
+    """
+    output.level = LEVELS[level]
+    handler = _Handler()
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(output.level, logging.WARNING))
+    for name in _OUR_LOGGERS:
+        logging.getLogger(name).setLevel(output.level)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def event(name: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: object) -> None:
+    """Log the event ``name`` with ``fields``, which must hold nothing that a client sent.
+
+    ``error`` is logged by its type and stack locations only.
+    """
+    if level >= output.level:
+        _write(level, name, fields, error)
+
+
+def request(
+    *, request_id: str, tenant: str, method: str, route: str, status: int, microseconds: int, **phases: int
+) -> None:
+    """Log one answered request: ``route`` is the template (/{type}/{id}), not the URL; ``phases`` are microseconds."""
+    if output.level > logging.INFO:
+        return
+    fields: dict[str, object] = {
+        "request_id": request_id,
+        "tenant": tenant,
+        "method": method,
+        "route": route,
+        "status": status,
+        "microseconds": microseconds,
+    }
+    if phases:
+        fields["phases"] = phases
+    _write(logging.INFO, "request", fields, None)
+
+
+def describe(error: BaseException, causes: int = 5) -> dict[str, object]:
+    """The type of ``error``, the places it passed (file:line function) and the same of what caused it; no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    described: dict[str, object] = {
+        "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
+        "stack": [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and causes:
+        described["cause"] = describe(cause, causes - 1)
+    return described
+
+
+def _write(level: int, name: str, fields: dict[str, object], error: BaseException | None) -> None:
+    line: dict[str, Any] = {
+        "time": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds"),
+        "level": logging.getLevelName(level).lower(),
+        "event": name,
+        "process": os.getpid(),
+        **fields,
+    }
+    if error is not None:
+        line["error"] = describe(error)
+    # One write a line, so that the lines of several processes on one stream do not run into each other.
+    output.write(_encode(line) + b"\n")
+
+
+def _short(filename: str) -> str:
+    for marker in ("/site-packages/", "/lib/python3"):
+        _, found, rest = filename.rpartition(marker)
+        if found:
+            return rest
+    return "/".join(filename.split("/")[-4:])
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, object] = {"logger": record.name}
+        top = record.name.partition(".")[0]
+        if record.name.startswith(_OUTSPOKEN_LOGGERS):
+            fields["message"] = record.getMessage()
+        elif top in _OUR_LOGGERS:
+            # The constant part alone; values are named as `extra`, where a reader sees what is logged.
+            fields["message"] = str(record.msg)
+            fields |= {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
+        else:
+            fields["place"] = f"{_short(record.pathname)}:{record.lineno}"
+        error = record.exc_info[1] if record.exc_info else None
+        _write(record.levelno, "library", fields, error)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        _write(logging.ERROR, "uncaught", {}, error.with_traceback(trace))
+
+
+def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        thread = arguments.thread.name if arguments.thread else ""
+        _write(logging.ERROR, "uncaught", {"thread": thread}, arguments.exc_value)

@@ -1,0 +1,78 @@
+"""Serving the web application with granian, a WSGI server written in Rust. https://github.com/emmett-framework/granian"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from fhir_server import logs
+from fhir_server.settings import Settings
+from fhir_server.store.die_with_parent import die_with_this_parent
+
+GRACE_SECONDS = 8
+"""How long requests that are under way may take once a stop was asked for."""
+
+KEEP_OUT_OF_STDOUT: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"_granian": {"level": "WARNING", "handlers": [], "propagate": True}},
+}
+"""granian's own messages go where all logs go."""
+
+
+def settle_memory() -> None:
+    """Take what a worker has loaded out of the garbage collector's sight, and let it look less often.
+
+    Requests make few cycles and much garbage that counting frees; walking the definitions over and over is what costs.
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def load_app(target: str) -> Callable[..., Any]:
+    """Build the application in a worker process that granian has just started. ``target`` is only shown in messages."""
+    # granian's workers would outlive a killed main process and keep the port.
+    die_with_this_parent(signal.SIGTERM)
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    from fhir_server.app import create_app
+
+    app: Callable[..., Any] = create_app(settings)
+    settle_memory()
+    return app
+
+
+def serve(settings: Settings, app_url: str) -> None:
+    """Serve until SIGINT or SIGTERM with ``settings.web_workers`` processes, on the database at ``app_url``.
+
+    Exits with status 1 when a worker cannot start or keeps dying.
+    """
+    # Workers read their settings from the environment; they get the application's way into the database only.
+    os.environ["APP_DATABASE_URL"] = app_url
+    os.environ.pop("DATABASE_URL", None)
+    server = Granian(
+        "fhir_server.app:create_app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.web_workers,
+        blocking_threads=settings.web_threads,
+        backlog=2048,
+        http1_settings=HTTP1Settings(header_read_timeout=15_000),
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=KEEP_OUT_OF_STDOUT,
+        respawn_failed_workers=True,
+        workers_kill_timeout=GRACE_SECONDS,
+    )
+    server.serve(target_loader=load_app)

@@ -1,0 +1,40 @@
+"""The job worker's entry point. https://procrastinate.readthedocs.io/en/stable/howto/basics/worker.html"""
+
+from __future__ import annotations
+
+import asyncio
+
+from procrastinate import App, PsycopgConnector
+
+from fhir_server import logs
+from fhir_server.jobs.maintenance import maintenance
+from fhir_server.settings import Settings
+
+GRACE_SECONDS = 5
+"""How long running jobs may go on after a stop was asked for; then they are aborted and start over next time."""
+
+OPEN_SECONDS = 30
+
+
+def create_app(app_url: str, concurrency: int = 2) -> App:
+    """The queue in the database at ``app_url`` with every task that this product has."""
+    # Each running job may use a connection, and so do listening, fetching and the heartbeat.
+    connector = PsycopgConnector(conninfo=app_url, min_size=1, max_size=concurrency + 3, timeout=OPEN_SECONDS)
+    app = App(connector=connector)
+    app.add_tasks_from(maintenance, namespace="maintenance")
+    return app
+
+
+async def serve(app: App, concurrency: int) -> None:
+    """Run jobs until SIGINT or SIGTERM; what runs then has GRACE_SECONDS to end."""
+    async with app.open_async():
+        logs.event("worker started", concurrency=concurrency)
+        await app.run_worker_async(
+            concurrency=concurrency, shutdown_graceful_timeout=GRACE_SECONDS, delete_jobs="never"
+        )
+    logs.event("worker stopped")
+
+
+def run(settings: Settings, app_url: str) -> None:
+    """Run the worker in this process until it is told to stop."""
+    asyncio.run(serve(create_app(app_url, settings.worker_concurrency), settings.worker_concurrency))
