@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from psycopg import sql
 
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import APP_ROLE, DatabaseUrls, with_role
-from fhir_server.store.embedded import EmbeddedPostgres
+from fhir_server.store.embedded import running
 from fhir_server.store.migrate import migrate
 from fhir_server.store.tenants import Tenant
 
@@ -51,17 +52,20 @@ def _in_database(url: str, database: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres_server() -> Iterator[Server]:
     """The server of DATABASE_URL where that is set, else one of our own that forgets everything at the end."""
     if url := os.environ.get("DATABASE_URL"):
         yield Server(DatabaseUrls(url, with_role(url, APP_ROLE)))
         return
-    directory = tmp_path_factory.mktemp("postgresql")
+    # Not in pytest's own temporary directory: it resets the permissions that PostgreSQL's system user needs under root.
+    with tempfile.TemporaryDirectory(prefix="fhir-tests-", ignore_cleanup_errors=True) as directory:
+        yield from _run_server(Path(directory))
+
+
+def _run_server(directory: Path) -> Iterator[Server]:
     options = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
-    server = EmbeddedPostgres(directory, options=options)
-    server.start()
-    yield Server(DatabaseUrls(server.owner_url, server.app_url))
-    server.stop()
+    with running(directory / "postgresql", options=options) as server:
+        yield Server(DatabaseUrls(server.owner_url, server.app_url))
 
 
 @pytest.fixture(scope="session")

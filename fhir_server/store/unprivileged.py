@@ -98,9 +98,12 @@ def _permits(path: Path, who: Identity, other_bit: int) -> bool:
     status = path.stat()
     if status.st_uid == who.uid:
         return bool(status.st_mode & (other_bit << 6))
-    for tag, permissions, entry_id in _read_acl(path, status.st_mode):
+    entries = _read_acl(path, status.st_mode)
+    # A chmod of the group's bits sets the mask, which takes away what named users were granted.
+    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)
+    for tag, permissions, entry_id in entries:
         if tag == _USER and entry_id == who.uid:
-            return bool(permissions & other_bit)
+            return bool(permissions & mask & other_bit)
     if status.st_gid == who.gid:
         return bool(status.st_mode & (other_bit << 3))
     return bool(status.st_mode & other_bit)
