@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -22,6 +24,12 @@ _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
 _PUT = Statement(
     "fhir_put",
     "SELECT * FROM fhir_put(" + ", ".join(f"${n}" for n in range(1, 30)) + ")",
+)
+
+
+_CREATE_MANY = Statement(
+    "fhir_create_many",
+    "SELECT * FROM fhir_create_many(" + ", ".join(f"${n}" for n in range(1, 25)) + ")",
 )
 
 
@@ -130,6 +138,71 @@ def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: W
     result = run(connection, _PUT, _put_arguments(tenant_id, hasher, write))
     get = result.get_value
     return Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
+
+
+def create_many(
+    connection: psycopg.Connection, tenant_id: int, hasher: Hasher, writes: Sequence[Write], *, fresh: bool
+) -> tuple[list[int], int]:
+    """Create resources with their index rows, in one statement.
+
+    ``fresh``: their ids are new by construction. Returns the positions of those that exist already (then nothing has been
+    written) and the time they were written, in microseconds since 1970 UTC.
+    """
+    result = run(connection, _CREATE_MANY, _create_many_arguments(tenant_id, hasher, writes, fresh))
+    existing = result.get_value(0, 0)
+    found = [int(n) - 1 for n in existing[1:-1].split(b",")] if existing else []
+    return found, int(result.get_value(0, 1) or 0)
+
+
+def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Write], fresh: bool) -> list[Argument]:
+    rows: list[bytes] = []
+    refs: list[tuple[int, int, int]] = []
+    strings: list[tuple[int, int, str, int]] = []
+    dates: list[tuple[int, int, int, int]] = []
+    quantities: list[tuple[int, int, float, float, int]] = []
+    composites: list[tuple[int, int, float, float, str]] = []
+    for number, write in enumerate(writes, start=1):
+        index = write.rows
+        key = hasher.uncached(f"{write.resource_type}/{write.id}")
+        rows.append(
+            (
+                f'{{"o":{number},"k":{key},"t":{TYPE_IDS[write.resource_type]},"i":"{write.id}","m":"{write.method}",'
+                f'"p":{_json_number(index.patient)},"l":{_json_number(index.date_low)},"h":{_json_number(index.date_high)},'
+                f'"ts":"{{{",".join(map(str, index.tokens))}}}","ps":"{{{",".join(map(str, index.params))}}}"'
+            ).encode()
+            + (b',"meta":%b,"body":%b}' % (write.meta or b"null", write.body))
+        )
+        for row in index.references:
+            refs.append((number, *row))
+        for string in index.strings:
+            strings.append((number, *string))
+        for date in index.dates:
+            dates.append((number, *date))
+        for quantity in index.quantities:
+            quantities.append((number, *quantity))
+        for composite in index.composites:
+            composites.append((number, *composite))
+    return [
+        b"%d" % tenant_id,
+        b"true" if fresh else b"false",
+        b"[" + b",".join(rows) + b"]",
+        *_columns(refs, 3),
+        *_columns(strings, 4, text=2),
+        *_columns(dates, 4),
+        *_columns(quantities, 5),
+        *_columns(composites, 5, text=4),
+    ]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int, text: int = -1) -> list[Argument]:
+    """Rows as one array for each column; NULLs where there are none."""
+    if not rows:
+        return [None] * width
+    return [text_array(c) if n == text else array(c) for n, c in enumerate(zip(*rows, strict=True))]
+
+
+def _json_number(value: int | None) -> str:
+    return "null" if value is None else str(value)
 
 
 def _number(value: int | None) -> Argument:

@@ -346,6 +346,69 @@ BEGIN
     END IF;
 END $$;
 
+-- Create many resources with their index rows. Element n of each row's "o" numbers it from 1; the arrays of index rows name it by
+-- that number. Returns the numbers of those that exist already (deleted ones too): then nothing has been written.
+--
+-- p_rows: [{"o", "k" key, "t" type_id, "i" id, "m" method, "p" patient, "l" date_low, "h" date_high, "ts" tokens, "ps" params,
+-- "meta", "body"}]. p_fresh: the ids are new by construction, do not look.
+CREATE FUNCTION fhir_create_many(
+    p_tenant int, p_fresh boolean, p_rows jsonb,
+    p_ref_row int[], p_ref_param int[], p_ref_target bigint[],
+    p_str_row int[], p_str_param int[], p_str_value text[], p_str_exact bigint[],
+    p_dat_row int[], p_dat_param int[], p_dat_low bigint[], p_dat_high bigint[],
+    p_qty_row int[], p_qty_param int[], p_qty_low float8[], p_qty_high float8[], p_qty_unit bigint[],
+    p_cmp_row int[], p_cmp_hash bigint[], p_cmp_low float8[], p_cmp_high float8[], p_cmp_value text[],
+    OUT existing int[], OUT last_updated bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    rids bigint[];
+BEGIN
+    PERFORM set_config('fhir.tenant', p_tenant::text, true);
+    last_updated := (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1000;
+    IF NOT p_fresh THEN
+        SELECT array_agg(x.o) INTO existing
+          FROM jsonb_to_recordset(p_rows) AS x(o int, k bigint) JOIN resource r ON r.tenant_id = p_tenant AND r.key = x.k;
+        IF existing IS NOT NULL THEN
+            RETURN;
+        END IF;
+    END IF;
+    rids := ARRAY(SELECT nextval('resource_rid') FROM generate_series(1, jsonb_array_length(p_rows)));
+    WITH made AS (
+        INSERT INTO resource (tenant_id, version, rid, key, patient, date_low, date_high, last_updated, type_id, deleted, id,
+                              method, tokens, params, meta, body)
+        SELECT p_tenant, 1, rids[x.o], x.k, x.p, x.l, x.h, fhir_create_many.last_updated, x.t, false, x.i, x.m,
+               x.ts::bigint[], x.ps::int[], x.meta, x.body
+          FROM jsonb_to_recordset(p_rows) AS x(o int, k bigint, t smallint, i text, m text, p bigint, l bigint, h bigint,
+                                               ts text, ps text, meta jsonb, body jsonb)
+        RETURNING rid, tokens
+    )
+    INSERT INTO idx_token SELECT p_tenant, t, made.rid FROM made, unnest(made.tokens) t;
+    INSERT INTO idx_reference
+    SELECT p_tenant, p, t, rids[o] FROM unnest(p_ref_row, p_ref_param, p_ref_target) x(o, p, t);
+    INSERT INTO idx_string
+    SELECT p_tenant, p, rids[o], e, v FROM unnest(p_str_row, p_str_param, p_str_value, p_str_exact) x(o, p, v, e);
+    INSERT INTO idx_date
+    SELECT p_tenant, p, l, h, rids[o] FROM unnest(p_dat_row, p_dat_param, p_dat_low, p_dat_high) x(o, p, l, h);
+    INSERT INTO idx_quantity
+    SELECT p_tenant, p, l, h, u, rids[o] FROM unnest(p_qty_row, p_qty_param, p_qty_low, p_qty_high, p_qty_unit) x(o, p, l, h, u);
+    INSERT INTO idx_composite
+    SELECT p_tenant, c, l, h, rids[o], v FROM unnest(p_cmp_row, p_cmp_hash, p_cmp_low, p_cmp_high, p_cmp_value) x(o, c, l, h, v);
+END $$;
+
+-- Each of these statements finds its rows through an index however small or unanalysed the tables are; planning them once is
+-- worth more than planning them well (measured: an update cost 2.9 ms with PostgreSQL choosing, 0.7 ms so).
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT oid::regprocedure FROM pg_proc
+              WHERE pronamespace = current_schema()::regnamespace
+                AND proname IN ('fhir_read', 'fhir_vread', 'fhir_put', 'fhir_index_difference', 'fhir_create_many') LOOP
+        EXECUTE format('ALTER FUNCTION %s SET plan_cache_mode = force_generic_plan', f);
+        EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', f);
+    END LOOP;
+END $$;
+
 -- For people: every current resource as FHIR JSON, under the same row level security.
 CREATE VIEW fhir_resource WITH (security_invoker = true) AS
 SELECT r.tenant_id, t.name AS type, r.id, r.version, to_timestamp(r.last_updated / 1e6) AS last_updated,
