@@ -1,0 +1,104 @@
+"""What an interaction is given and what it answers; nothing of HTTP's wire is left in either. https://hl7.org/fhir/R4/http.html"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from fhir_server.access.policy import Access
+from fhir_server.access.principal import Principal
+from fhir_server.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The clinic that a request is for: its number in the store and its name in the URL."""
+
+    id: int
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """The Prefer header. https://hl7.org/fhir/R4/http.html#ops and https://hl7.org/fhir/R4/search.html#errors
+
+    ``returning`` is minimal, representation, OperationOutcome or "" (the default, representation).
+    """
+
+    returning: str = ""
+    lenient: bool = False
+    respond_async: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions of a request, from headers or from Bundle.entry.request. https://hl7.org/fhir/R4/http.html#cond-update
+
+    ``if_match`` and ``if_none_match`` are versionIds without W/ and quotes ("*" as it is); ``if_modified_since`` is in whole
+    seconds since 1970; ``if_none_exist`` a search query. None or "": not given.
+    """
+
+    if_match: str = ""
+    if_none_match: str = ""
+    if_modified_since: int | None = None
+    if_none_exist: str | None = None
+
+
+NO_CONDITIONS = Conditions()
+
+
+class Phases:
+    """How long each named phase of a request took, for Server-Timing and metrics. https://www.w3.org/TR/server-timing/"""
+
+    __slots__ = ("_last", "_started", "microseconds")
+
+    def __init__(self) -> None:
+        self._started = self._last = time.perf_counter_ns()
+        self.microseconds: dict[str, int] = {}
+
+    def mark(self, phase: str) -> None:
+        """The time since the last mark belongs to this phase."""
+        now = time.perf_counter_ns()
+        self.microseconds[phase] = self.microseconds.get(phase, 0) + (now - self._last) // 1000
+        self._last = now
+
+    def total(self) -> int:
+        """Microseconds since the request came in."""
+        return (time.perf_counter_ns() - self._started) // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything an interaction may use.
+
+    ``access`` is the decision for this interaction; ``decide`` asks for another one (a bundle's entries). ``base_url`` is the
+    tenant's FHIR base without a trailing slash.
+    """
+
+    tenant: Tenant
+    principal: Principal
+    access: Access
+    store: Store
+    base_url: str
+    prefer: Prefer = Prefer()
+    phases: Phases = field(default_factory=Phases)
+
+    def within(self, store: Store, access: Access) -> Context:
+        """The same context inside a transaction, or under another decision."""
+        return replace(self, store=store, access=access)
+
+
+@dataclass(slots=True)
+class Response:
+    """The answer of an interaction. ``body`` is FHIR JSON or None.
+
+    ``version`` and ``last_updated`` (microseconds) become ETag and Last-Modified; ``location`` is relative to the base
+    ("Patient/1/_history/2").
+    """
+
+    status: int
+    body: bytes | None = None
+    version: int | None = None
+    last_updated: int | None = None
+    location: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
