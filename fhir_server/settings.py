@@ -186,8 +186,13 @@ class Settings:
 
     @property
     def public_url(self) -> str:
-        """BASE_URL, or the address on this machine; also the issuer of access_tokens."""
+        """BASE_URL, or the address on this machine."""
         return self.base_url or f"http://localhost:{self.port}"
+
+    @property
+    def issuer(self) -> str:
+        """The issuer and audience of access_tokens; without BASE_URL the same on every PORT."""
+        return self.base_url or "http://localhost"
 
     @property
     def key_file(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -45,9 +46,13 @@ def load_app(target: str) -> Callable[..., Any]:
     die_with_this_parent(signal.SIGTERM)
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    from fhir_server.app import create_app
+    try:
+        from fhir_server.app import create_app
 
-    app: Callable[..., Any] = create_app(settings)
+        app: Callable[..., Any] = create_app(settings)
+    except Exception as error:  # noqa: BLE001 - otherwise multiprocessing prints a traceback, with values in it
+        logs.event("web worker cannot start", level=logging.ERROR, error=error)
+        raise SystemExit(1) from None
     settle_memory()
     return app
 

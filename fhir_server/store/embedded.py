@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -112,7 +113,8 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop by a fast shutdown, which ends sessions, writes a checkpoint and loses nothing."""
         if self._process is not None:
-            _end(psutil.Process(self._process.pid) if self._process.poll() is None else None)
+            if self._process.poll() is None:
+                _end(psutil.Process(self._process.pid))
             self._process.wait()
             self._process = None
         if self._lock is not None:
@@ -203,7 +205,15 @@ class EmbeddedPostgres:
         # A cluster that was half made when the power went is not taken for a whole one: it gets its name at the end.
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        command = [binaries / "initdb", "--pgdata", unfinished, "--username", SUPERUSER, "--auth", "trust"]
+        command: list[str | Path] = [
+            binaries / "initdb",
+            "--pgdata",
+            unfinished,
+            "--username",
+            SUPERUSER,
+            "--auth",
+            "trust",
+        ]
         # The builtin locale sorts by code point on every machine, so indexes outlive a change of the C library.
         command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command += ["--data-checksums"] + (["--no-sync"] if self._options.get("fsync") == "off" else [])
@@ -286,11 +296,8 @@ class EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def running(
-    directory: Path, user: str = "fhir-server", options: Mapping[str, str] | None = None
-) -> Iterator[EmbeddedPostgres]:
-    """The PostgreSQL under ``directory`` for the length of the block: joined where it runs already, else started."""
-    server = EmbeddedPostgres(directory, user, options)
+def running(server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """``server`` for the length of the block: joined where another process runs it already, else started and stopped."""
     if server.in_use():
         server.wait_until_ready()
         yield server
@@ -302,19 +309,17 @@ def running(
         server.stop()
 
 
-def _as(who: Identity | None, directory: Path) -> dict[str, object]:
+def _as(who: Identity | None, directory: Path) -> dict[str, Any]:
     """Arguments of subprocess for running as ``who``, in a directory that it can reach, with nothing inherited."""
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-    arguments: dict[str, object] = {"cwd": directory, "env": environ}
+    arguments: dict[str, Any] = {"cwd": directory, "env": environ}
     if who:
         arguments |= {"user": who.uid, "group": who.gid, "extra_groups": []}
     return arguments
 
 
-def _end(process: psutil.Process | None) -> None:
+def _end(process: psutil.Process) -> None:
     """Ask for ever less gentle shutdowns. https://www.postgresql.org/docs/current/server-shutdown.html"""
-    if process is None:
-        return
     for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10), (signal.SIGKILL, 10)):
         try:
             process.send_signal(number)

@@ -1,0 +1,59 @@
+"""The database that a command works on: the one of DATABASE_URL, or the embedded one for as long as it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
+from fhir_server.settings import ConfigurationError, Settings
+from fhir_server.store import database_urls
+from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.embedded import EmbeddedPostgres, running
+
+
+def embedded(settings: Settings) -> EmbeddedPostgres:
+    """The PostgreSQL under DATA_DIR, not started, with room for the connections of all processes."""
+    connections = settings.web_workers * settings.pool_size + settings.worker_concurrency + 40
+    options = {
+        "shared_buffers": settings.embedded_shared_buffers,
+        "max_connections": str(max(100, connections)),
+    }
+    return EmbeddedPostgres(settings.data_dir / "postgresql", settings.embedded_postgres_user, options)
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[DatabaseUrls]:
+    """The database's URLs; it runs and can be used within the block. Raises ConfigurationError where it cannot."""
+    urls = database_urls.database_urls(settings)
+    if urls is not None:
+        check(urls)
+        yield urls
+        return
+    with running(embedded(settings)) as server:
+        yield DatabaseUrls(server.owner_url, server.app_url)
+
+
+def check(urls: DatabaseUrls) -> None:
+    """Connect once as the owner, or as the application where no owner is known. Raises ConfigurationError."""
+    if urls.owner:
+        database_urls.connect(urls.owner, "DATABASE_URL").close()
+    else:
+        database_urls.connect(urls.app, "APP_DATABASE_URL").close()
+
+
+def owner_url(urls: DatabaseUrls) -> str:
+    """The owner's URL. Raises ConfigurationError where only the application's is set."""
+    if urls.owner is None:
+        raise ConfigurationError("DATABASE_URL must be set: this needs the role that owns the tables.")
+    return urls.owner
+
+
+@contextlib.contextmanager
+def owner_connection(settings: Settings) -> Iterator[psycopg.Connection]:
+    """A connection as the owner to a database that has been migrated. Raises ConfigurationError."""
+    with database(settings) as urls, database_urls.connect(owner_url(urls)) as connection:
+        if connection.execute("SELECT to_regclass('tenant')").fetchone() == (None,):
+            raise ConfigurationError("The database has no tables yet: run `fhir-server migrate` first.")
+        yield connection

@@ -1,0 +1,34 @@
+"""`fhir-server tenant`: create and list tenants (clinics). docs/architecture.md, "Rows"."""
+
+from __future__ import annotations
+
+import click
+
+from fhir_server.commands.database import owner_connection
+from fhir_server.commands.example import example
+from fhir_server.settings import Settings
+from fhir_server.store import tenants
+
+
+@click.group(name="tenant", epilog=example("fhir-server tenant list"))
+def command() -> None:
+    """Create and list tenants; a tenant is one clinic with its own data and base URL."""
+
+
+@command.command(epilog=example('fhir-server tenant create lakeside --name "Lakeside Clinic"'))
+@click.argument("slug")
+@click.option("--name", default="", help="The clinic's name, for people; SLUG unless given.")
+def create(slug: str, name: str) -> None:
+    """Create the tenant SLUG: a label of its host name, made of a-z, 0-9 and -."""
+    settings = Settings.from_env()
+    with owner_connection(settings) as connection:
+        tenant = tenants.create(connection, slug, name)
+    click.echo(f"{tenant.slug}\t{settings.public_url}/t/{tenant.slug}/fhir")
+
+
+@command.command(name="list", epilog=example("fhir-server tenant list | cut -f1"))
+def list_() -> None:
+    """List the tenants: slug, name and the time of creation, with tabs between them."""
+    with owner_connection(Settings.from_env()) as connection:
+        for tenant in tenants.listed(connection):
+            click.echo(f"{tenant.slug}\t{tenant.name}\t{tenant.created:%Y-%m-%dT%H:%M:%SZ}")
