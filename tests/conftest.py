@@ -15,7 +15,7 @@ from psycopg import sql
 
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import APP_ROLE, DatabaseUrls, with_role
-from fhir_server.store.embedded import running
+from fhir_server.store.embedded import EmbeddedPostgres, running
 from fhir_server.store.migrate import migrate
 from fhir_server.store.tenants import Tenant
 
@@ -64,7 +64,7 @@ def postgres_server() -> Iterator[Server]:
 
 def _run_server(directory: Path) -> Iterator[Server]:
     options = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
-    with running(directory / "postgresql", options=options) as server:
+    with running(EmbeddedPostgres(directory / "postgresql", options=options)) as server:
         yield Server(DatabaseUrls(server.owner_url, server.app_url))
 
 

@@ -171,9 +171,8 @@ def _welcome(settings: Settings, seconds: float) -> None:
     slug = next(iter(CLINICS))
     access_token = issue(settings, slug, DEFAULT_SCOPE, SHOWN_TOKEN_LIFETIME)
     _say("")
-    _say(
-        f"  curl -H 'Authorization: Bearer {access_token}' '{settings.public_url}/t/{slug}/fhir/Patient?_count=3&_pretty=true'"
-    )
+    url = f"{settings.public_url}/t/{slug}/fhir/Patient?_count=3&_pretty=true"
+    _say(f"  curl -H 'Authorization: Bearer {access_token}' '{url}'")
     _say("")
 
 

@@ -297,7 +297,7 @@ class EmbeddedPostgres:
 
 @contextlib.contextmanager
 def running(server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """``server`` for the length of the block: joined where another process runs it already, else started and stopped."""
+    """``server`` for the length of the block: joined where another process runs it, else started and stopped."""
     if server.in_use():
         server.wait_until_ready()
         yield server
