@@ -5,7 +5,8 @@
       NotFound 404 not-found          MethodNotAllowed 405 not-supported
       NotAcceptable 406 not-supported Conflict 409 conflict          Gone 410 deleted
       PreconditionFailed 412 conflict MultipleMatches 412 multiple-matches
-      TooLarge 413 too-long           UnsupportedMediaType 415 not-supported
+      TooLarge 413 too-long           UriTooLong 414 too-long
+      UnsupportedMediaType 415 not-supported
       Invalid 422 (one issue for each finding)
       TooManyRequests 429 throttled   Unavailable 503 transient
 
@@ -124,6 +125,12 @@ class TooLarge(FhirError):
     """The request exceeds a limit."""
 
     status, code = 413, "too-long"
+
+
+class UriTooLong(FhirError):
+    """The URL exceeds the limit; a search can be sent by POST to _search."""
+
+    status, code = 414, "too-long"
 
 
 class UnsupportedMediaType(FhirError):

@@ -34,6 +34,8 @@ def expected_version(conditions: Conditions) -> int | None:
     tag = conditions.if_match
     if not tag:
         return None
+    if tag == "*":
+        return -1
     if not (tag.isascii() and tag.isdigit() and len(tag) < 10 and int(tag) > 0):
         raise PreconditionFailed(f'If-Match must name a versionId of this resource, such as W/"3"; {tag[:40]!r} is none.')
     return int(tag)

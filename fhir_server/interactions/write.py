@@ -66,7 +66,9 @@ def refused(write: Write, written: Written) -> FhirError:
     name = f"{write.resource_type}/{write.id}"
     if written.status == "conflict":
         if written.version == 0:
-            return PreconditionFailed(f"If-Match names version {write.expect} of {name}, which does not exist.")
+            return PreconditionFailed(f"If-Match wants {name} to exist, and it does not.")
+        if write.expect == -1:
+            return PreconditionFailed(f"If-Match wants {name} to exist, and it was deleted.")
         return PreconditionFailed(
             f"If-Match names version {write.expect}, but version {written.version} of {name} is current: read it and try again."
         )

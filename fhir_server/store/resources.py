@@ -60,7 +60,8 @@ class Stored:
 class Write:
     """One version to be written. ``body`` None deletes.
 
-    ``expect``: None takes any state; 0 wants nothing there or a deleted resource; n wants version n to be current.
+    ``expect``: None takes any state; 0 wants nothing there or a deleted resource; -1 wants any version that is not deleted;
+    n wants version n to be current.
     """
 
     resource_type: str

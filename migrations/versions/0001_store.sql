@@ -180,7 +180,8 @@ END $$;
 
 -- Write one version of one resource with its index rows: create, update, or delete (p_body NULL).
 --
--- p_expect: NULL takes any state; 0 wants nothing there (or a deleted resource); n wants version n to be current.
+-- p_expect: NULL takes any state; 0 wants nothing there (or a deleted resource); -1 wants any version that is not deleted;
+-- n wants version n to be current.
 -- status: 'created', 'updated', 'deleted', or, with nothing written: 'conflict' (another version is current; it is in
 -- version), 'exists' (p_expect = 0 and it does), 'gone' (a delete of what is not there), 'collision' (another id has this key).
 CREATE FUNCTION fhir_put(
@@ -218,7 +219,7 @@ BEGIN
                 status := 'gone';
                 version := NULL;
                 RETURN;
-            ELSIF p_expect > 0 THEN
+            ELSIF p_expect <> 0 THEN
                 status := 'conflict';
                 version := 0;
                 RETURN;
@@ -266,7 +267,7 @@ BEGIN
     ELSIF p_expect = 0 AND NOT old.deleted THEN
         status := 'exists';
         RETURN;
-    ELSIF p_expect > 0 AND old.version <> p_expect THEN
+    ELSIF p_expect > 0 AND old.version <> p_expect OR p_expect = -1 AND old.deleted THEN
         status := 'conflict';
         RETURN;
     ELSIF p_body IS NULL AND old.deleted THEN

@@ -1,0 +1,24 @@
+"""The spine: every interaction is decided here before it runs. docs/architecture.md, "Access" """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fhir_server.access.policy import LETTERS, decide
+from fhir_server.errors import Forbidden
+from fhir_server.interactions.context import Context, Response
+
+
+def perform(ctx: Context, interaction: str, resource_type: str | None, run: Callable[[Context], Response]) -> Response:
+    """Decide and run one interaction. ``ctx.access`` may be of an earlier decision; it is replaced.
+
+    ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` None for the whole system. Raises Forbidden where
+    the decision leaves nothing, and whatever the interaction raises.
+    """
+    access = decide(ctx.principal, interaction, resource_type)
+    if access.nothing:
+        what = f"{interaction} on {resource_type}" if resource_type else interaction
+        needed = f"system/{resource_type or '*'}.{LETTERS[interaction]}"
+        raise Forbidden(f"The access_token does not permit {what}; the scope {needed} would.")
+    ctx.phases.mark("decide")
+    return run(ctx.within(ctx.store, access))
