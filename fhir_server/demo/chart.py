@@ -46,6 +46,7 @@ class Chart:
         self.account: Element = {}
         self.insurer: Element = {}
         self._labels: Counter[str] = Counter()
+        self._busy: set[date] = set()
 
     @property
     def horizon(self) -> date:
@@ -109,6 +110,13 @@ class Chart:
         """The same day, or the Friday before a weekend; a newborn's weekend moves to Monday."""
         moved = day - timedelta(days=max(0, day.weekday() - 4))
         return moved if moved >= self.person.born else day + timedelta(days=7 - day.weekday())
+
+    def free_day(self, day: date) -> date:
+        """The same working day, or one before it, on which the person is not at the clinic already."""
+        while day in self._busy:
+            day = self.weekday(day - timedelta(days=1))
+        self._busy.add(day)
+        return day
 
     def visit_days(self, count: int, every: int, *, last: int = 10) -> list[date]:
         """`count` working days `every` days apart, oldest first, the newest `last` days or more before the horizon."""

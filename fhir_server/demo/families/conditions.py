@@ -67,13 +67,16 @@ def allergy(
 def usual_allergies(chart: Chart) -> None:
     """None, one or two allergies, as it happens; the first showing in childhood."""
     person = chart.person
-    known = (
+    known = [
         ("penicillin-allergy", snomed.PENICILLIN_ALLERGY, "medication", "high", snomed.HIVES, "moderate"),
         ("pollen-allergy", snomed.GRASS_POLLEN_ALLERGY, "environment", "low", snomed.RHINITIS, "mild"),
         ("shellfish-allergy", snomed.SHELLFISH_ALLERGY, "food", "high", snomed.ANAPHYLAXIS, "severe"),
         ("peanut-allergy", snomed.PEANUT_ALLERGY, "food", "high", snomed.ANAPHYLAXIS, "severe"),
         ("latex-allergy", snomed.LATEX_ALLERGY, "environment", "low", snomed.HIVES, "mild"),
-    )
+    ]
+    if "well_child" in person.stories:
+        # These children are given amoxicillin.
+        known = known[1:]
     lived = (chart.horizon - person.born).days
     for label, code, category, criticality, reaction, severity in chart.rng.sample(known, chart.rng.choice((0, 1, 2))):
         since = date.fromordinal(person.born.toordinal() + round(lived * chart.rng.uniform(0.3, 0.8)))

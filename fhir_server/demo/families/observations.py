@@ -48,15 +48,14 @@ def blood_pressure(visit: Visit, systolic: float, diastolic: float) -> Element:
 
 
 def body_size(visit: Visit, kilograms: float, centimeters: float | None = None) -> None:
-    """Weight, the height when it was taken, and the body mass index once a height is known."""
+    """Weight; when the height was taken too, the height and the body mass index."""
     measure(visit, "weight", loinc.WEIGHT, kilograms, "kg", 1)
-    if centimeters is not None:
-        measure(visit, "height", loinc.HEIGHT, centimeters, "cm", 1)
-        visit.chart.height_cm = round(centimeters, 1)
-    height = visit.chart.height_cm
-    if height is not None:
-        index = round(kilograms, 1) / (height / 100) ** 2
-        measure(visit, "bmi", loinc.BODY_MASS_INDEX, index, "kg/m2", 1)
+    if centimeters is None:
+        return
+    height = visit.chart.height_cm = round(centimeters, 1)
+    measure(visit, "height", loinc.HEIGHT, height, "cm", 1)
+    index = round(kilograms, 1) / (height / 100) ** 2
+    measure(visit, "bmi", loinc.BODY_MASS_INDEX, index, "kg/m2", 1)
 
 
 def pulse(visit: Visit, beats: float) -> Element:

@@ -84,7 +84,7 @@ def _identifiers(chart: Chart) -> list[Element]:
             "type": hl7.MEDICAL_RECORD_NUMBER.concept(),
             "system": f"{chart.clinic.site}/mrn",
             "value": f"MRN-{number:06}",
-            "assigner": {"display": chart.clinic.name},
+            "assigner": chart.organization,
         },
         {
             "use": "official",

@@ -54,7 +54,7 @@ class Visit:
 
 def office_visit(chart: Chart, day: date, kind: Code, *, by: str = "primary", reason: str | None = None) -> Visit:
     """An ambulatory encounter of 20 to 40 minutes in office hours."""
-    start = chart.at(day, chart.rng.randint(8, 15), chart.rng.choice((0, 20, 40)))
+    start = chart.at(chart.free_day(day), chart.rng.randint(8, 15), chart.rng.choice((0, 20, 40)))
     end = start + timedelta(minutes=chart.rng.choice((20, 25, 30, 40)))
     return _encounter(chart, "visit", hl7.AMBULATORY, kind, start, end, by, reason)
 

@@ -34,7 +34,7 @@ def tell(chart: Chart) -> list[Visit]:
             observations.breathing(visit, chart.about(19, 2), chart.about(93, 1))
         if number % 2 == 0:
             _spirometry(visit, condition, number)
-        bill(visit, [OFFICE_VISIT, (snomed.SPIROMETRY, "98.00")] if number % 2 == 0 else [OFFICE_VISIT])
+            bill(visit, [OFFICE_VISIT, (snomed.SPIROMETRY, "98.00")])
     prescribe(visits[0], rxnorm.FLUTICASONE_SALMETEROL, reason=condition, refills=5)
     prescribe(visits[0], rxnorm.ALBUTEROL, reason=condition)
     taken_at_home(visits[-1], rxnorm.FLUTICASONE_SALMETEROL, reason=condition)

@@ -13,7 +13,7 @@ from fhir_server.demo.families.medications import prescribe, taken_at_home
 from fhir_server.demo.families.planning import below, care_plan, device, goal
 from fhir_server.demo.families.visits import Visit, office_visit
 from fhir_server.demo.stories import Story
-from fhir_server.demo.stories.routine import LABORATORY_FEE, OFFICE_VISIT, examine, seasonal_vaccines
+from fhir_server.demo.stories.routine import LABORATORY_FEE, OFFICE_VISIT, examine, lipids, seasonal_vaccines
 
 
 def tell(chart: Chart) -> list[Visit]:
@@ -23,7 +23,7 @@ def tell(chart: Chart) -> list[Visit]:
     start = chart.about(8.9, 0.6)
     visits = [office_visit(chart, first, snomed.PROBLEM_VISIT, reason="Thirst and tiredness for two months")]
     condition = diagnose(visits[0], problems.DIABETES, onset=first - timedelta(days=60))
-    lipids = diagnose(visits[0], problems.HYPERLIPIDEMIA)
+    hyperlipidemia = diagnose(visits[0], problems.HYPERLIPIDEMIA)
     visits += [office_visit(chart, day, snomed.FOLLOW_UP, reason="Diabetes follow-up") for day in later]
     for number, visit in enumerate(visits):
         if number:
@@ -37,30 +37,23 @@ def tell(chart: Chart) -> list[Visit]:
             bill(visit, [OFFICE_VISIT, LABORATORY_FEE], response=number == 0)
     _yearly_checks(chart, visits[0], treated=False)
     _yearly_checks(chart, visits[-1], treated=True)
-    _treat(visits[0], condition, lipids)
+    _treat(visits[0], condition, hyperlipidemia)
     device(chart, "glucose-meter", snomed.GLUCOSE_METER, "Glucose meter at home", "Brightwater Devices")
     seasonal_vaccines(visits)
     return visits
 
 
 def _yearly_checks(chart: Chart, visit: Visit, *, treated: bool) -> None:
-    total, low = (chart.about(172, 9), chart.about(96, 6)) if treated else (chart.about(231, 9), chart.about(151, 8))
-    high = chart.about(42, 3)
-    triglycerides = (total - low - high) * 5
-    results = {
-        labs.CHOLESTEROL: total,
-        labs.TRIGLYCERIDES: triglycerides,
-        labs.HDL: high,
-        labs.LDL: low,
-    }
-    laboratory_report(visit, labs.LIPIDS, results)
+    low = chart.about(96, 6) if treated else chart.about(151, 8)
+    triglycerides = chart.about(165, 12) if treated else chart.about(205, 15)
+    laboratory_report(visit, labs.LIPIDS, lipids(low, chart.about(42, 3), triglycerides))
     if treated:
         laboratory_report(visit, labs.URINE_ALBUMIN, {labs.ALBUMIN_CREATININE: chart.about(17, 8)})
 
 
-def _treat(visit: Visit, diabetes: dict[str, str], lipids: dict[str, str]) -> None:
+def _treat(visit: Visit, diabetes: dict[str, str], hyperlipidemia: dict[str, str]) -> None:
     prescribe(visit, rxnorm.METFORMIN, reason=diabetes)
-    prescribe(visit, rxnorm.SIMVASTATIN, reason=lipids)
+    prescribe(visit, rxnorm.SIMVASTATIN, reason=hyperlipidemia)
     taken_at_home(visit, rxnorm.METFORMIN, reason=diabetes)
     target = goal(visit, "hba1c-goal", "HbA1c at 7.0 % or less", loinc.HBA1C, below(7.0, "%", 1), addresses=diabetes)
     care_plan(

@@ -15,9 +15,9 @@ from fhir_server.demo.stories.routine import LABORATORY_FEE, OFFICE_VISIT, exami
 
 
 def tell(chart: Chart) -> list[Visit]:
-    """Six visits in two years, three beside another illness: lisinopril, then amlodipine where it was not enough."""
+    """Six visits in two years, two beside another illness: lisinopril, then amlodipine where it was not enough."""
     alone = len(chart.person.stories) == 1
-    days = chart.visit_days(6, 120) if alone else chart.visit_days(3, 280, last=26)
+    days = chart.visit_days(6, 120) if alone else chart.visit_days(2, 300, last=26)
     visits = [
         office_visit(chart, day, snomed.FOLLOW_UP if number else snomed.CHECK_UP, reason="Blood pressure check")
         for number, day in enumerate(days)
@@ -29,7 +29,7 @@ def tell(chart: Chart) -> list[Visit]:
         examine(visit, fully=alone and number % 2 == 0)
         if number % 2 == 0:
             laboratory_report(visit, labs.METABOLIC, _electrolytes(chart))
-        bill(visit, [OFFICE_VISIT, LABORATORY_FEE])
+            bill(visit, [OFFICE_VISIT, LABORATORY_FEE])
     prescribe(visits[0], rxnorm.LISINOPRIL, reason=condition)
     taken_at_home(visits[-1], rxnorm.LISINOPRIL, reason=condition)
     if alone:

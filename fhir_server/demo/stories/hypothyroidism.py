@@ -34,7 +34,8 @@ def tell(chart: Chart) -> list[Visit]:
         examine(visit, gained=-0.8 * number)
         results = {labs.TSH: chart.about(tsh, tsh / 20), labs.FREE_T4: chart.about(free, 0.03)}
         laboratory_report(visit, labs.THYROID, results)
-        bill(visit, [OFFICE_VISIT, LABORATORY_FEE])
+        if number % 2 == 0:
+            bill(visit, [OFFICE_VISIT, LABORATORY_FEE])
     prescribe(visits[0], rxnorm.LEVOTHYROXINE, reason=condition)
     taken_at_home(visits[-1], rxnorm.LEVOTHYROXINE, reason=condition)
     within = {"detailRange": {"low": quantity(0.4, "m[IU]/L", 2), "high": quantity(4.5, "m[IU]/L", 2)}}

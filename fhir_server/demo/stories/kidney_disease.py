@@ -56,7 +56,8 @@ def tell(chart: Chart) -> list[Visit]:
             labs.POTASSIUM: chart.about(4.7, 0.2),
         }
         laboratory_report(visit, labs.METABOLIC, results)
-        bill(visit, [OFFICE_VISIT, LABORATORY_FEE])
+        if number % 2 == 0:
+            bill(visit, [OFFICE_VISIT, LABORATORY_FEE])
     laboratory_report(visits[-1], labs.URINE_ALBUMIN, {labs.ALBUMIN_CREATININE: chart.about(88, 25)})
     flag(chart, "kidney-flag", hl7("flag-category", "drug", "Drug"), "Reduced kidney function: no NSAIDs", days[0])
     target = goal(

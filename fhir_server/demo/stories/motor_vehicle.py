@@ -31,7 +31,7 @@ def tell(chart: Chart) -> list[Visit]:
     admitted, fracture, whiplash, report = _emergency(chart, crash, billing)
     visits = [admitted, *_fracture_clinic(chart, crash, fracture, billing)]
     referral = order(
-        visits[1], "therapy-order", snomed.PHYSICAL_THERAPY, to="physiotherapy", reason=whiplash, note="Twice a week"
+        visits[1], "therapy-order", snomed.PHYSICAL_THERAPY, to="physiotherapy", reason=whiplash, note="Six sessions"
     )
     care_plan(
         visits[1],

@@ -42,7 +42,8 @@ def tell(chart: Chart) -> list[Visit]:
             visit.treats(condition, problems.KNEE_OSTEOARTHRITIS)
         examine(visit, fully=number == 3, gained=-0.6 * number)
         observations.pain(visit, 7 - number)
-        bill(visit, [OFFICE_VISIT])
+        if number % 2 == 0:
+            bill(visit, [OFFICE_VISIT])
     _orthopedics(visits, condition)
     _therapy(visits, condition)
     seasonal_vaccines(visits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from fhir_server.demo.chart import Chart
-from fhir_server.demo.codes import cvx, snomed
+from fhir_server.demo.codes import cvx, labs, snomed
 from fhir_server.demo.families import observations
 from fhir_server.demo.families.immunizations import vaccinate
 from fhir_server.demo.families.visits import Visit
@@ -39,6 +39,20 @@ def usual_pressure(chart: Chart, day: date) -> tuple[float, float]:
     months_before_end = (chart.horizon - day).days / 30
     excess = min(1.0, months_before_end / 24)
     return chart.about(126 + 28 * excess, 4), chart.about(77 + 18 * excess, 3)
+
+
+def lipids(low: float, high: float, triglycerides: float) -> dict[labs.LabTest, float]:
+    """Cholesterol fractions in mg/dL that add up: total = LDL + HDL + triglycerides / 5.
+
+    Source: Friedewald 1972, https://doi.org/10.1093/clinchem/18.6.499
+    """
+    low, high, triglycerides = round(low), round(high), round(triglycerides)
+    return {
+        labs.CHOLESTEROL: low + high + triglycerides / 5,
+        labs.TRIGLYCERIDES: triglycerides,
+        labs.HDL: high,
+        labs.LDL: low,
+    }
 
 
 def seasonal_vaccines(visits: list[Visit]) -> None:

@@ -13,7 +13,7 @@ from fhir_server.demo.families.laboratory import laboratory_report
 from fhir_server.demo.families.medications import prescribe, taken_at_home
 from fhir_server.demo.families.visits import Visit, office_visit
 from fhir_server.demo.stories import Story
-from fhir_server.demo.stories.routine import LABORATORY_FEE, OFFICE_VISIT, examine, seasonal_vaccines
+from fhir_server.demo.stories.routine import LABORATORY_FEE, OFFICE_VISIT, examine, lipids, seasonal_vaccines
 
 
 def tell(chart: Chart) -> list[Visit]:
@@ -22,13 +22,8 @@ def tell(chart: Chart) -> list[Visit]:
     rhinitis = diagnose(visits[0], problems.ALLERGIC_RHINITIS)
     for number, visit in enumerate(visits):
         examine(visit, fully=True)
-        lipids = {
-            labs.CHOLESTEROL: chart.about(178, 15),
-            labs.TRIGLYCERIDES: chart.about(105, 20),
-            labs.HDL: chart.about(55, 6),
-            labs.LDL: chart.about(102, 10),
-        }
-        laboratory_report(visit, labs.LIPIDS, lipids)
+        fractions = lipids(chart.about(102, 10), chart.about(55, 6), chart.about(105, 20))
+        laboratory_report(visit, labs.LIPIDS, fractions)
         if number == 0:
             counts = {labs.HEMOGLOBIN: chart.about(14.2, 0.7), labs.LEUKOCYTES: 6.4, labs.PLATELETS: 254}
             laboratory_report(visit, labs.BLOOD_COUNT, counts)
