@@ -1,0 +1,118 @@
+"""Numbers and quantities as closed ranges of double precision, and their comparison. https://hl7.org/fhir/R4/search.html#number
+
+A number in a resource is exactly what it says, however many digits it has; a number in a search means everything that
+rounds to it. A comparator leaves one end open.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from math import inf, isfinite, nextafter
+from typing import Any
+
+from fhir_server.search.sql import SqlParameters
+
+Range = tuple[float, float]
+
+_NUMBER = re.compile(r"[+-]?(\d{1,400})(?:\.(\d{1,400}))?(?:[eE]([+-]?\d{1,4}))?", re.ASCII)
+_AP_SHARE = Decimal("0.1")
+"""``ap`` accepts a tenth of the value on either side, as the specification recommends."""
+
+
+def exact(value: Any) -> float:
+    """A JSON number as a double; beyond its range it is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def compared(value: Any, comparator: str | None) -> Range:
+    """A value with Quantity.comparator as a closed range. https://hl7.org/fhir/R4/valueset-quantity-comparator.html"""
+    number = exact(value)
+    match comparator:
+        case "<":
+            return -inf, nextafter(number, -inf)
+        case "<=":
+            return -inf, number
+        case ">":
+            return nextafter(number, inf), inf
+        case ">=":
+            return number, inf
+    return number, number
+
+
+def of_range(value: dict[str, Any]) -> Range | None:
+    """A Range as a closed range, open where an end is missing; None without both ends.
+
+    https://hl7.org/fhir/R4/datatypes.html#Range
+    """
+    low, high = value.get("low", {}).get("value"), value.get("high", {}).get("value")
+    if low is None and high is None:
+        return None
+    return -inf if low is None else exact(low), inf if high is None else exact(high)
+
+
+def of_sampled_data(value: dict[str, Any]) -> Range | None:
+    """The range that a SampledData's points span: origin + factor x point; None when no point is a number.
+
+    https://hl7.org/fhir/R4/datatypes.html#SampledData
+    """
+    origin = value.get("origin", {}).get("value")
+    points = []
+    for text in value.get("data", "").split():
+        try:
+            points.append(float(text))
+        except ValueError:
+            continue  # E, U and L stand for points without a number.
+    points = [point for point in points if isfinite(point)]
+    if origin is None or not points:
+        return None
+    factor, base = exact(value.get("factor", 1)), exact(origin)
+    ends = sorted((base + factor * min(points), base + factor * max(points)))
+    return ends[0], ends[1]
+
+
+def searched(text: str) -> tuple[Decimal, Decimal]:
+    """A number of a search with the half width of what rounds to it: 100 is (100, 0.5), 5.40 is (5.40, 0.005).
+
+    In exponential form the digits that are not written count as one more: the specification has 1e2 mean 95 to 105.
+    Raises ValueError for anything but a decimal. https://hl7.org/fhir/R4/search.html#number
+    """
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise ValueError("a number is written as 100, 100.00 or 1e2")
+    decimals = len(match[2] or "")
+    exponent = -decimals if match[3] is None else int(match[3]) - decimals - 1
+    return Decimal(text), Decimal(5).scaleb(exponent - 1)
+
+
+def comparison(prefix: str, value: Decimal, half: Decimal, sql: SqlParameters, low: str, high: str) -> str:
+    """The SQL condition on a range's columns for one prefix. https://hl7.org/fhir/R4/search.html#prefix"""
+
+    def bind(number: Decimal) -> str:
+        return sql.bind(exact(number), "float8")
+
+    def equal() -> str:
+        return f"{low} >= {bind(value - half)} AND {low} < {bind(value + half)} AND {high} < {bind(value + half)}"
+
+    match prefix:
+        case "eq":
+            return equal()
+        case "ne":
+            return f"NOT ({equal()})"
+        case "gt":
+            return f"{high} > {bind(value)}"
+        case "ge":
+            return f"{high} >= {bind(value)}"
+        case "lt":
+            return f"{low} < {bind(value)}"
+        case "le":
+            return f"{low} <= {bind(value)}"
+        case "sa":
+            return f"{low} > {bind(value)}"
+        case "eb":
+            return f"{high} < {bind(value)}"
+    margin = max(abs(value) * _AP_SHARE, half)
+    return f"{high} >= {bind(value - margin)} AND {low} <= {bind(value + margin)}"

@@ -1,0 +1,220 @@
+"""Search expressions as typed paths through a resource's JSON. https://hl7.org/fhir/R4/searchparameter.html
+
+The standard expressions use a small part of FHIRPath: element paths, unions, ``as``,
+``where(element = 'value')``, ``where(resolve() is Type)``, ``[0]``, ``%resource`` and one boolean. Types are decided from the definitions pack, so that
+nothing is left to decide when a resource is written but which elements it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fhir_server.fhirpath import ast
+from fhir_server.fhirpath.parser import parse
+from fhir_server.r4 import definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A step to the JSON property ``name``; ``many`` when it is an array."""
+
+    name: str
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """A step to the JSON property ``name``, an array, of which the first item alone counts: ``entry[0]``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhereEquals:
+    """Goes on only where the primitive ``name`` of the value equals ``value``: ``where(system='phone')``."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhereType:
+    """Goes on only where the Reference is to a resource of this type: ``where(resolve() is Patient)``."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class IsTrue:
+    """Ends a path with a boolean: whether ``element`` is there and not false. ``names`` are its JSON properties."""
+
+    element: str
+    names: tuple[str, ...]
+
+
+Step = Child | First | WhereEquals | WhereType | IsTrue
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Steps from a root to the values of one type.
+
+    ``type`` is the type's name in the pack; ``value_set`` the required binding of the last element or "". A path that
+    starts at %resource instead of the focus has ``from_resource``.
+    """
+
+    steps: tuple[Step, ...]
+    type: str
+    value_set: str = ""
+    from_resource: bool = False
+
+    @property
+    def many(self) -> bool:
+        """Whether a resource may have more than one value here."""
+        return any(isinstance(step, Child) and step.many for step in self.steps)
+
+
+class Unsupported(ValueError):
+    """The expression is outside the part of FHIRPath that search parameters are generated from."""
+
+
+@lru_cache(maxsize=8_192)
+def paths(expression: str, root: str, *, in_type: str = "") -> tuple[Path, ...]:
+    """The paths of a search expression that start at the type ``root``, in the order written.
+
+    ``root`` is a resource type or, for the components of composites, any type. Parts of a union that start at another
+    resource type are left out. ``in_type`` is the type of %resource. Raises Unsupported.
+    https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.expression
+    """
+    found: list[Path] = []
+    for part in _union(parse(expression)):
+        found.extend(path for path in _Walker(root, in_type or root).walk(part) if path not in found)
+    return tuple(found)
+
+
+def _union(node: ast.Node) -> list[ast.Node]:
+    if isinstance(node, ast.Operator) and node.operator == "|":
+        return [*_union(node.left), *_union(node.right)]
+    return [node]
+
+
+class _Walker:
+    def __init__(self, root: str, in_type: str) -> None:
+        self.pack = definitions.load()
+        self.root = root
+        self.in_type = in_type
+
+    def walk(self, node: ast.Node) -> list[Path]:
+        match node:
+            case ast.Member(source=None, name=name):
+                return self.first(name)
+            case ast.Variable(name="resource"):
+                return [Path((), self.in_type, from_resource=True)]
+            case ast.Member(source=source, name=name) if source is not None:
+                return [step for path in self.walk(source) for step in self.child(path, name)]
+            case ast.TypeOperation(operator="as", operand=operand, type=wanted):
+                return self.only(self.walk(operand), wanted.name)
+            case ast.Function(source=source, name="as" | "ofType", arguments=(ast.TypeName(name=wanted),)) if source:
+                return self.only(self.walk(source), wanted)
+            case ast.Function(source=source, name="where", arguments=(criterion,)) if source is not None:
+                return [self.where(path, criterion) for path in self.walk(source)]
+            case ast.Indexer(source=source, index=ast.Literal(value=0)):
+                return [self.first_item(path) for path in self.walk(source)]
+            case ast.Operator(operator="and"):
+                return self.truth(node)
+        raise Unsupported(f"{node} is not supported in a search expression")
+
+    def first(self, name: str) -> list[Path]:
+        """The first name of a path is the type it starts at, or an element of the focus."""
+        if name == self.root or name in self.ancestors():
+            return [Path((), self.root)]
+        if name[0].isupper():
+            return []
+        return self.child(Path((), self.root), name)
+
+    def ancestors(self) -> list[str]:
+        chain, name = [], self.pack.types[self.root].base
+        while name:
+            chain.append(name)
+            name = self.pack.types[name].base if name in self.pack.types else ""
+        return chain
+
+    def child(self, path: Path, name: str) -> list[Path]:
+        if path.type not in self.pack.types:
+            raise Unsupported(f"{path.type} is not a type")
+        element = self.pack.types[path.type].elements.get(name)
+        if element is None:
+            raise Unsupported(f"{path.type} has no element {name}")
+        many = element.max != 1
+        return [
+            Path((*path.steps, Child(json_name, many)), ref.code, element.value_set, path.from_resource)
+            for json_name, ref in element.json_names().items()
+        ]
+
+    def only(self, candidates: list[Path], wanted: str) -> list[Path]:
+        # The published expressions also write a type with a wrong capital: value.as(DateTime).
+        kept = [path for path in candidates if path.type.lower() == wanted.lower()]
+        if candidates and not kept:
+            raise Unsupported(f"no {wanted} among {', '.join(path.type for path in candidates)}")
+        return kept
+
+    def where(self, path: Path, criterion: ast.Node) -> Path:
+        match criterion:
+            case ast.Operator(
+                operator="=", left=ast.Member(source=None, name=name), right=ast.Literal(value=str(value))
+            ):
+                self.child(path, name)
+                step: Step = WhereEquals(name, value)
+            case ast.TypeOperation(operator="is", operand=ast.Function(source=None, name="resolve"), type=wanted):
+                step = WhereType(wanted.name)
+            case _:
+                raise Unsupported(f"where({criterion}) is not supported in a search expression")
+        return Path((*path.steps, step), path.type, path.value_set, path.from_resource)
+
+    def first_item(self, path: Path) -> Path:
+        last = path.steps[-1]
+        if not isinstance(last, Child):
+            raise Unsupported("[0] is supported behind an element alone")
+        return Path((*path.steps[:-1], First(last.name)), path.type, path.value_set, path.from_resource)
+
+    def truth(self, node: ast.Operator) -> list[Path]:
+        """``X.exists() and X != false``, as Patient.deceased has it."""
+        match node.left, node.right:
+            case (
+                ast.Function(source=ast.Member(source=ast.Member(source=None, name=root), name=name), name="exists"),
+                ast.Operator(operator="!=", left=ast.Member() as left, right=ast.Literal(value=False)),
+            ) if str(left) == f"{root}.{name}":
+                if root != self.root:
+                    return []
+                element = self.pack.types[root].elements[name]
+                return [Path((IsTrue(name, tuple(element.json_names())),), "boolean")]
+        raise Unsupported(f"{node} is not supported in a search expression")
+
+
+@lru_cache(maxsize=2_048)
+def single_valued(expression: str, root: str) -> bool:
+    """Whether a resource has at most one value: every path leads to one and the same element, which has max 1."""
+    found = paths(expression, root)
+    if not found or any(path.many or not path.steps for path in found):
+        return False
+    if len(found) == 1:
+        return True
+    if len({path.steps[:-1] for path in found}) > 1 or not all(isinstance(path.steps[-1], Child) for path in found):
+        return False
+    names = {path.steps[-1].name for path in found if isinstance(path.steps[-1], Child)}
+    holders = [kind for kind in definitions.load().types.values() if kind.name == _holder(root, found[0])]
+    return any(names <= element.json_names().keys() for kind in holders for element in kind.elements.values())
+
+
+def _holder(root: str, path: Path) -> str:
+    """The type whose element the last step of a path of plain steps is."""
+    pack, current = definitions.load(), root
+    for step in path.steps[:-1]:
+        if isinstance(step, Child):
+            current = next(
+                e.json_names()[step.name].code
+                for e in pack.types[current].elements.values()
+                if step.name in e.json_names()
+            )
+    return current

@@ -1,0 +1,112 @@
+"""Token search: codes, identifiers, contact points, booleans. https://hl7.org/fhir/R4/search.html#token"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.search import token_variants
+from fhir_server.search.condition import Condition
+from fhir_server.search.paths import paths
+from fhir_server.search.query import Clause
+from fhir_server.search.sql import SqlParameters
+from fhir_server.search.values import bad_modifier, bad_value
+from fhir_server.store.index_rows import IndexRows
+
+MODIFIERS = ("not",)
+
+
+def codeable_concept(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write each coding of a CodeableConcept."""
+    for item in value.get("coding", ()):
+        _pair(item.get("system"), item.get("code"), param, rows, hasher)
+
+
+def coding(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write a Coding."""
+    _pair(value.get("system"), value.get("code"), param, rows, hasher)
+
+
+def identifier(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write an Identifier by its system and value."""
+    _pair(value.get("system"), value.get("value"), param, rows, hasher)
+
+
+def contact_point(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write the value of a ContactPoint; its system is no token system."""
+    text = value.get("value")
+    if text is not None:
+        rows.tokens.append(hasher(f"{param}:c:{text}"))
+
+
+def fixed(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write a code, id, string or uri, whose system its element implies."""
+    rows.tokens.append(hasher(f"{param}:c:{value}"))
+
+
+def boolean(value: bool, param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write true or false."""
+    rows.tokens.append(hasher(f"{param}:c:{'true' if value else 'false'}"))
+
+
+def fixed_among_coded(value: str | bool, param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """Write a fixed value of a parameter that also has codings, so that ``|code`` finds it there."""
+    text = value if isinstance(value, str) else "true" if value else "false"
+    rows.tokens += (hasher(f"{param}:c:{text}"), hasher(f"{param}:b:|{text}"))
+
+
+def _pair(system: str | None, code: str | None, param: int, rows: IndexRows, hasher: Hasher) -> None:
+    """token_variants.of_coding(), without its lists: this is the hottest spot of indexing."""
+    if code is None:
+        if system is not None:
+            rows.tokens.append(hasher(f"{param}:s:{system}"))
+    elif system is None:
+        rows.tokens += (hasher(f"{param}:c:{code}"), hasher(f"{param}:b:|{code}"))
+    else:
+        rows.tokens += (
+            hasher(f"{param}:c:{code}"),
+            hasher(f"{param}:b:{system}|{code}"),
+            hasher(f"{param}:s:{system}"),
+        )
+
+
+EXTRACT = {
+    "CodeableConcept": codeable_concept,
+    "Coding": coding,
+    "Identifier": identifier,
+    "ContactPoint": contact_point,
+    "boolean": boolean,
+    "code": fixed,
+    "id": fixed,
+    "string": fixed,
+    "uri": fixed,
+}
+
+
+def hashes(clause: Clause, hasher: Hasher) -> list[int]:
+    """The index hashes of which a match has at least one; [] when nothing can match.
+
+    Raises BadRequest for a value that is no token.
+    """
+    parameter = clause.parameter
+    among = paths(parameter.expression, parameter.resource_type)
+    found: list[int] = []
+    for value in clause.values:
+        try:
+            found += (
+                hasher.uncached(f"{parameter.param}:{variant}") for variant in token_variants.searched(value, among)
+            )
+        except ValueError as error:
+            raise bad_value(clause, str(error)) from None
+    return found
+
+
+def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
+    """What the clause is in SQL. Raises BadRequest for unknown modifiers and values that are no tokens.
+
+    ``:not`` also matches resources without any value. https://hl7.org/fhir/R4/search.html#modifiers
+    """
+    if clause.modifier not in ("", "not"):
+        raise bad_modifier(clause, *MODIFIERS)
+    condition = token_variants.condition(hashes(clause, hasher), sql)
+    return Condition(row=f"NOT ({condition.row})") if clause.modifier else condition
