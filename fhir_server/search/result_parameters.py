@@ -1,0 +1,130 @@
+"""The parameters that say how results are returned, not which. https://hl7.org/fhir/R4/search.html#return"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from fhir_server.errors import BadRequest
+from fhir_server.r4 import definitions
+from fhir_server.search.query import Clause, SearchQuery
+from fhir_server.search.suggest import refusal, shown
+
+SORTABLE = ("_id", "_lastUpdated")
+TOTALS = ("none", "estimate", "accurate")
+SUMMARIES = ("true", "text", "data", "count", "false")
+NAMES = ("_count", "_sort", "_total", "_summary", "_elements", "_contained", "_format", "_pretty")
+
+
+class Ignorable(Exception):
+    """A parameter that strict handling refuses and lenient handling leaves out; the message is for the client."""
+
+    def __init__(self, diagnostics: str, issue_type: str = "invalid") -> None:
+        super().__init__(diagnostics)
+        self.issue_type = issue_type
+
+
+class ResultParameters:
+    """Gathers the result parameters of one search. https://hl7.org/fhir/R4/search.html#return"""
+
+    def __init__(self, resource_type: str, default_count: int, max_count: int) -> None:
+        self._resource_type = resource_type
+        self._max_count = max_count
+        self._written: dict[str, str] = {}
+        self._count = default_count
+        self._sort: tuple[tuple[str, bool], ...] = ()
+        self._total = "none"
+        self._summary = ""
+        self._elements: tuple[str, ...] = ()
+
+    def read(self, name: str, value: str) -> bool:
+        """Take the parameter; False when it is not one of these.
+
+        Raises Ignorable for a value that cannot be used, BadRequest for a repetition that contradicts itself.
+        """
+        reader = self._READERS.get(name)
+        if reader is None:
+            code, colon, modifier = name.partition(":")
+            if colon and code in self._READERS:
+                raise Ignorable(f"{code} takes no modifier, so {shown(':' + modifier)} is unknown.", "not-supported")
+            if name == "_cursor":
+                raise BadRequest("A _cursor stands alone: follow the next link as it was given, without changes.")
+            return False
+        if self._written.setdefault(name, value) != value:
+            raise BadRequest(f"{name} is given twice, as {shown(self._written[name])} and as {shown(value)}.")
+        reader(self, value)
+        return True
+
+    def query(self, clauses: tuple[Clause, ...], ignored: tuple[str, ...]) -> SearchQuery:
+        """The search with these result parameters.
+
+        Raises BadRequest where _summary and _elements are both to cut the resources down.
+        """
+        if self._elements and self._summary not in ("", "false", "count"):
+            raise BadRequest(f"_summary={self._summary} and _elements contradict each other: use one of them.")
+        return SearchQuery(
+            self._resource_type,
+            clauses,
+            sort=self._sort,
+            count=self._count,
+            total=self._total,
+            summary=self._summary,
+            elements=self._elements,
+            ignored=ignored,
+        )
+
+    def _read_count(self, value: str) -> None:
+        if not (value.isascii() and value.isdigit()):
+            raise Ignorable(f"_count={shown(value)} is no whole number; write the size of a page, such as _count=50.")
+        # A number of more digits than this is above the maximum anyway.
+        self._count = min(int(value[:9]), self._max_count)
+
+    def _read_sort(self, value: str) -> None:
+        keys: list[tuple[str, bool]] = []
+        for key in value.split(","):
+            code, descending = key.removeprefix("-"), key.startswith("-")
+            if code not in SORTABLE:
+                what = f"sort keys of {self._resource_type}, each with or without '-'"
+                raise Ignorable(f"Cannot sort by {shown(key)}.{refusal(what, code, SORTABLE)}", "not-supported")
+            if code not in [known for known, _ in keys]:
+                keys.append((code, descending))
+        self._sort = tuple(keys)
+
+    def _read_total(self, value: str) -> None:
+        self._total = _one_of("_total", value, TOTALS)
+
+    def _read_summary(self, value: str) -> None:
+        self._summary = _one_of("_summary", value, SUMMARIES)
+
+    def _read_elements(self, value: str) -> None:
+        known = definitions.load().types[self._resource_type].elements
+        names = [name.strip().removeprefix(self._resource_type + ".") for name in value.split(",")]
+        for name in names:
+            if name not in known:
+                what = f"elements of {self._resource_type}"
+                raise Ignorable(f"Unknown element {shown(name)} in _elements.{refusal(what, name, known)}")
+        self._elements = tuple(dict.fromkeys(names))
+
+    def _read_contained(self, value: str) -> None:
+        if value != "false":
+            raise BadRequest("Only _contained=false is supported by this server.", code="not-supported")
+
+    def _read_elsewhere(self, value: str) -> None:
+        """_format and _pretty concern the answer's format, which is negotiated before the search."""
+
+    _READERS: ClassVar[dict[str, Callable[[ResultParameters, str], None]]] = {
+        "_count": _read_count,
+        "_sort": _read_sort,
+        "_total": _read_total,
+        "_summary": _read_summary,
+        "_elements": _read_elements,
+        "_contained": _read_contained,
+        "_format": _read_elsewhere,
+        "_pretty": _read_elsewhere,
+    }
+
+
+def _one_of(name: str, value: str, valid: tuple[str, ...]) -> str:
+    if value not in valid:
+        raise Ignorable(f"Unknown value {shown(value)} of {name}.{refusal(f'values of {name}', value, valid)}")
+    return value
