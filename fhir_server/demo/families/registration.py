@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import date, timedelta
+from html import escape
 
 from fhir_server.demo.chart import Chart
 from fhir_server.demo.codes import Code, hl7
@@ -23,6 +24,7 @@ def register(chart: Chart) -> None:
     home = _address(chart)
     died = chart.at(person.died, 4, 15) if person.died else None
     chart.add_patient(
+        text=_narrative(chart),
         extension=_race(person.race) if person.race else None,
         identifier=_identifiers(chart),
         active=chart.alive,
@@ -74,6 +76,16 @@ def cover(
         period=period(since, chart.person.died),
         payor=[insurer],
     )
+
+
+def _narrative(chart: Chart) -> Element:
+    """The patient in one line, for people. https://hl7.org/fhir/R4/narrative.html"""
+    person = chart.person
+    line = f"{' '.join(person.given)} {person.family}, {person.sex}, born {person.birth_date}"
+    return {
+        "status": "generated",
+        "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{escape(line, quote=False)}</div>',
+    }
 
 
 def _identifiers(chart: Chart) -> list[Element]:

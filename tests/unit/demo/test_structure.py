@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_server.r4 import definitions, json
+from fhir_server.validation import validate
 from tests.unit.demo.structure import faults
 
 
@@ -14,6 +15,12 @@ def test_every_resource_keeps_to_the_definitions(bundles: list[dict[str, Any]]) 
     pack = definitions.load()
     found = {fault for bundle in bundles for entry in bundle["entry"] for fault in faults(pack, entry["resource"])}
     assert not found
+
+
+def test_the_product_finds_no_error(bundles: list[dict[str, Any]]) -> None:
+    for bundle in bundles:
+        for entry in bundle["entry"]:
+            validate(json.parse(json.dumps(entry["resource"])), entry["resource"]["resourceType"])
 
 
 def test_the_bundles_themselves_keep_to_the_definitions(bundles: list[dict[str, Any]]) -> None:
