@@ -33,10 +33,14 @@ SLOW = "The request took longer than the server allows; narrow it down or try ag
 class Database:
     """The pool of connections of one process, as the application's role.
 
-    ``app_url`` is a libpq URL; at most ``size`` connections are open at a time.
+    ``app_url`` is a libpq URL; at most ``size`` connections are open at a time. A statement may take
+    ``statement_timeout_ms`` milliseconds.
     """
 
-    def __init__(self, app_url: str, size: int, wait_seconds: float = 10.0) -> None:
+    def __init__(
+        self, app_url: str, size: int, statement_timeout_ms: int = 30_000, wait_seconds: float = 10.0
+    ) -> None:
+        self._statement_timeout_ms = statement_timeout_ms
         self._pool = ConnectionPool(
             app_url,
             min_size=1,
@@ -44,10 +48,14 @@ class Database:
             timeout=wait_seconds,
             max_idle=300.0,
             kwargs={"autocommit": True, "application_name": "fhir-server"},
-            configure=_check_connection,
+            configure=self._configure,
             open=False,
             name="fhir-server",
         )
+
+    def _configure(self, connection: psycopg.Connection) -> None:
+        _check_connection(connection)
+        connection.execute(f"SET statement_timeout = {int(self._statement_timeout_ms)}")
 
     def open(self) -> None:
         """Start connecting, in the background. A database that is down shows in `connection`, not here."""

@@ -1,0 +1,60 @@
+"""The composition root: every part of the web application is made and wired here, nowhere else. docs/architecture.md"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask
+
+from fhir_server.authn import keys
+from fhir_server.authn.access_token import Verifier
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.rest.api import FhirApi, StartResponse
+from fhir_server.rest.probes import probes
+from fhir_server.settings import ConfigurationError, Settings
+from fhir_server.store import directory
+from fhir_server.store.session import Database
+from fhir_server.store.store import Store
+from fhir_server.tenants.directory import Directory
+
+
+class FhirServer(Flask):
+    """The Flask application. FHIR URLs are answered by ``api`` before Flask's dispatch, every other one by Flask."""
+
+    def __init__(self, settings: Settings, database: Database, api: FhirApi) -> None:
+        super().__init__("fhir_server", static_folder=None)
+        self.settings = settings
+        self.database = database
+        self.api = api
+        self.register_blueprint(probes(settings, database))
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
+        """WSGI's entry. https://flask.palletsprojects.com/en/stable/api/#flask.Flask.wsgi_app"""
+        address = self.api.address(environ)
+        if address is not None:
+            return self.api(environ, start_response, address)
+        return super().wsgi_app(environ, start_response)  # type: ignore[arg-type]
+
+
+def create_app(settings: Settings) -> FhirServer:
+    """The web application over the database that the settings name. Raises ConfigurationError, Unavailable."""
+    if settings.app_database_url is None:
+        from fhir_server.store.database_urls import database_urls
+
+        urls = database_urls(settings)
+        if urls is None:
+            raise ConfigurationError("APP_DATABASE_URL or DATABASE_URL must be set, or run `fhir-server up`.")
+        app_url = urls.app
+    else:
+        app_url = settings.app_database_url
+    database = Database(app_url, settings.pool_size, settings.statement_timeout_ms)
+    database.open()
+    hasher = Hasher(directory.hash_key(database))
+    api = FhirApi(
+        settings,
+        Directory(lambda slug: directory.tenant_id(database, slug)),
+        Verifier(keys.load_or_create(settings.key_file), settings.issuer),
+        lambda tenant_id: Store(database, hasher, tenant_id),
+    )
+    return FhirServer(settings, database, api)

@@ -1,0 +1,28 @@
+"""The operations there are: one file each, one line each here. https://hl7.org/fhir/R4/operations.html"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_server.errors import MethodNotAllowed, NotFound
+from fhir_server.operations import validate
+from fhir_server.operations.operation import Operation
+
+OPERATIONS: tuple[Operation, ...] = (validate.OPERATION,)
+
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def find(name: str, scope: Sequence[str]) -> Operation:
+    """The operation of this name at this level: ``scope`` is [], [type] or [type, id].
+
+    Raises NotFound for an unknown name, MethodNotAllowed where it exists at other levels only.
+    """
+    operation = _BY_NAME.get(name)
+    if operation is None:
+        known = ", ".join(f"${n}" for n in sorted(_BY_NAME))
+        raise NotFound(f"The operation ${name[:64]} is not known; there are: {known}.", code="not-supported")
+    level = ("system", "type", "instance")[len(scope)]
+    if level not in operation.levels:
+        raise MethodNotAllowed(f"${name} exists at the level of {' and '.join(operation.levels)}, not of the {level}.")
+    return operation

@@ -1,0 +1,155 @@
+"""FHIR over WSGI: from the environ to the answer's bytes, in one visible place. https://peps.python.org/pep-3333/
+
+FHIR URLs are answered here, before Flask's own dispatch (which costs more than a read does); every other URL is Flask's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from fhir_server import logs
+from fhir_server.access.policy import NOTHING
+from fhir_server.access.principal import Principal
+from fhir_server.access.scopes import parse as parse_scopes
+from fhir_server.authn.access_token import Verifier
+from fhir_server.errors import Forbidden, NotFound, Unauthenticated, UriTooLong
+from fhir_server.interactions.context import Context, Phases, Response, Tenant
+from fhir_server.rest import metrics, negotiate, outcomes
+from fhir_server.rest.request import Request, path_segments
+from fhir_server.rest.routes import Route, match
+from fhir_server.settings import Settings
+from fhir_server.store.store import Store
+from fhir_server.tenants.directory import Directory
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_PUBLIC = frozenset(("metadata",))
+_NOBODY = Principal("", "", "", ())
+
+
+class FhirApi:
+    """Answers the FHIR URLs of every tenant, by path (/t/riverside/fhir) and by subdomain (riverside.localhost/fhir)."""
+
+    def __init__(
+        self, settings: Settings, directory: Directory, verifier: Verifier, store_of: Callable[[int], Store]
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._verifier = verifier
+        self._store_of = store_of
+        base = settings.public_url
+        self._scheme, _, self._netloc = base.partition("://")
+        self._host_suffix = "." + self._netloc.lower()
+
+    def address(self, environ: dict[str, Any]) -> tuple[str, str, str] | None:
+        """The tenant's slug, its base URL and the path below it, if this URL is one of FHIR's; else None."""
+        path: str = environ.get("PATH_INFO", "")
+        if path.startswith("/t/"):
+            slug, _, rest = path[3:].partition("/")
+            if rest == "fhir" or rest.startswith("fhir/"):
+                return slug, f"{self._settings.public_url}/t/{slug}/fhir", rest[5:]
+        elif path == "/fhir" or path.startswith("/fhir/"):
+            host: str = environ.get("HTTP_HOST", "").lower()
+            if host.endswith(self._host_suffix):
+                slug = host[: -len(self._host_suffix)]
+                return slug, f"{self._scheme}://{slug}.{self._netloc}/fhir", path[6:]
+        return None
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: StartResponse, address: tuple[str, str, str]
+    ) -> Iterable[bytes]:
+        """Answer one request. Whatever happens, the answer is FHIR's: a resource, a Bundle or an OperationOutcome."""
+        phases = Phases()
+        request = Request(environ, self._settings.max_body_bytes)
+        request_id = _request_id(request)
+        route: Route | None = None
+        slug, base_url, path = address
+        try:
+            if len(path) + len(request.query_string) > self._settings.max_url_bytes:
+                raise UriTooLong(
+                    f"The URL exceeds {self._settings.max_url_bytes} bytes; send long searches by POST to _search."
+                )
+            segments = path_segments(path.rstrip("/")) if path.strip("/") else []
+            if request.method == "OPTIONS":
+                response = Response(204)
+            else:
+                presentation = negotiate.presentation(request)
+                route, handler = match(request.method, segments)
+                ctx = self._context(request, slug, base_url, route, phases)
+                response = negotiate.present(handler(ctx, request, segments), presentation)
+        except Exception as error:
+            response = outcomes.respond(error)
+        phases.mark("serialise")
+        headers = self._headers(request, response, request_id, base_url, phases)
+        body = negotiate.compress(request, response, headers)
+        headers.append(("Content-Length", str(len(body))))
+        template = route.template if route is not None else "?"
+        metrics.observe(request.method, template, response.status, phases)
+        logs.request(
+            request_id=request_id,
+            tenant=slug[:63],
+            method=request.method,
+            route=template,
+            status=response.status,
+            microseconds=phases.total(),
+        )
+        start_response(_STATUS_LINES.get(response.status, f"{response.status} "), headers)
+        return () if request.method == "HEAD" else (body,)
+
+    def _context(self, request: Request, slug: str, base_url: str, route: Route, phases: Phases) -> Context:
+        if route.template in _PUBLIC:
+            principal = _NOBODY
+        else:
+            principal = self._authenticate(request)
+            if principal.tenant != slug:
+                # The same answer for every other tenant, whether it exists or not.
+                raise Forbidden("The access_token was issued for another tenant.")
+        tenant_id = self._directory.find(slug)
+        if tenant_id is None:
+            raise NotFound("There is no such tenant at this server.")
+        phases.mark("authenticate")
+        return Context(
+            Tenant(tenant_id, slug), principal, NOTHING, self._store_of(tenant_id), base_url, request.prefer(), phases
+        )
+
+    def _authenticate(self, request: Request) -> Principal:
+        scheme, _, access_token = request.header("AUTHORIZATION").partition(" ")
+        if scheme.lower() != "bearer" or not access_token:
+            raise Unauthenticated(
+                "An access_token is needed: send the header Authorization: Bearer ...",
+                headers=[("WWW-Authenticate", 'Bearer realm="fhir"')],
+            )
+        claims = self._verifier.verify(access_token.strip())
+        return Principal(claims.tenant, claims.sub, claims.client_id, parse_scopes(claims.scope))
+
+    def _headers(
+        self, request: Request, response: Response, request_id: str, base_url: str, phases: Phases
+    ) -> list[tuple[str, str]]:
+        headers = [
+            ("X-Request-Id", request_id),
+            # Patients' data stays out of every cache on the way; If-None-Match works all the same.
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Server-Timing", ", ".join(f"{k};dur={v / 1000:.2f}" for k, v in phases.microseconds.items())),
+        ]
+        if response.body is not None:
+            headers.append(("Content-Type", negotiate.CONTENT_TYPE))
+        headers += negotiate.versioning(response, base_url)
+        headers += response.headers
+        origin = request.header("ORIGIN")
+        if origin:
+            headers += negotiate.cross_origin(request)
+        return headers
+
+
+def _request_id(request: Request) -> str:
+    given = request.header("X_REQUEST_ID")
+    return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+
+

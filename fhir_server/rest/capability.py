@@ -1,0 +1,80 @@
+"""The CapabilityStatement, derived from the registries. https://hl7.org/fhir/R4/capabilitystatement.html"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from fhir_server import __version__
+from fhir_server.interactions.context import Context, Response
+from fhir_server.operations import registry as operations
+from fhir_server.r4 import definitions, json
+from fhir_server.search.support import searchable
+
+INTERACTIONS = (
+    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
+)  # fmt: skip
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+FORMATS = ("application/fhir+json", "json")
+PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json")
+# The day this statement last changed in substance; the same for every instance and every start.
+DATE = "2026-11-25"
+
+
+def run(ctx: Context) -> Response:
+    """What this server can do, at this tenant's base. https://hl7.org/fhir/R4/http.html#capabilities"""
+    return Response(200, statement(ctx.base_url))
+
+
+@lru_cache(maxsize=1024)
+def statement(base_url: str) -> bytes:
+    """The CapabilityStatement as JSON; it differs between tenants in the implementation's URL alone."""
+    return json.dumps(
+        {
+            "resourceType": "CapabilityStatement",
+            "status": "active",
+            "date": DATE,
+            "kind": "instance",
+            "software": {"name": "fhir-server", "version": __version__},
+            "implementation": {"description": "FHIR R4 server", "url": base_url},
+            "fhirVersion": definitions.load().version,
+            "format": list(FORMATS),
+            "patchFormat": list(PATCH_FORMATS),
+            "rest": [
+                {
+                    "mode": "server",
+                    "security": {
+                        "cors": True,
+                        "description": "Every request but this one needs an access_token (Authorization: Bearer), issued "
+                        "for this tenant, with SMART scopes in system context.",
+                    },
+                    "resource": [_resource(name) for name in definitions.load().resource_types],
+                    "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                }
+            ],
+        }
+    )
+
+
+def _resource(resource_type: str) -> dict[str, Any]:
+    return {
+        "type": resource_type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "referencePolicy": ["literal", "logical"],
+        "searchParam": [
+            {"name": p.code, "type": p.type, "definition": p.url} for p in searchable(resource_type)
+        ],
+        "operation": [
+            {"name": o.name, "definition": o.definition}
+            for o in operations.OPERATIONS
+            if "type" in o.levels or "instance" in o.levels
+        ],
+    }

@@ -1,0 +1,212 @@
+"""From a matched URL to its interaction: bodies, parameters and conditions taken off the wire. https://hl7.org/fhir/R4/http.html"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fhir_server.dispatch import perform
+from fhir_server.errors import BadRequest, UnsupportedMediaType
+from fhir_server.interactions import bundle as bundles
+from fhir_server.interactions import conditional, history, search
+from fhir_server.interactions import create as create_interaction
+from fhir_server.interactions import delete as delete_interaction
+from fhir_server.interactions import patch as patch_interaction
+from fhir_server.interactions import read as read_interaction
+from fhir_server.interactions import update as update_interaction
+from fhir_server.interactions import vread as vread_interaction
+from fhir_server.interactions.context import Context, Response
+from fhir_server.operations import registry as operations
+from fhir_server.rest import capability
+from fhir_server.rest.request import FORM_TYPE, JSON_PATCH_TYPE, JSON_TYPES, Request
+
+Segments = Sequence[str]
+
+PRESENTATION = frozenset(("_format", "_pretty", "_summary", "_elements"))
+"""Parameters that any GET takes: rest/negotiate.py honours them. https://hl7.org/fhir/R4/http.html#parameters"""
+
+
+def capabilities(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/metadata. https://hl7.org/fhir/R4/http.html#capabilities"""
+    return capability.run(ctx)
+
+
+def read(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/[type]/[id]"""
+    resource_type, resource_id = segments
+    if request.query_string:
+        _only_presentation(request)
+    conditions = request.conditions()
+    return perform(ctx, "read", resource_type, lambda c: read_interaction.run(c, resource_type, resource_id, conditions))
+
+
+def vread(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/[type]/[id]/_history/[vid]"""
+    resource_type, resource_id, _, version = segments
+    _only_presentation(request)
+    conditions = request.conditions()
+    return perform(
+        ctx, "vread", resource_type, lambda c: vread_interaction.run(c, resource_type, resource_id, version, conditions)
+    )
+
+
+def create(ctx: Context, request: Request, segments: Segments) -> Response:
+    """POST [base]/[type], conditional with If-None-Exist"""
+    (resource_type,) = segments
+    if request.content_type == FORM_TYPE:
+        raise UnsupportedMediaType(f"A create takes application/fhir+json; a search by POST goes to {resource_type}/_search.")
+    none_exist = request.conditions().if_none_exist
+    resource = request.json()
+    ctx.phases.mark("parse")
+
+    def run(c: Context) -> Response:
+        if none_exist is not None:
+            return conditional.create(c, resource_type, resource, none_exist)
+        return create_interaction.run(c, resource_type, resource)
+
+    return perform(ctx, "create", resource_type, run)
+
+
+def update(ctx: Context, request: Request, segments: Segments) -> Response:
+    """PUT [base]/[type]/[id]"""
+    resource_type, resource_id = segments
+    conditions = request.conditions()
+    resource = request.json()
+    ctx.phases.mark("parse")
+    return perform(
+        ctx, "update", resource_type, lambda c: update_interaction.run(c, resource_type, resource_id, resource, conditions)
+    )
+
+
+def conditional_update(ctx: Context, request: Request, segments: Segments) -> Response:
+    """PUT [base]/[type]?[criteria]"""
+    (resource_type,) = segments
+    conditions = request.conditions()
+    resource = request.json()
+    ctx.phases.mark("parse")
+    return perform(
+        ctx,
+        "update",
+        resource_type,
+        lambda c: conditional.update(c, resource_type, request.query_string, resource, conditions),
+    )
+
+
+def patch(ctx: Context, request: Request, segments: Segments) -> Response:
+    """PATCH [base]/[type]/[id]"""
+    resource_type, resource_id = segments
+    kind, conditions = _patch_kind(request), request.conditions()
+    document = request.json()
+    ctx.phases.mark("parse")
+    return perform(
+        ctx,
+        "patch",
+        resource_type,
+        lambda c: patch_interaction.run(c, resource_type, resource_id, document, kind, conditions),
+    )
+
+
+def conditional_patch(ctx: Context, request: Request, segments: Segments) -> Response:
+    """PATCH [base]/[type]?[criteria]"""
+    (resource_type,) = segments
+    kind, conditions = _patch_kind(request), request.conditions()
+    document = request.json()
+    ctx.phases.mark("parse")
+    return perform(
+        ctx,
+        "patch",
+        resource_type,
+        lambda c: conditional.patch(c, resource_type, request.query_string, document, kind, conditions),
+    )
+
+
+def _patch_kind(request: Request) -> str:
+    kind = request.content_type
+    if kind == JSON_PATCH_TYPE:
+        return "json"
+    if kind in JSON_TYPES:
+        return "fhirpath"
+    raise UnsupportedMediaType(
+        f"PATCH takes {JSON_PATCH_TYPE} (JSON Patch) or application/fhir+json (FHIRPath Patch), not {kind[:80]!r}."
+    )
+
+
+def delete(ctx: Context, request: Request, segments: Segments) -> Response:
+    """DELETE [base]/[type]/[id]"""
+    resource_type, resource_id = segments
+    conditions = request.conditions()
+    return perform(ctx, "delete", resource_type, lambda c: delete_interaction.run(c, resource_type, resource_id, conditions))
+
+
+def conditional_delete(ctx: Context, request: Request, segments: Segments) -> Response:
+    """DELETE [base]/[type]?[criteria]"""
+    (resource_type,) = segments
+    return perform(ctx, "delete", resource_type, lambda c: conditional.delete(c, resource_type, request.query_string))
+
+
+def search_type(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/[type]?[parameters]"""
+    pairs = request.query()
+    ctx.phases.mark("parse")
+    return perform(ctx, "search-type", segments[0], lambda c: search.run(c, segments[0], pairs))
+
+
+def search_type_by_post(ctx: Context, request: Request, segments: Segments) -> Response:
+    """POST [base]/[type]/_search: the form's parameters and the URL's together"""
+    pairs = request.form() + request.query()
+    ctx.phases.mark("parse")
+    return perform(ctx, "search-type", segments[0], lambda c: search.run(c, segments[0], pairs))
+
+
+def search_system(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]?[parameters] and POST [base]/_search"""
+    raise BadRequest(
+        "Searching across all types is not supported; search one type: [base]/Patient?name=...", code="not-supported"
+    )
+
+
+def history_instance(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/[type]/[id]/_history"""
+    return _history(ctx, request, "history-instance", segments[0], segments[1])
+
+
+def history_type(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/[type]/_history"""
+    return _history(ctx, request, "history-type", segments[0], "")
+
+
+def history_system(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/_history"""
+    return _history(ctx, request, "history-system", "", "")
+
+
+def _history(ctx: Context, request: Request, interaction: str, resource_type: str, resource_id: str) -> Response:
+    pairs = request.query()
+    ctx.phases.mark("parse")
+    return perform(ctx, interaction, resource_type or None, lambda c: history.run(c, resource_type, resource_id, pairs))
+
+
+def bundle(ctx: Context, request: Request, segments: Segments) -> Response:
+    """POST [base]: a batch or a transaction, whose entries are each decided on their own"""
+    document = request.json()
+    ctx.phases.mark("parse")
+    return bundles.run(ctx, document)
+
+
+def operation(ctx: Context, request: Request, segments: Segments) -> Response:
+    """[base]/$name, [base]/[type]/$name and [base]/[type]/[id]/$name"""
+    *scope, name = segments
+    found = operations.find(name[1:], scope)
+    body = request.json() if request.method == "POST" else None
+    ctx.phases.mark("parse")
+    return found.run(ctx, scope, request.query(), body)
+
+
+def _only_presentation(request: Request) -> None:
+    for name, _ in request.query():
+        if name not in PRESENTATION:
+            raise BadRequest(
+                f"The parameter {name[:64]!r} means nothing here; a read takes {', '.join(sorted(PRESENTATION))}."
+            )
+
+
+Handler = Callable[[Context, Request, Segments], Response]

@@ -1,0 +1,125 @@
+"""Content types, presentation, versioning headers, compression, cross-origin access. https://hl7.org/fhir/R4/http.html#mime-type"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from email.utils import formatdate
+
+import msgspec
+
+from fhir_server.errors import BadRequest, NotAcceptable
+from fhir_server.interactions.context import Response
+from fhir_server.r4 import json
+from fhir_server.r4.subset import subset
+from fhir_server.rest.request import Request
+
+CONTENT_TYPE = "application/fhir+json; charset=utf-8"
+
+_JSON = frozenset(
+    ("application/fhir+json", "application/json", "application/json+fhir", "text/json", "application/*", "*/*", "json")
+)
+_SUMMARIES = ("true", "text", "data", "count", "false")
+_WORTH_COMPRESSING = 1400
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How the client wants the answer. https://hl7.org/fhir/R4/http.html#parameters
+
+    ``summary`` and ``elements`` apply to a single resource: a search applies them itself.
+    """
+
+    pretty: bool = False
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+
+
+_PLAIN = Presentation()
+
+
+def presentation(request: Request) -> Presentation:
+    """What _format, Accept, _pretty, _summary and _elements ask for. Raises NotAcceptable, BadRequest."""
+    accept = request.header("ACCEPT")
+    wanted = {} if "_" not in request.query_string else dict(request.query())
+    if wanted.get("_format"):
+        if wanted["_format"].partition(";")[0].strip().lower().replace(" ", "+") not in _JSON:
+            raise NotAcceptable(f"The format {wanted['_format'][:64]!r} is not available; application/fhir+json is.")
+    elif accept and accept != "*/*" and not _accepts_json(accept):
+        raise NotAcceptable("None of the formats in Accept is available; application/fhir+json is.")
+    if not wanted:
+        return _PLAIN
+    summary = wanted.get("_summary", "")
+    if summary and summary not in _SUMMARIES:
+        raise BadRequest(f"_summary is one of {', '.join(_SUMMARIES)}, not {summary[:40]!r}.")
+    elements = tuple(name.strip() for name in wanted.get("_elements", "").split(",") if name.strip())
+    return Presentation(wanted.get("_pretty") == "true", summary, elements)
+
+
+def _accepts_json(accept: str) -> bool:
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if kind in _JSON and "q=0" not in (p.replace(" ", "") for p in parameters):
+            return True
+    return False
+
+
+def present(response: Response, wanted: Presentation) -> Response:
+    """The answer as it was asked for. Bundles of searches have been summarised already."""
+    if wanted is _PLAIN or response.body is None:
+        return response
+    if (wanted.summary or wanted.elements) and not response.body.startswith(b'{"resourceType":"Bundle"'):
+        resource = json.parse(response.body)
+        if resource["resourceType"] != "OperationOutcome":
+            summary = "" if wanted.summary in ("count", "false") else wanted.summary
+            response.body = json.dumps(subset(resource, summary=summary, elements=wanted.elements))
+    if wanted.pretty:
+        response.body = msgspec.json.format(response.body, indent=2)
+    return response
+
+
+def versioning(response: Response, base_url: str) -> list[tuple[str, str]]:
+    """ETag, Last-Modified and Location. https://hl7.org/fhir/R4/http.html#versioning"""
+    headers = []
+    if response.version is not None:
+        headers.append(("ETag", f'W/"{response.version}"'))
+    if response.last_updated is not None:
+        headers.append(("Last-Modified", formatdate(response.last_updated // 1_000_000, usegmt=True)))
+    if response.location:
+        headers.append(("Location", f"{base_url}/{response.location}"))
+    return headers
+
+
+def compress(request: Request, response: Response, headers: list[tuple[str, str]]) -> bytes:
+    """The body's bytes, in gzip where the client takes it and it is worth it; sets the headers that go with that."""
+    body = response.body
+    if body is None:
+        return b""
+    if len(body) < _WORTH_COMPRESSING or "gzip" not in request.header("ACCEPT_ENCODING"):
+        return body
+    # Level 1: three quarters of level 6's gain for a quarter of its time.
+    deflater = zlib.compressobj(1, zlib.DEFLATED, 31)
+    headers.append(("Content-Encoding", "gzip"))
+    headers.append(("Vary", "Accept-Encoding"))
+    return deflater.compress(body) + deflater.flush()
+
+
+_EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Server-Timing"
+_ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, If-None-Exist, X-Request-Id"
+)
+
+
+def cross_origin(request: Request) -> list[tuple[str, str]]:
+    """CORS for any origin: access goes by the access_token alone, no cookie is ever looked at.
+
+    https://fetch.spec.whatwg.org/#http-cors-protocol
+    """
+    headers = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED)]
+    if request.method == "OPTIONS":
+        headers += [
+            ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
+            ("Access-Control-Max-Age", "86400"),
+        ]
+    return headers

@@ -1,0 +1,31 @@
+"""What every process reads once of a database: its hash key, and tenants by name. docs/architecture.md, "Rows" """
+
+from __future__ import annotations
+
+from fhir_server.store.session import Database
+
+
+def hash_key(database: Database) -> bytes:
+    """The deployment's secret key for the hashes of the search index. Raises Unavailable, LookupError."""
+    row = database.run(
+        lambda c: c.execute("SELECT value FROM server_secret WHERE name = 'hash_key'").fetchone(), read_only=True
+    )
+    if row is None:
+        raise LookupError("the database has no hash key: run the migrations")
+    return bytes(row[0])
+
+
+def tenant_id(database: Database, slug: str) -> int | None:
+    """The number of a tenant, or None. Raises Unavailable."""
+    if not slug.isascii() or "\0" in slug or len(slug) > 63:
+        return None
+    row = database.run(
+        lambda c: c.execute("SELECT id FROM tenant WHERE slug = %s", [slug]).fetchone(), read_only=True
+    )
+    return None if row is None else int(row[0])
+
+
+def ready(database: Database) -> bool:
+    """Whether the database answers and has its tables. Raises Unavailable where it does not answer."""
+    row = database.run(lambda c: c.execute("SELECT to_regclass('resource') IS NOT NULL").fetchone(), read_only=True)
+    return bool(row and row[0])
