@@ -42,6 +42,8 @@ def settle_memory() -> None:
 
 def load_app(target: str) -> Callable[..., Any]:
     """Build the application in a worker process that granian has just started. ``target`` is only shown in messages."""
+    # A fork inherits the main process's handler, which would swallow a stop that comes before the worker has its own.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # granian's workers would outlive a killed main process and keep the port.
     die_with_this_parent(signal.SIGTERM)
     settings = Settings.from_env()

@@ -13,13 +13,14 @@ from fhir_server.settings import Settings
 GRACE_SECONDS = 5
 """How long running jobs may go on after a stop was asked for; then they are aborted and start over next time."""
 
-OPEN_SECONDS = 30
+CONNECT_SECONDS = 5
+"""How long to wait for a connection: without a database, a worker that is told to stop must not wait for one."""
 
 
 def create_app(app_url: str, concurrency: int = 2) -> App:
     """The queue in the database at ``app_url`` with every task that this product has."""
     # Each running job may use a connection, and so do listening, fetching and the heartbeat.
-    connector = PsycopgConnector(conninfo=app_url, min_size=1, max_size=concurrency + 3, timeout=OPEN_SECONDS)
+    connector = PsycopgConnector(conninfo=app_url, min_size=1, max_size=concurrency + 3, timeout=CONNECT_SECONDS)
     app = App(connector=connector)
     app.add_tasks_from(maintenance, namespace="maintenance")
     return app

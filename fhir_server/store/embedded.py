@@ -225,20 +225,19 @@ class EmbeddedPostgres:
         unfinished.rename(self.data)
 
     def _end_orphan(self) -> None:
-        """End the server that was left behind when its parent was killed; drop the pid file of one that is gone.
+        """End the server that was left behind when its parent was killed; drop the lock files of one that is gone.
 
-        PostgreSQL itself takes any process that has inherited the number for a live server, which happens in
-        containers, where numbers are small.
+        PostgreSQL itself takes any process of that number for a live server: another that has inherited it, which
+        happens in containers, where numbers are small, and even a dead one that nobody has waited for.
         """
         pid_file = self.data / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
-            pid = int(pid_file.read_text().splitlines()[0])
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(pid)
-                if str(self.data) in process.cmdline():
-                    _end(process)
-                    return
-            pid_file.unlink()
+        with contextlib.suppress(FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+            process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+            if str(self.data) in process.cmdline():
+                _end(process)
+        socket_file = self._socket_directory() / f".s.PGSQL.{PORT}"
+        for path in (pid_file, socket_file, socket_file.with_name(socket_file.name + ".lock")):
+            path.unlink(missing_ok=True)
 
     def _launch(self, binaries: Path, who: Identity | None) -> None:
         options = {**self._options, "unix_socket_directories": str(self._socket_directory())}
@@ -321,11 +320,17 @@ def _as(who: Identity | None, directory: Path) -> dict[str, Any]:
 def _end(process: psutil.Process) -> None:
     """Ask for ever less gentle shutdowns. https://www.postgresql.org/docs/current/server-shutdown.html"""
     for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10), (signal.SIGKILL, 10)):
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(number)
-            process.wait(seconds)
-        except psutil.NoSuchProcess:
-            return
-        except psutil.TimeoutExpired:
-            continue
-        return
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not _is_alive(process):
+                return
+            time.sleep(0.01)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that has ended and that nobody has waited for does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
