@@ -6,7 +6,7 @@ The functions that find the values are generated per resource type on first use:
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
@@ -18,7 +18,7 @@ from fhir_server.store.index_rows import IndexRows
 Extractor = Callable[[dict[str, Any], IndexRows, Hasher], None]
 
 
-@lru_cache(maxsize=None)
+@cache
 def extractor(resource_type: str) -> tuple[Extractor, int]:
     """The compiled function of a resource type, and the param of its clinical date (0: it has none).
 

@@ -1,8 +1,8 @@
 """Search expressions as typed paths through a resource's JSON. https://hl7.org/fhir/R4/searchparameter.html
 
-The standard expressions use a small part of FHIRPath: element paths, unions, ``as``,
-``where(element = 'value')``, ``where(resolve() is Type)``, ``[0]``, ``%resource`` and one boolean. Types are decided from the definitions pack, so that
-nothing is left to decide when a resource is written but which elements it has.
+The standard expressions use a small part of FHIRPath: element paths, unions, ``as``, ``where(element = 'value')``,
+``where(resolve() is Type)``, ``[0]``, ``%resource`` and one boolean. Types are decided from the definitions pack, so
+that nothing is left to decide when a resource is written but which elements it has.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ out) or a reference:
 - token or reference: the token ``{param}:x:{variant}${variant}``;
 - quantity, number, date or string: a row of idx_composite under ``{param}:x:{variant}`` with the range in ``low`` and
   ``high`` (dates in microseconds) and, in ``value``, the hashes of the quantity's units or the normalised string;
-- two numbers behind the token (start and end of MolecularSequence's coordinates): one row, the second component in ``low``
-  and the third in ``high``.
+- two numbers behind the token (start and end of MolecularSequence's coordinates): one row, the second component in
+  ``low`` and the third in ``high``.
 """
 
 from __future__ import annotations
