@@ -8,7 +8,7 @@ from functools import lru_cache
 from fhir_server.r4 import definitions
 from fhir_server.r4.definitions import Element, TypeDefinition, TypeRef
 from fhir_server.validation import bindings
-from fhir_server.validation.primitives import ID, PREDICATES, URI, Predicate
+from fhir_server.validation.primitives import ID, PREDICATES, URI, URIS, Predicate
 
 MAX_DEPTH = 64
 """Objects within objects, the resource itself being 1; deeper data is refused."""
@@ -143,4 +143,6 @@ def _predicate(
         return ID.fullmatch if definition.kind == "resource" else URI.fullmatch
     if ref.code == "code" and element.value_set:
         return bindings.code_predicate(element.value_set, f"{definition.name}.{element.name}")
+    if ref.code == "uri" and element.name in ("system", "url"):
+        return URIS.__getitem__
     return PREDICATES.get(ref.code)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.validation import bindings, conditions, contained, invariants, narrative, references, rules, siblings
-from fhir_server.validation.primitives import ID, Predicate
+from fhir_server.validation.primitives import ID, MAX_STRING, TEXT, UUID, Predicate
 from fhir_server.validation.rules import MAX_DEPTH, Property, TypeRules
 
 Check = Callable[[Any, int], bool]
@@ -67,6 +67,7 @@ def _function(type_name: str) -> Check:
     choice: dict[str, tuple[int, Any, bool]] = {}
     namespace = {
         "leaf": leaf.get,
+        "text": TEXT,
         "node": node.get,
         "choice": choice.get,
         "conditions": conditions,
@@ -112,6 +113,7 @@ def _source(type_rules: TypeRules) -> str:
         "    for k, v in o.items():",
         "        f = leaf(k)",
         "        if f is not None:",
+        f"            if f is text and 0 < len(v) <= {MAX_STRING} and v.isprintable(): continue",
         "            if not f(v):",
         "                if type(v) is not list or '_' + k not in o: return False",
         "                rare = True",
@@ -195,18 +197,19 @@ def _many(check: Check) -> Check:
 
 
 def _reference(check: Check, targets: frozenset[str]) -> Check:
-    matches_id = ID.fullmatch
+    """Add what a Reference may point at; most hold a literal ``Type/id`` and perhaps a display, and are decided here."""
+    matches_id, matches_uuid = ID.fullmatch, UUID.fullmatch
     container = references.container
 
     def check_reference(o: Any, d: int) -> bool:
-        if not check(o, d):
-            return False
         literal = o.get("reference")
-        if literal is not None and "type" not in o:
-            named, _, rest = literal.partition("/")
-            if named in targets and matches_id(rest):
-                return True
-        return references.problem(o, targets, container.contained) is None
+        if literal is not None and d <= MAX_DEPTH:
+            size = len(o)
+            if size == 1 or (size == 2 and "display" in o and TEXT(o["display"])):
+                named, _, rest = literal.partition("/")
+                if (named in targets and matches_id(rest)) or matches_uuid(literal):
+                    return True
+        return check(o, d) and references.problem(o, targets, container.contained) is None
 
     return check_reference
 
