@@ -41,7 +41,7 @@ class Chart:
         self.rng = Random(f"{clinic.tenant}/{person.id}")  # noqa: S311
         self.resources: list[Element] = []
         self.height_cm: float | None = None
-        self.weight_kg: float | None = None
+        self.weights: list[tuple[date, float]] = []
         self.coverage: Element = {}
         self.account: Element = {}
         self.insurer: Element = {}

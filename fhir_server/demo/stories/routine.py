@@ -14,18 +14,25 @@ OFFICE_VISIT = (snomed.FOLLOW_UP, "145.00")
 LABORATORY_FEE = (snomed.BLOOD_TEST, "62.50")
 
 
-def examine(visit: Visit, *, gained: float = 0.0, fully: bool = False) -> None:
+def examine(visit: Visit, *, gained: float | None = None, fully: bool = False) -> None:
     """Blood pressure, weight and pulse of an adult; `fully` adds height, temperature and breathing.
 
-    `gained` is the weight in kilograms that the story has added since the first visit.
+    `gained` is the weight in kilograms that the story has added since its start; without it the weight is about that of
+    the visit nearest in time, so that two stories of one person agree.
     """
     chart = visit.chart
-    first = chart.weight_kg is None
-    weight = _build(chart) if chart.weight_kg is None else chart.weight_kg
+    first = not chart.weights
+    if first:
+        _build(chart, visit.day)
+    if gained is None:
+        _, weight = min(chart.weights, key=lambda known: abs(known[0] - visit.day))
+    else:
+        weight = chart.weights[0][1] + gained
+    weight = chart.about(weight, 0.4)
+    chart.weights.append((visit.day, weight))
     systolic, diastolic = usual_pressure(chart, visit.day)
     observations.blood_pressure(visit, systolic, diastolic)
-    height = chart.height_cm if first or fully else None
-    observations.body_size(visit, chart.about(weight + gained, 0.8), height)
+    observations.body_size(visit, weight, chart.height_cm if first or fully else None)
     observations.pulse(visit, chart.about(72, 8))
     if first or fully:
         observations.temperature(visit, chart.about(36.8, 0.3))
@@ -72,11 +79,10 @@ def seasonal_vaccines(visits: list[Visit]) -> None:
             vaccinate(visit, cvx.ZOSTER, dose)
 
 
-def _build(chart: Chart) -> float:
+def _build(chart: Chart, day: date) -> None:
     """Draw a height and a weight: a body mass index of 22 to 27, of 29 to 34 where the story goes with more."""
     female = chart.person.sex == "female"
     chart.height_cm = round(chart.about(163 if female else 176, 7), 1)
     heavy = {"diabetes", "osteoarthritis", "hypertension"} & set(chart.person.stories)
     index = chart.about(31.5, 2.5) if heavy else chart.about(24.5, 2.5)
-    chart.weight_kg = index * (chart.height_cm / 100) ** 2
-    return chart.weight_kg
+    chart.weights.append((day, index * (chart.height_cm / 100) ** 2))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -128,6 +130,17 @@ def test_body_mass_index_follows_from_weight_and_height(records: list[Record]) -
                 assert 12 < index < 42
                 checked += 1
     assert checked > 20
+
+
+def test_weight_changes_slowly(records: list[Record]) -> None:
+    """An adult's weight moves by no more than 0.12 kg a day, on top of a kilogram between two scales."""
+    for record in (each for each in records if age_of(each) >= 18):
+        series = observed(record, "29463-7")
+        weights = [(day_of(each["effectiveDateTime"]), each["valueQuantity"]["value"]) for each in series]
+        for (day, weight), (next_day, next_weight) in pairwise(weights):
+            assert abs(next_weight - weight) <= Decimal("1.5") + Decimal("0.15") * (next_day - day).days, record[0][
+                "id"
+            ]
 
 
 def test_filtration_follows_from_creatinine(records: list[Record]) -> None:
