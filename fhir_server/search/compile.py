@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.r4 import definitions
+from fhir_server.r4 import definitions, references
 from fhir_server.search import keyset, support
 from fhir_server.search.condition import Condition
 from fhir_server.search.cursor import Position
@@ -108,7 +108,7 @@ def filters(frame: Frame) -> None:
 
 
 def _condition(frame: Frame, clause: Clause) -> Condition:
-    condition = support.where(clause, frame.sql, frame.hasher)
+    condition = support.where(_typed(clause), frame.sql, frame.hasher)
     if not _is_id(clause):
         return condition
     keys = [frame.hasher.uncached(f"{frame.query.resource_type}/{unescape(value)}") for value in clause.values]
@@ -117,6 +117,18 @@ def _condition(frame: Frame, clause: Clause) -> Condition:
     )
     # The key finds the row; the id says that it is no other resource of the same hash.
     return Condition(row=f"r.key {chosen} AND {condition.row}")
+
+
+def _typed(clause: Clause) -> Clause:
+    """``patient=1`` read as ``patient=Patient/1``, which the row itself answers.
+
+    The definition that most types share would let the id be a Group's as well, which a patient is not.
+    https://hl7.org/fhir/R4/searchparameter-registry.html#clinical-patient
+    """
+    if clause.parameter.code != "patient" or clause.parameter.type != "reference" or clause.modifier:
+        return clause
+    values = tuple(f"Patient/{value}" if references.ID.fullmatch(value) else value for value in clause.values)
+    return replace(clause, values=values)
 
 
 def _is_id(clause: Clause) -> bool:

@@ -148,7 +148,7 @@ def _encoded(raw: bytes) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """The bytes of a cursor; ValueError for any text that `_encoded` does not write, be it by a stray character only."""
+    """The bytes of a cursor; ValueError for any text that `_encoded` does not write, be it by a stray character."""
     raw = urlsafe_b64decode(text[:LONGEST].encode("ascii") + b"=" * (-len(text) % 4))
     if _encoded(raw) != text:
         raise ValueError("not canonical")
