@@ -7,7 +7,7 @@ import asyncio
 from procrastinate import App, PsycopgConnector
 
 from fhir_server import logs
-from fhir_server.jobs.maintenance import maintenance
+from fhir_server.jobs import maintenance
 from fhir_server.settings import Settings
 
 GRACE_SECONDS = 5
@@ -22,7 +22,7 @@ def create_app(app_url: str, concurrency: int = 2) -> App:
     # Each running job may use a connection, and so do listening, fetching and the heartbeat.
     connector = PsycopgConnector(conninfo=app_url, min_size=1, max_size=concurrency + 3, timeout=CONNECT_SECONDS)
     app = App(connector=connector)
-    app.add_tasks_from(maintenance, namespace="maintenance")
+    app.add_tasks_from(maintenance.tasks(), namespace="maintenance")
     return app
 
 
