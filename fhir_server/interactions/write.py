@@ -38,18 +38,21 @@ def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, exp
     validation.validate(resource)
     ctx.phases.mark("validate")
     resource_type = resource["resourceType"]
-    rows = extract(relative_to(ctx.base_url, resource), ctx.store.hasher)
+    meta, body = decompose(resource)
+    body_json = json.dumps(body)
+    # Few resources name the server's own base, and only for those is a copy worth making.
+    indexed = relative_to(ctx.base_url, resource) if ctx.base_url.encode() in body_json else resource
+    rows = extract(indexed, ctx.store.hasher)
     if resource_type == "Patient":
         # A patient's own compartment: its key, whatever id the resource itself carried.
         rows.patient = ctx.store.hasher.uncached(f"Patient/{resource_id}")
-    meta, body = decompose(resource)
     write = Write(
         resource_type,
         resource_id,
         method,
         expect,
         json.dumps(meta) if meta is not None else None,
-        json.dumps(body),
+        body_json,
         rows,
     )
     ctx.phases.mark("index")
