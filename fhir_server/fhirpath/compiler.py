@@ -150,7 +150,7 @@ class _Compiler:
     def type_operation(self, operator: str, operand: Step, specifier: ast.TypeName) -> Step:
         test = type_test(specifier)
         if operator != "is":
-            # R4 applies "as" to collections (dom-3, search parameters on repeating elements): it filters, as ofType does.
+            # R4 applies "as" to collections (dom-3, search parameters on lists): it filters, as ofType does.
             return lambda focus, context: [item for item in operand(focus, context) if test(item)]
         nothing = [False] if self.invariant else []
 

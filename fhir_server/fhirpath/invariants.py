@@ -22,6 +22,7 @@ from fhir_server.fhirpath import ast
 from fhir_server.fhirpath.compiler import compile_step, run
 from fhir_server.fhirpath.errors import EvaluationError
 from fhir_server.fhirpath.evaluation import TRUSTED_BUDGET, boolean
+from fhir_server.fhirpath.generate import generate
 from fhir_server.fhirpath.nodes import Node, root, table
 from fhir_server.fhirpath.parser import parse
 from fhir_server.r4.json import Json
@@ -39,14 +40,20 @@ def compile_invariant(expression: str, type_name: str) -> Invariant:
     Raises FhirPathSyntaxError, Unsupported, or EvaluationError for a type that R4 does not have.
     """
     step = compile_step(expression, invariant=True)
-    table(type_name)
+    generated = None if table(type_name).primitive else generate(parse(expression), type_name)
 
     def holds(
         node: Json, resource: dict[str, Any], root_resource: dict[str, Any], memo: dict[Any, Any] | None = None
     ) -> bool:
-        focus = node if isinstance(node, Node) else root(node, type_name)
+        known = {} if memo is None else memo
         try:
-            return boolean(run(step, focus, resource, root_resource, memo=memo, budget=TRUSTED_BUDGET)) is True
+            if generated is not None and type(node) is dict:
+                try:
+                    return generated(node, resource, root_resource, known)
+                except (TypeError, AttributeError, KeyError):
+                    pass  # The structure is not valid, which generated source relies on; the closure takes anything.
+            focus = node if isinstance(node, Node) else root(node, type_name)
+            return boolean(run(step, focus, resource, root_resource, memo=known, budget=TRUSTED_BUDGET)) is True
         except EvaluationError:
             return False
 

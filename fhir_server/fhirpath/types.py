@@ -12,7 +12,7 @@ from fhir_server.fhirpath.quantity import Quantity
 from fhir_server.fhirpath.temporal import Temporal
 from fhir_server.r4 import definitions
 
-_SYSTEM_OF = {
+SYSTEM_OF = {
     "boolean": "Boolean",
     "string": "String",
     "uri": "String",
@@ -26,7 +26,7 @@ _SYSTEM_OF = {
 }
 """The System type of each FHIR primitive and of those derived from it. https://hl7.org/fhir/R4/fhirpath.html#types"""
 
-SYSTEM_TYPES = frozenset((*_SYSTEM_OF.values(), "Quantity", "Any"))
+SYSTEM_TYPES = frozenset((*SYSTEM_OF.values(), "Quantity", "Any"))
 
 
 def _system_type(value: Item) -> str:
@@ -55,7 +55,7 @@ def type_test(specifier: ast.TypeName) -> Callable[[Item], bool]:
     def test(item: Item) -> bool:
         if isinstance(item, Node):
             supertypes = table(item.type).supertypes
-            return (fhir and name in supertypes) or (lenient and any(_SYSTEM_OF.get(s) == name for s in supertypes))
+            return (fhir and name in supertypes) or (lenient and any(SYSTEM_OF.get(s) == name for s in supertypes))
         return own and name in (_system_type(item), "Any")
 
     return test

@@ -83,7 +83,7 @@ def log(items: list[Item], base: list[Item]) -> list[Item]:
 def power(items: list[Item], exponent: list[Item]) -> list[Item]:
     """The value raised to an exponent; empty where that is no real number or too large."""
     value, times = number(items), number(exponent)
-    if value is None or times is None or abs(times) > 1000:
+    if value is None or times is None or not -1000 <= times <= 1000:
         return []
     if isinstance(value, int) and isinstance(times, int) and times >= 0 and value.bit_length() * times < MAX_BITS:
         return [pow(value, times)]
