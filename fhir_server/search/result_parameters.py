@@ -85,7 +85,9 @@ class ResultParameters:
             code, descending = key.removeprefix("-"), key.startswith("-")
             if code not in SORTABLE:
                 what = f"sort keys of {self._resource_type}, each with or without '-'"
-                raise Ignorable(f"Cannot sort by {shown(key)}.{refusal(what, code, SORTABLE)}", "not-supported")
+                raise Ignorable(
+                    f"Cannot sort by {shown(key)} in _sort.{refusal(what, code, SORTABLE)}", "not-supported"
+                )
             if code not in [known for known, _ in keys]:
                 keys.append((code, descending))
         self._sort = tuple(keys)
