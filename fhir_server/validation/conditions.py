@@ -139,17 +139,24 @@ def first_entry_is(o: Node, resource_type: str) -> bool:
     return bool(entries) and entries[0].get("resource", {}).get("resourceType") == resource_type
 
 
-def _items(o: Node) -> Iterator[Node]:
-    waiting = list(o.get("item", ()))
+def _below(o: Node, name: str) -> Iterator[Node]:
+    """The children of a name, and theirs of the same name, at any depth."""
+    waiting = list(o.get(name, ()))
     while waiting:
         item = waiting.pop()
         yield item
-        waiting.extend(item.get("item", ()))
+        waiting.extend(item.get(name, ()))
 
 
 def link_ids_are_distinct(o: Node) -> bool:
     """que-2: no two items of a Questionnaire share a linkId."""
-    seen = [item["linkId"] for item in _items(o) if "linkId" in item]
+    seen = [item["linkId"] for item in _below(o, "item") if "linkId" in item]
+    return len(seen) == len(set(seen))
+
+
+def concept_codes_are_distinct(o: Node) -> bool:
+    """csd-1: no two concepts of a CodeSystem share a code."""
+    seen = [concept["code"] for concept in _below(o, "concept") if "code" in concept]
     return len(seen) == len(set(seen))
 
 

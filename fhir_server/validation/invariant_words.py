@@ -32,6 +32,7 @@ WORDS: dict[str, str] = {
     "con-5": "a condition entered-in-error has no clinicalStatus",
     "cpl-3": "an activity has a detail or a reference, not both",
     "cpt-2": "a contact point with a value needs a system: phone, fax, email, pager, url, sms or other",
+    "csd-1": "every code of a code system is different",
     "ctm-1": "only a Practitioner acts onBehalfOf an organization",
     "dis-1": "a Distance needs a UCUM code",
     "dom-2": "a contained resource cannot contain others",

@@ -54,6 +54,7 @@ EXPRESSIONS: dict[str, str] = {
     "con-5": "not {clinicalStatus} or not conditions.condition_entered_in_error(o)",
     "cpl-3": "not {detail} or not {reference}",
     "cpt-2": "not {value} or {system}",
+    "csd-1": "conditions.concept_codes_are_distinct(o)",
     "ctm-1": "not {onBehalfOf} or conditions.member_may_be_practitioner(o)",
     "dis-1": "({code} or not {value}) and (not {system} or o.get('system') == conditions.UCUM)",
     "dom-6": "'div' in o.get('text', ())",

@@ -197,7 +197,7 @@ def _many(check: Check) -> Check:
 
 
 def _reference(check: Check, targets: frozenset[str]) -> Check:
-    """Add what a Reference may point at; most hold a literal ``Type/id`` and perhaps a display, and are decided here."""
+    """Add what a Reference may point at; most hold ``Type/id`` and perhaps a display, and are decided here."""
     matches_id, matches_uuid = ID.fullmatch, UUID.fullmatch
     container = references.container
 
