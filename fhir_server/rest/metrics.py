@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from fhir_server.interactions.context import Phases
 
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _requests = Counter("fhir_requests", "FHIR requests by URL template and status.", ("method", "route", "status"))
 _duration = Histogram("fhir_request_seconds", "Time to answer a FHIR request.", ("route",), buckets=_BUCKETS)
