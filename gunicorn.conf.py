@@ -18,8 +18,8 @@ threads = _settings.web_threads
 timeout = 120
 graceful_timeout = 10
 keepalive = 75
-# The server's own limit on URLs answers with an OperationOutcome; this one only has to let it.
-limit_request_line = 8190 if _settings.max_url_bytes > 8190 else _settings.max_url_bytes
+# The most that gunicorn can be told, short of no limit at all; longer URLs get its own answer.
+limit_request_line = 8190
 accesslog = None
 logconfig_dict = {"version": 1, "disable_existing_loggers": False, "root": {"level": "WARNING", "handlers": []}}
 

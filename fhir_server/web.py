@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from fhir_server import logs
-from fhir_server.settings import Settings
+from fhir_server.errors import FhirError
+from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.store.die_with_parent import die_with_this_parent
 
 GRACE_SECONDS = 8
@@ -53,7 +55,9 @@ def load_app(target: str) -> Callable[..., Any]:
 
         app: Callable[..., Any] = create_app(settings)
     except Exception as error:  # noqa: BLE001 - otherwise multiprocessing prints a traceback, with values in it
-        logs.event("web worker cannot start", level=logging.ERROR, error=error)
+        # Our own exceptions have sentences for people; what others say may hold values.
+        reason = str(error) if isinstance(error, ConfigurationError | FhirError) else None
+        logs.event("web worker cannot start", level=logging.ERROR, error=error, reason=reason)
         raise SystemExit(1) from None
     settle_memory()
     return app
@@ -82,4 +86,8 @@ def serve(settings: Settings, app_url: str) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE_SECONDS,
     )
-    server.serve(target_loader=load_app)
+    with tempfile.TemporaryDirectory(prefix="fhir-server-metrics-") as directory:
+        # Where the workers' counters meet, so that /metrics of any of them tells of all.
+        # https://prometheus.github.io/client_python/multiprocess/
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", directory)
+        server.serve(target_loader=load_app)
