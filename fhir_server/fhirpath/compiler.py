@@ -148,7 +148,7 @@ class _Compiler:
         return definition.build(Call(source, arguments, node.arguments, self.invariant))
 
     def type_operation(self, operator: str, operand: Step, specifier: ast.TypeName) -> Step:
-        test = type_test(specifier)
+        test = type_test(specifier, invariant=self.invariant)
         if operator != "is":
             # R4 applies "as" to collections (dom-3, search parameters on lists): it filters, as ofType does.
             return lambda focus, context: [item for item in operand(focus, context) if test(item)]

@@ -393,7 +393,7 @@ def _present(generator: _Generator, owner: str, element: Element) -> str:
 
 def _temporal_order(left: str, right: str, operator: str, kind: str) -> bool:
     """Order of two dates or times as text; true where it is not known, as ``invariants`` says."""
-    if len(left) == len(right) and (len(left) == 10 or left[-1] == right[-1] == "Z" or left[19:] == right[19:] != ""):
+    if len(left) == len(right) and (len(left) == 10 or left[-1:] == right[-1:] == "Z" or left[19:] == right[19:] != ""):
         order = -1 if left < right else 1 if left > right else 0
     else:
         first, second = parse_temporal(left, kind), parse_temporal(right, kind)

@@ -9,7 +9,8 @@ They were written for the evaluators of their time, which these readings follow,
 - ``matches()`` must match the whole text ("[A-Z]([A-Za-z0-9_]){0,254}"; R5 adds the anchors), and holds for nothing
   (R5: ``name.exists() implies name.matches(...)``);
 - two dates, or two quantities, whose order is not known (2020-01 against 2020-01-15, mg against mL), do not break
-  ``<=``: R5 writes per-1 with lowBoundary() and highBoundary().
+  ``<=``: R5 writes per-1 with lowBoundary() and highBoundary();
+- ``is Boolean`` takes the FHIR type boolean, as que-7 needs.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from fhir_server.r4.json import Json
 Invariant = Callable[..., bool]
 
 
+@lru_cache(maxsize=8192)
 def compile_invariant(expression: str, type_name: str) -> Invariant:
     """Compile an invariant: ``holds(node, resource, root_resource, memo=None) -> bool``.
 

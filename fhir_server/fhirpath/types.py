@@ -38,11 +38,11 @@ def _system_type(value: Item) -> str:
     return names[type(value)]
 
 
-def type_test(specifier: ast.TypeName) -> Callable[[Item], bool]:
+def type_test(specifier: ast.TypeName, *, invariant: bool = False) -> Callable[[Item], bool]:
     """A test for items of the type or one derived from it.
 
-    A name without namespace is first a FHIR type, then a System type; R4's own expressions write ``Boolean`` for the
-    FHIR ``boolean`` (que-7), so a bare System name also takes the FHIR primitives that convert to it.
+    A name without namespace is first a FHIR type, then a System type. R4's invariants write ``Boolean`` for the FHIR
+    ``boolean`` (que-7), so in them a bare System name also takes the FHIR primitives that convert to it.
     Raises Unsupported for a name that is neither.
     """
     name, namespace = specifier.name, specifier.namespace
@@ -50,7 +50,7 @@ def type_test(specifier: ast.TypeName) -> Callable[[Item], bool]:
     own = namespace in ("", "System") and name in SYSTEM_TYPES
     if not fhir and not own:
         raise Unsupported(f"{specifier} is no type of FHIR R4 or FHIRPath, at character {specifier.position + 1}")
-    lenient = own and not fhir and not namespace
+    lenient = invariant and own and not fhir and not namespace
 
     def test(item: Item) -> bool:
         if isinstance(item, Node):
