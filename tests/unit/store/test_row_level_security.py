@@ -1,0 +1,123 @@
+"""The database alone keeps tenants apart. https://www.postgresql.org/docs/current/ddl-rowsecurity.html"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from fhir_server.errors import Unavailable
+from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.resources import Write
+from fhir_server.store.session import Database
+from fhir_server.store.store import Store
+from fhir_server.store.tables import TENANT_TABLES
+
+NAMES = [table.name for table in TENANT_TABLES]
+
+
+@pytest.fixture
+def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
+    """Two tenants with a row in every table."""
+    both = new_store(), new_store()
+    for store in both:
+        rows = IndexRows([1], [2], [(1, 2)], [(1, "a", 2)], [(1, 2, 3)], [(1, 0.5, 1.5, 2)], [(1, 0.5, 1.5, "a")], 5, 6, 7)
+        for _ in range(2):
+            store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
+    return both
+
+
+@pytest.fixture
+def connection(database: DatabaseUrls) -> Iterator[psycopg.Connection]:
+    """A connection as the application's role, with nothing of ours around it."""
+    with psycopg.connect(database.app) as raw:
+        yield raw
+        raw.rollback()
+
+
+def count(connection: psycopg.Connection, name: str) -> int:
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("setting", [None, ""])
+def test_no_tenant_no_rows(
+    connection: psycopg.Connection, stores: tuple[Store, Store], name: str, setting: str | None
+) -> None:
+    if setting is not None:
+        connection.execute("SELECT set_config('fhir.tenant', %s, true)", [setting])
+    assert count(connection, name) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tenant_sees_and_touches_its_own_rows_only(
+    connection: psycopg.Connection, stores: tuple[Store, Store], name: str
+) -> None:
+    own, other = stores
+    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(own.tenant_id)])
+    seen = connection.execute(sql.SQL("SELECT DISTINCT tenant_id FROM {}").format(sql.Identifier(name))).fetchall()
+    assert seen == [(own.tenant_id,)]
+    table = sql.Identifier(name)
+    if name != "resource_history":
+        for statement in ("DELETE FROM {} WHERE tenant_id = %s", "UPDATE {} SET rid = rid WHERE tenant_id = %s"):
+            assert connection.execute(sql.SQL(statement).format(table), [other.tenant_id]).rowcount == 0
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(
+            sql.SQL("INSERT INTO {} SELECT (jsonb_populate_record(t, jsonb_build_object('tenant_id', %s))).* FROM {} t").format(
+                table, table
+            ),
+            [other.tenant_id],
+        )
+
+
+@pytest.mark.parametrize("statement", ["UPDATE resource_history SET version = 9", "DELETE FROM resource_history"])
+def test_history_cannot_be_rewritten(connection: psycopg.Connection, stores: tuple[Store, Store], statement: str) -> None:
+    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE resource DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY tenant_isolation ON resource",
+        "SET ROLE postgres",
+        "INSERT INTO tenant (slug, name) VALUES ('x', 'x')",
+        "UPDATE server_secret SET value = 'x'",
+        "TRUNCATE resource",
+    ],
+)
+def test_the_application_cannot_open_the_lock(connection: psycopg.Connection, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+def test_the_view_for_people_is_held_to_it_too(connection: psycopg.Connection, stores: tuple[Store, Store]) -> None:
+    assert count(connection, "fhir_resource") == 0
+    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
+    rows = connection.execute("SELECT type, id, resource FROM fhir_resource").fetchall()
+    assert [(r[0], r[1], r[2]["resourceType"], r[2]["meta"]["versionId"]) for r in rows] == [("Basic", "a", "Basic", "2")]
+
+
+def test_the_tenant_does_not_outlive_its_transaction(connection: psycopg.Connection, stores: tuple[Store, Store]) -> None:
+    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
+    assert count(connection, "resource") == 1
+    connection.commit()
+    assert count(connection, "resource") == 0
+
+
+def test_a_role_that_sees_through_is_refused(database: DatabaseUrls) -> None:
+    assert database.owner is not None
+    pool = Database(database.owner, 1, wait_seconds=1)
+    pool.open()
+    try:
+        with pytest.raises(Unavailable), pool.connection():
+            pass
+    finally:
+        pool.close()
