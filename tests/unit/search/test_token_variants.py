@@ -1,0 +1,58 @@
+"""Tokens as they are written and searched. https://hl7.org/fhir/R4/search.html#token"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.search import token_variants
+from fhir_server.search.paths import Path
+from fhir_server.search.types import token
+from fhir_server.store.index_rows import IndexRows
+
+TEXT = st.text(alphabet="ab|\\$,", min_size=1, max_size=4)
+CODED = (Path((), "Coding"),)
+HASHER = Hasher(bytes(16))
+
+
+def escape(text: str) -> str:
+    for char in "\\,|$":
+        text = text.replace(char, "\\" + char)
+    return text
+
+
+@given(st.none() | TEXT, st.none() | TEXT)
+def test_the_fast_way_of_writing_gives_the_same_variants(system: str | None, code: str | None) -> None:
+    rows = IndexRows()
+    value = {name: text for name, text in (("system", system), ("code", code)) if text is not None}
+    token.coding(value, 7, rows, HASHER)
+    assert rows.tokens == [HASHER(f"7:{variant}") for variant in token_variants.written("Coding", value)]
+
+
+@given(st.none() | TEXT, TEXT, st.none() | TEXT, TEXT)
+def test_a_search_matches_what_the_specification_says(
+    system: str | None, code: str, asked_system: str | None, asked_code: str
+) -> None:
+    value = {"code": code} if system is None else {"system": system, "code": code}
+    written = set(token_variants.written("Coding", value))
+
+    def found(text: str) -> bool:
+        return bool(written & set(token_variants.searched(text, CODED)))
+
+    assert found(escape(asked_code)) is (code == asked_code)
+    assert found(f"|{escape(asked_code)}") is (system is None and code == asked_code)
+    if asked_system is not None:
+        assert found(f"{escape(asked_system)}|{escape(asked_code)}") is ((system, code) == (asked_system, asked_code))
+        assert found(f"{escape(asked_system)}|") is (system == asked_system)
+
+
+def test_systems_that_an_element_implies() -> None:
+    mime = (Path((), "code", "http://hl7.org/fhir/ValueSet/mimetypes"),)
+    assert token_variants.searched("urn:ietf:bcp:13|text/plain", mime) == ["c:text/plain"]
+    assert token_variants.searched("urn:other|text/plain", mime) == []
+    truth = (Path((), "boolean"),)
+    assert token_variants.searched("http://terminology.hl7.org/CodeSystem/special-values|true", truth) == ["c:true"]
+    assert token_variants.searched("http://a.org|true", truth) == []
+    assert token_variants.searched("http://a.org|x", (Path((), "code"),)) == []
+    assert token_variants.searched("|x", (Path((), "code"),)) == ["c:x"]
