@@ -6,7 +6,7 @@ Each takes a node whose structure has been checked. https://hl7.org/fhir/R4/conf
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 Node = Mapping[str, Any]
@@ -36,7 +36,9 @@ def after(first: str | None, second: str | None) -> bool:
 
 def _moment(text: str) -> datetime:
     if text[17:19] == "60":
-        return datetime.fromisoformat(text[:17] + "59" + text[19:]) + timedelta(seconds=1)
+        # A leap second is not known to datetime; it comes after everything else of its minute.
+        zone = text[19:].lstrip(".0123456789")
+        return datetime.fromisoformat(text[:17] + "59.999999" + zone)
     return datetime.fromisoformat(text)
 
 

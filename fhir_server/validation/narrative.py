@@ -7,7 +7,6 @@ know is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html.entities import name2codepoint
 from typing import Any
 
@@ -66,7 +65,8 @@ LINKS = frozenset({"cite", "href", "longdesc", "src", "usemap"})
 SAFE_SCHEMES = frozenset({"http", "https", "ftp", "ftps", "mailto", "tel", "sms", "urn", "oid", "cid"})
 
 # A token is a comment, a tag or a run of text; the possessive "++" keeps each alternative linear.
-TOKEN = re.compile(r"<!--(?:(?!--)[^\x00-\x08\x0b\x0c\x0e-\x1f])*+-->|<(?:[^<>\"']++|\"[^<\"]*+\"|'[^<']*+')*+>|[^<]++")
+COMMENT = re.compile(r"<!--(?:(?!--)[^\x00-\x08\x0b\x0c\x0e-\x1f])*+-->")
+TOKEN = re.compile(rf"{COMMENT.pattern}|<(?:[^<>\"']++|\"[^<\"]*+\"|'[^<']*+')*+>|[^<]++")
 TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)((?:\s++[A-Za-z_][\w.:\-]*+\s*+=\s*+(?:\"[^<\"]*+\"|'[^<']*+'))*+)\s*+(/?)>")
 ATTRIBUTE = re.compile(r"([A-Za-z_][\w.:\-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)')")
 TEXT = re.compile(
@@ -78,7 +78,10 @@ DATA_IMAGE = re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp|bmp);base64,", re.
 STYLE_REFUSED = re.compile(r"\\|/\*|@|url\s*\(|expression|script|behavio|-moz-binding", re.IGNORECASE)
 _INVISIBLE = re.compile(r"[\s\x00-\x20\x7f-\xa0\u200b-\u200f\u2028\u2029\ufeff]")
 
-_KNOWN_TAGS: dict[str, tuple[str, str]] = {}
+Tag = tuple[str, str, bool]
+"""What a tag does (open, close, empty), its element's name, and whether it declares the namespace."""
+
+_KNOWN_TAGS: dict[str, Tag] = {}
 _MOST_KNOWN_TAGS = 2000
 _LONGEST_KNOWN_TAG = 120
 
@@ -106,52 +109,57 @@ def fault(div: Any) -> str | None:
 
 
 def _scan(div: str) -> None:
-    open_tags: list[str] = []
-    position, content = 0, False
-    text = div.strip(" \t\r\n")
-    for token in _tokens(text):
-        position += len(token)
+    tokens = _tokens(div.strip(" \t\r\n"))
+    open_tags, content = [_root(tokens[0])], False
+    for token in tokens[1:]:
+        if not open_tags:
+            raise Refused("nothing may stand outside the <div>")
         if token[0] != "<":
-            if not open_tags:
-                raise Refused("nothing may stand outside the <div>")
             content = _text(token) or content
-            continue
-        if token[:4] == "<!--":
-            continue
-        kind, name = _KNOWN_TAGS.get(token) or _tag(token)
-        if kind == "close":
-            if not open_tags or open_tags.pop() != name:
+        elif token[:4] == "<!--":
+            _comment(token)
+        else:
+            kind, name, _ = _KNOWN_TAGS.get(token) or _tag(token)
+            content = content or name == "img"
+            if kind == "open":
+                open_tags.append(name)
+                if len(open_tags) > MAX_TAG_DEPTH:
+                    raise Refused(f"elements are nested more than {MAX_TAG_DEPTH} deep")
+            elif kind == "close" and open_tags.pop() != name:
                 raise Refused(f"</{name}> closes an element that is not open here; elements must nest")
-            if not open_tags and position != len(text):
-                raise Refused("nothing may stand outside the <div>")
-            continue
-        if not open_tags and (position != len(token) or name != "div" or kind != "open"):
-            raise Refused(f'the narrative must be one <div xmlns="{XHTML}"> with content')
-        content = content or name == "img"
-        if not open_tags and f'xmlns="{XHTML}"' not in token and f"xmlns='{XHTML}'" not in token:
-            raise Refused(f'the <div> must say xmlns="{XHTML}"')
-        if kind == "open":
-            open_tags.append(name)
-            if len(open_tags) > MAX_TAG_DEPTH:
-                raise Refused(f"elements are nested more than {MAX_TAG_DEPTH} deep")
-    if open_tags or not text:
-        raise Refused(f"<{open_tags[-1]}> is not closed" if open_tags else "the narrative is empty")
+    if open_tags:
+        raise Refused(f"<{open_tags[-1]}> is not closed")
     if not content:
         raise Refused("txt-2: the narrative must have some text or an image")
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _tokens(text: str) -> list[str]:
     tokens: list[str] = TOKEN.findall(text)
     # findall skips what fits no alternative; together the tokens must be the whole text.
-    if sum(map(len, tokens)) != len(text):
+    if not tokens or sum(map(len, tokens)) != len(text):
         raise Refused("the narrative is not well-formed XHTML; write < as &lt; and put attribute values in quotes")
-    return iter(tokens)
+    return tokens
+
+
+def _root(token: str) -> str:
+    """Check the first token: the div that declares the namespace."""
+    kind, name, declares = (_KNOWN_TAGS.get(token) or _tag(token)) if token[:4] == "<div" else ("", "", False)
+    if kind != "open" or name != "div" or not declares:
+        raise Refused(f'the narrative must be one <div xmlns="{XHTML}"> with content')
+    return name
+
+
+def _comment(token: str) -> None:
+    if not COMMENT.fullmatch(token):
+        raise Refused("a comment must not hold -- or control characters")
 
 
 def _text(token: str) -> bool:
     """Check a run of text; whether it holds anything to read."""
     if not TEXT.fullmatch(token):
         raise Refused("text holds a control character or an & that is not part of an entity; write & as &amp;")
+    if "]]>" in token:
+        raise Refused("text must not hold ]]>; write > as &gt;")
     if "&" in token:
         token = _decoded(token)
     return not token.isspace()
@@ -178,8 +186,8 @@ def _character(match: re.Match[str]) -> str:
     return chr(code)
 
 
-def _tag(token: str) -> tuple[str, str]:
-    """Check one tag; what it does (open, close, empty) and its element's name. Short ones are remembered."""
+def _tag(token: str) -> Tag:
+    """Check one tag and read it. Short ones are remembered."""
     match = TAG.fullmatch(token)
     if match is None:
         if token[1] in "!?":
@@ -193,18 +201,19 @@ def _tag(token: str) -> tuple[str, str]:
     if closing:
         if attributes or empty:
             raise Refused(f"</{name}> must not have attributes")
-        known = ("close", name)
+        known = ("close", name, False)
     else:
-        _attributes(name, attributes)
-        known = ("empty" if empty else "open", name)
+        declares = "xmlns" in _attributes(name, attributes)
+        known = ("empty" if empty else "open", name, declares)
     if len(token) <= _LONGEST_KNOWN_TAG and len(_KNOWN_TAGS) < _MOST_KNOWN_TAGS:
         _KNOWN_TAGS[token] = known
     return known
 
 
-def _attributes(element: str, attributes: str) -> None:
+def _attributes(element: str, attributes: str) -> set[str]:
+    """Check a tag's attributes; their names."""
     own = ATTRIBUTES.get(element, frozenset())
-    seen = set()
+    seen: set[str] = set()
     for name, double, single in ATTRIBUTE.findall(attributes):
         raw = double or single
         if name in seen:
@@ -212,7 +221,8 @@ def _attributes(element: str, attributes: str) -> None:
         seen.add(name)
         if name not in own and name not in COMMON_ATTRIBUTES:
             raise Refused(f"txt-1: the attribute {name} is not allowed on <{element}>")
-        _text(raw)
+        if not TEXT.fullmatch(raw):
+            raise Refused(f"{name} of <{element}> holds an & that is not part of an entity; write & as &amp;")
         value = _decoded(raw)
         if name in LINKS:
             _link(element, name, value)
@@ -222,6 +232,7 @@ def _attributes(element: str, attributes: str) -> None:
             )
         elif name == "xmlns" and value != XHTML:
             raise Refused(f'xmlns must be "{XHTML}"')
+    return seen
 
 
 def _link(element: str, name: str, value: str) -> None:

@@ -72,8 +72,8 @@ def decimal(value: Any) -> bool:
     """A JSON number that PostgreSQL can store digit by digit. https://hl7.org/fhir/R4/datatypes.html#decimal"""
     if type(value) is Decimal:
         text = str(value)
-        if len(text) <= _PLAIN_LENGTH and "E" not in text and "N" not in text:
-            return True
+        if len(text) <= _PLAIN_LENGTH and "E" not in text:
+            return value.is_finite()
         return _storable(value)
     return type(value) is int and -_BEYOND < value < _BEYOND
 

@@ -110,8 +110,8 @@ def shown(text: str) -> str:
 def listed(names: Iterable[str], most: int = 8) -> str:
     """Names for diagnostics, sorted, the first few of them."""
     ordered = sorted(names)
-    if len(ordered) > 40:
-        return "any resource type"
+    if len(ordered) == len(resource_types()):
+        return "resource types of FHIR R4"
     more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
     return (", ".join(ordered[:most]) or "none") + more
 

@@ -72,13 +72,13 @@ def node(rng: random.Random, type_name: str, richness: float = 0.3, depth: int =
         values = [value(rng, prop, richness, depth) for _ in range(count)]
         found[name] = values if prop.repeats else values[0]
         if prop.predicate is not None and not prop.plain and not prop.repeats and rng.random() < 0.03:
-            found["_" + name] = {"extension": [EXTENSION]}
+            found["_" + name] = {"extension": [dict(EXTENSION)]}
             if rng.random() < 0.5:
                 del found[name]
     if type_name == "Extension" and len(found) < 2:
         found["valueString"] = "y"
     if not found:
-        found["extension"] = [EXTENSION]
+        found["extension"] = [dict(EXTENSION)]
     return found
 
 
@@ -155,6 +155,6 @@ def _mutate(rng: random.Random, container: Any) -> None:
             container[rng.choice(NAMES)] = junk
         case 6:
             del container[name]
-            container["_" + name] = {"extension": [EXTENSION]}
+            container["_" + name] = {"extension": [dict(EXTENSION)]}
         case _:
             container[name[:-1]] = container.pop(name)
