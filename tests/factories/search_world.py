@@ -132,6 +132,7 @@ def _encounter(chance: random.Random, name: str, patients: list[Resource]) -> Re
         {
             "resourceType": "Encounter",
             "id": name,
+            "meta": _meta(chance),
             "status": chance.choice(["finished", "planned"]),
             "class": {
                 "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",

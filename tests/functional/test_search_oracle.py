@@ -47,34 +47,35 @@ def escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("$", "\\$")
 
 
-tokens = st.one_of(
-    st.sampled_from(["male", "final", "amended", "finished", "AMB", "red", "R", "vital-signs", "7"]),
-    st.sampled_from(world.CODES).map(escaped),
-    st.sampled_from(world.CODES).map(lambda code: f"{world.LOINC}|{escaped(code)}"),
-    st.sampled_from(world.CODES).map(lambda code: f"|{escaped(code)}"),
-    st.sampled_from(
-        [f"{world.CATEGORY}|laboratory", f"{world.CATEGORY}|", f"{world.LOINC}|", f"{world.TAG}|blue", "|R"]
-    ),
-    st.integers(0, 20).map(lambda n: f"{world.MRN}|{n}"),
-    st.just("http://hl7.org/fhir/administrative-gender|female"),
-    st.just("http://hl7.org/fhir/administrative-gender|"),
-)
-dates = st.builds(
-    str.__add__,
-    st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"]),
-    st.sampled_from([*world.MOMENTS, "1970", "1970-05", "1970-05-20", "2020-02-29T10:00Z", "2021", "2020-06-01"]),
-)
-texts = st.builds(
-    lambda text, length: escaped(text[:length]),
-    st.sampled_from([*world.FAMILIES, *world.GIVENS, "smith", "anna", "muller", "ANGSTROM", "s%", "s_"]),
-    st.integers(1, 8),
-)
-patients = st.integers(0, 9).map(lambda n: f"p{n}")
-references = st.one_of(
-    patients, patients.map(lambda name: f"Patient/{name}"), patients.map(lambda name: f"Group/{name}"),
-    st.integers(0, 4).map(lambda n: f"Practitioner/d{n}"), st.integers(0, 4).map(lambda n: f"d{n}"),
-)  # fmt: skip
-uris = st.sampled_from([world.PROFILE + "1", world.PROFILE + "2", world.PROFILE])
+TOKENS = [
+    *("male", "final", "amended", "finished", "AMB", "red", "R", "vital-signs", "7"),
+    *(text for code in map(escaped, world.CODES) for text in (code, f"{world.LOINC}|{code}", f"|{code}")),
+    *(f"{world.CATEGORY}|laboratory", f"{world.CATEGORY}|", f"{world.LOINC}|", f"{world.TAG}|blue", "|R", "|7"),
+    *(f"{world.MRN}|{number}" for number in (3, 7, 20)),
+    *("http://hl7.org/fhir/administrative-gender|female", "http://hl7.org/fhir/administrative-gender|"),
+]
+PREFIXES = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"]
+DATES = [
+    prefix + text
+    for prefix in PREFIXES
+    for text in [*world.MOMENTS, "1970", "1970-05", "1970-05-20", "2020-02-29T10:00Z", "2021", "2020-06-01"]
+]
+TEXTS = [
+    escaped(text[:length])
+    for text in [*world.FAMILIES, *world.GIVENS, "smith", "anna", "muller", "ANGSTROM", "s%", "s_"]
+    for length in (1, 2, 4, 30)
+]
+PATIENTS = [f"p{number}" for number in range(9)]
+NAMED_PATIENTS = [*PATIENTS, *(f"Patient/{name}" for name in PATIENTS)]
+SUBJECTS = [*NAMED_PATIENTS, *(f"Group/{name}" for name in PATIENTS)]
+PRACTITIONERS = [f"{kind}d{number}" for kind in ("", "Practitioner/") for number in range(5)]
+URIS = [world.PROFILE + "1", world.PROFILE + "2", world.PROFILE]
+tokens, dates, texts, uris = map(st.sampled_from, (TOKENS, DATES, TEXTS, URIS))
+
+
+def reference_values(code: str) -> list[str]:
+    """A Group may be the subject of an Observation and of an Encounter, but is no patient."""
+    return {"subject": SUBJECTS, "patient": NAMED_PATIENTS}.get(code, PRACTITIONERS)
 
 
 def modified(
@@ -96,21 +97,11 @@ def clauses(resource_type: str) -> st.SearchStrategy[tuple[str, list[str]]]:
     ]:
         kinds += [modified(code, modifiers, values) for kind, code in table if kind == resource_type]
     for kind, code in world.REFERENCES:
-        if kind != resource_type:
-            continue
-        if code in ("subject", "patient"):
-            only_patients = patients | patients.map(lambda name: f"Patient/{name}")
-            kinds.append(modified(code, ["Patient"], only_patients))
-            # A Group may be the subject of an Observation and of an Encounter, but is no patient.
-            kinds.append(modified(code, [""], only_patients if code == "patient" else references.filter(_of_a_subject)))
-        else:
-            practitioners = references.filter(lambda text: text.startswith(("d", "Practitioner")))
-            kinds.append(modified(code, [""], practitioners))
+        if kind == resource_type:
+            kinds.append(modified(code, [""], st.sampled_from(reference_values(code))))
+            if code in ("subject", "patient"):
+                kinds.append(modified(code, ["Patient"], st.sampled_from(NAMED_PATIENTS)))
     return st.one_of(kinds)
-
-
-def _of_a_subject(text: str) -> bool:
-    return text.startswith(("Patient/", "Group/", "p"))
 
 
 searches = st.sampled_from(TYPES).flatmap(
@@ -155,6 +146,32 @@ def test_finds_what_plain_python_finds(
     assert set(names) == wished
     assert all(len(entries(bundle)) == size for bundle in bundles[:-1])
     _check_order(found, order)
+
+
+SINGLE = [
+    *((*key, modifier, TOKENS) for key in world.TOKENS for modifier in ("", "not")),
+    *((*key, modifier, TEXTS) for key in world.STRINGS for modifier in ("", "exact", "contains")),
+    *((*key, "", DATES) for key in world.DATES),
+    *((*key, "", URIS) for key in world.URIS),
+    *((*key, "", reference_values(key[1])) for key in world.REFERENCES),
+    *((*key, "Patient", NAMED_PATIENTS) for key in world.REFERENCES if key[1] in ("subject", "patient")),
+    *((*key, "missing", ["true", "false"]) for key in [*world.TOKENS, *world.STRINGS, *world.DATES, *world.REFERENCES]),
+]
+
+
+@pytest.mark.parametrize(("resource_type", "code", "modifier", "values"), SINGLE)
+def test_every_value_by_itself(
+    ctx: Context, everything: list[dict[str, Any]], resource_type: str, code: str, modifier: str, values: list[str]
+) -> None:
+    """Every modifier and prefix of every parameter; among the values must be some that match and some that do not."""
+    name = f"{code}:{modifier}" if modifier else code
+    sizes = set()
+    for value in values:
+        wished = expected(everything, resource_type, [(name, [value])])
+        found = ids([find(ctx, resource_type, *written([(name, [value])]), ("_count", "1000"))])
+        assert (sorted(found), value) == (sorted(wished), value)
+        sizes.add(len(wished))
+    assert len(sizes) > 1
 
 
 def _check_order(found: list[dict[str, Any]], order: str) -> None:
