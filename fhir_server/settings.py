@@ -149,6 +149,9 @@ class Settings:
     max_bundle_entries: int = _setting(
         20_000, _between(1, 1_000_000), "entries", "The most entries of a batch or a transaction."
     )
+    rate_limit: int = _setting(
+        0, _between(0, 1_000_000), "requests/s", "What one client may send to one web process; 0 sets no limit."
+    )
     cors_origins: str = _setting(
         "*", _text, "list", "Origins whose browser pages may call the server, with commas between them; * allows any."
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from fhir_server.access.policy import Access
 from fhir_server.access.principal import Principal
+from fhir_server.search.parse import Limits as SearchLimits
 from fhir_server.store.store import Store
 
 
@@ -47,6 +48,14 @@ class Conditions:
 NO_CONDITIONS = Conditions()
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may ask for: page sizes and lengths of searches, entries of a bundle."""
+
+    search: SearchLimits = SearchLimits()
+    max_bundle_entries: int = 20_000
+
+
 class Phases:
     """How long each named phase of a request took, for Server-Timing and metrics. https://www.w3.org/TR/server-timing/"""
 
@@ -81,6 +90,7 @@ class Context:
     store: Store
     base_url: str
     prefer: Prefer = Prefer()
+    limits: Limits = Limits()
     phases: Phases = field(default_factory=Phases)
 
     def within(self, store: Store, access: Access) -> Context:

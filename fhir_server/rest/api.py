@@ -17,10 +17,12 @@ from fhir_server.access.principal import Principal
 from fhir_server.access.scopes import parse as parse_scopes
 from fhir_server.authn.access_token import Verifier
 from fhir_server.errors import Forbidden, NotFound, Unauthenticated, UriTooLong
-from fhir_server.interactions.context import Context, Phases, Response, Tenant
+from fhir_server.interactions.context import Context, Limits, Phases, Response, Tenant
 from fhir_server.rest import metrics, negotiate, outcomes
 from fhir_server.rest.request import Request, path_segments
 from fhir_server.rest.routes import Route, match
+from fhir_server.rest.throttle import Throttle
+from fhir_server.search.parse import Limits as SearchLimits
 from fhir_server.settings import Settings
 from fhir_server.store.store import Store
 from fhir_server.tenants.directory import Directory
@@ -43,6 +45,11 @@ class FhirApi:
         self._directory = directory
         self._verifier = verifier
         self._store_of = store_of
+        self._limits = Limits(
+            SearchLimits(settings.default_count, settings.max_count), settings.max_bundle_entries
+        )
+        self._throttle = Throttle(settings.rate_limit, 2.0 * settings.rate_limit)
+        self._origins = negotiate.Origins(settings.cors_origins)
         base = settings.public_url
         self._scheme, _, self._netloc = base.partition("://")
         self._host_suffix = "." + self._netloc.lower()
@@ -110,12 +117,20 @@ class FhirApi:
             if principal.tenant != slug:
                 # The same answer for every other tenant, whether it exists or not.
                 raise Forbidden("The access_token was issued for another tenant.")
+            self._throttle.admit(f"{slug}/{principal.client_id}")
         tenant_id = self._directory.find(slug)
         if tenant_id is None:
             raise NotFound("There is no such tenant at this server.")
         phases.mark("authenticate")
         return Context(
-            Tenant(tenant_id, slug), principal, NOTHING, self._store_of(tenant_id), base_url, request.prefer(), phases
+            Tenant(tenant_id, slug),
+            principal,
+            NOTHING,
+            self._store_of(tenant_id),
+            base_url,
+            request.prefer(),
+            self._limits,
+            phases,
         )
 
     def _authenticate(self, request: Request) -> Principal:
@@ -144,7 +159,7 @@ class FhirApi:
         headers += response.headers
         origin = request.header("ORIGIN")
         if origin:
-            headers += negotiate.cross_origin(request)
+            headers += self._origins.headers(request, origin)
         return headers
 
 

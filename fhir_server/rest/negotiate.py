@@ -110,16 +110,30 @@ _ALLOWED_HEADERS = (
 )
 
 
-def cross_origin(request: Request) -> list[tuple[str, str]]:
-    """CORS for any origin: access goes by the access_token alone, no cookie is ever looked at.
+class Origins:
+    """Whose pages may call from a browser; any may by default, as access goes by the access_token alone, never by a cookie.
 
-    https://fetch.spec.whatwg.org/#http-cors-protocol
+    ``allowed`` is "*" or a list of origins with commas between them. https://fetch.spec.whatwg.org/#http-cors-protocol
     """
-    headers = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED)]
-    if request.method == "OPTIONS":
-        headers += [
-            ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
-            ("Access-Control-Max-Age", "86400"),
+
+    def __init__(self, allowed: str) -> None:
+        self._any = allowed.strip() == "*"
+        self._listed = frozenset(origin.strip().rstrip("/") for origin in allowed.split(",") if origin.strip())
+
+    def headers(self, request: Request, origin: str) -> list[tuple[str, str]]:
+        """The CORS headers for a request from this origin; none where it may not call."""
+        if not self._any and origin not in self._listed:
+            return [("Vary", "Origin")]
+        headers = [
+            ("Access-Control-Allow-Origin", "*" if self._any else origin),
+            ("Access-Control-Expose-Headers", _EXPOSED),
         ]
-    return headers
+        if not self._any:
+            headers.append(("Vary", "Origin"))
+        if request.method == "OPTIONS":
+            headers += [
+                ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+                ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
+                ("Access-Control-Max-Age", "86400"),
+            ]
+        return headers
