@@ -50,7 +50,9 @@ def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
     sealer = _sealer(ctx.store.hasher)
     sealed = _sealed(pairs)
     opened = sealer.open(sealed, binding) if sealed else None
-    query = parse(resource_type, opened.pairs if opened else pairs, lenient=ctx.prefer.lenient, limits=ctx.limits.search)
+    query = parse(
+        resource_type, opened.pairs if opened else pairs, lenient=ctx.prefer.lenient, limits=ctx.limits.search
+    )
     query = _own_references(query, ctx.base_url)
     counted = query.summary == "count" or query.count == 0
     matches = [] if counted else _page(ctx, query, opened.position if opened else None)
