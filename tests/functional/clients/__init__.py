@@ -1,0 +1,1 @@
+"""Tours with clients that nobody here wrote."""

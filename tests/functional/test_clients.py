@@ -1,0 +1,84 @@
+"""A tour as a new user takes it, with clients that nobody here wrote, over real sockets."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fhirpy import SyncFHIRClient
+from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
+
+from tests.functional.running import data_directory, free_port, run, running
+
+CLIENTS = Path(__file__).with_name("clients")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo server: base URL of riverside by path, and an access_token for it."""
+
+    base_url: str
+    access_token: str
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    """Everything that `make run` starts."""
+    with data_directory() as directory:
+        port = free_port()
+        settings = {"DATA_DIR": str(directory), "PORT": str(port)}
+        with running("up", **settings) as up:
+            up.wait_for(lambda: "Bearer" in up.output)
+            token = run("access-token", "--tenant", "riverside", **settings)
+            assert token.returncode == 0, token.stderr
+            yield Demo(f"http://localhost:{port}/t/riverside/fhir", token.stdout.strip())
+
+
+def test_fhirpy(demo: Demo) -> None:
+    client = SyncFHIRClient(demo.base_url, authorization=f"Bearer {demo.access_token}")
+    assert client.resources("Patient").search(family="López").fetch_all()[0]["id"] == "p001"
+
+    patient = client.resource("Patient", name=[{"family": "Tour", "given": ["Py"]}], birthDate="1990-04-01")
+    patient.save()
+    assert patient["meta"]["versionId"] == "1"
+    patient["active"] = True
+    patient.save()
+    again = client.reference("Patient", patient["id"]).to_resource()
+    assert (again["active"], again["meta"]["versionId"]) == (True, "2")
+
+    everyone = client.resources("Patient").search(_total="accurate").limit(11)
+    listed = everyone.fetch_all()
+    assert len({p["id"] for p in listed}) == len(listed) == everyone.count() >= 61
+
+    hba1c = client.resources("Observation").search(patient="p001", code="http://loinc.org|4548-4").fetch_all()
+    assert len(hba1c) >= 3
+    newest = client.resources("Observation").search(patient="p001", date__ge="2000-01-01").limit(5).fetch()
+    assert len(newest) == 5
+
+    found, created = client.resources("Patient").search(_id=patient["id"]).get_or_create(patient)
+    assert (found["id"], created) == (patient["id"], False)
+
+    with pytest.raises(OperationOutcome, match="nonsense"):
+        client.resources("Patient").search(nonsense="1").fetch()
+    patient.delete()
+    with pytest.raises((ResourceNotFound, OperationOutcome)):
+        client.reference("Patient", patient["id"]).to_resource()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js and npm are not installed here")
+def test_fhir_kit_client(demo: Demo, tmp_path: Path) -> None:
+    for name in ("package.json", "package-lock.json", ".npmrc", "tour.mjs"):
+        shutil.copy(CLIENTS / name, tmp_path)
+    installed = subprocess.run(["npm", "ci", "--silent"], cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
+    if installed.returncode != 0:
+        pytest.skip("the packages of the client cannot be installed here")
+    toured = subprocess.run(
+        ["node", "tour.mjs", demo.base_url, demo.access_token],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert toured.returncode == 0, toured.stderr
+    assert "the tour is complete" in toured.stdout
