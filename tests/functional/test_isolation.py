@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,9 @@ from fhir_server.rest.routes import ROUTES
 from tests.functional.conftest import Api
 
 SECRET = "Vandersecret"
+"""What the attacker knows of the victim, and asks for."""
+HIDDEN = "Hiddenplace"
+"""What stands beside it: it must never be seen."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -26,6 +28,7 @@ def victim_data(api: Api) -> dict[str, str]:
         "id": "victim",
         "name": [{"family": SECRET}],
         "identifier": [{"system": "urn:mrn", "value": SECRET}],
+        "address": [{"city": HIDDEN}],
     }
     assert api.put("Patient/victim", patient).status == 201
     assert api.put("Patient/victim", patient | {"active": True}).status == 200
@@ -35,6 +38,7 @@ def victim_data(api: Api) -> dict[str, str]:
         "status": "final",
         "code": {"text": SECRET, "coding": [{"system": "http://loinc.org", "code": "4548-4"}]},
         "subject": {"reference": "Patient/victim"},
+        "note": [{"text": HIDDEN}],
     }
     assert api.put("Observation/victim-obs", observation).status == 201
     return {"Patient": "victim", "Observation": "victim-obs"}
@@ -106,7 +110,7 @@ def test_another_tenants_access_token_reaches_nothing(new_api: Callable[..., Api
         headers = {"Content_Type": "application/json-patch+json"} if method == "PATCH" else {}
         answer = crossing(method, path, body, **headers)
         assert answer.status == 403, (method, path)
-        assert SECRET not in answer.data.decode()
+        assert SECRET not in answer.data.decode() and HIDDEN not in answer.data.decode()
     assert snapshot(victim) == before
 
 
@@ -120,7 +124,7 @@ def test_nor_by_the_host_name(new_api: Callable[..., Api]) -> None:
             headers={"Host": f"{slug}.localhost:8080", "Authorization": f"Bearer {attacker.access_token}"},
         )
         assert answer.status_code == status
-        assert SECRET not in answer.text
+        assert HIDDEN not in answer.text
 
 
 @pytest.mark.parametrize("policy_off", [False, True], ids=["policy", "row level security alone"])
@@ -138,11 +142,7 @@ def test_at_its_own_base_it_finds_its_own_only(
         headers = {"Content_Type": "application/json-patch+json"} if method == "PATCH" else {}
         answer = attacker(method, path, body, **headers)
         assert answer.status < 500, (method, path, answer.data)
-        text = answer.data.decode()
-        # What the attacker itself asked for may be repeated to it in links and messages; data of the victim may not.
-        resources = [e.get("resource", {}) for e in answer.json.get("entry", [])] if text else []
-        assert SECRET not in json.dumps(resources, default=str), (method, path)
-        assert not (answer.status == 200 and method == "GET" and path.startswith("Patient/victim/_history/1"))
+        assert HIDDEN not in answer.data.decode(), (method, path)
     assert snapshot(victim) == before
 
 
