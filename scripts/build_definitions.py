@@ -31,6 +31,9 @@ from fhir_server.r4.definitions import (
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 SYSTEM_TYPE = "http://hl7.org/fhirpath/System."
+# The one profile that the definitions of types refer to; all that it adds to Quantity is this invariant.
+SIMPLE_QUANTITY = CORE + "SimpleQuantity"
+NO_COMPARATOR = {"key": "sqty-1", "severity": "error", "expression": "comparator.empty()"}
 NOT_ENUMERABLE = {
     "http://hl7.org/fhir/ValueSet/ucum-units",
     "http://hl7.org/fhir/ValueSet/mimetypes",
@@ -92,7 +95,9 @@ def type_refs(element: dict[str, Any], path: str) -> tuple[TypeRef, ...]:
         code = item["code"]
         if code.startswith(SYSTEM_TYPE):
             # ids and primitive values carry a FHIRPath system type; FHIR's own type stands in an extension
-            fhir_type = [e["valueUrl"] for e in item.get("extension", []) if e["url"].endswith("structuredefinition-fhir-type")]
+            fhir_type = [
+                e["valueUrl"] for e in item.get("extension", []) if e["url"].endswith("structuredefinition-fhir-type")
+            ]
             code = fhir_type[0] if fhir_type else code.removeprefix(SYSTEM_TYPE).lower()
         if code in ("BackboneElement", "Element"):
             code = path
@@ -117,6 +122,8 @@ def build_types(structures: list[dict[str, Any]], constraints: dict[str, Constra
             if raw["max"] == "0":
                 continue
             refs = type_refs(raw, path)
+            if any(SIMPLE_QUANTITY in item.get("profile", ()) for item in raw.get("type", ())):
+                keys += (register(constraints, NO_COMPARATOR, "SimpleQuantity"),)
             binding = raw.get("binding", {})
             element = Element(
                 name=name.removesuffix("[x]"),
@@ -269,7 +276,9 @@ def main(zip_path: Path) -> None:
         date_param=date_param,
     )
     PACK.write_bytes(gzip.compress(msgspec.json.encode(pack), compresslevel=9, mtime=0))
-    print(f"{PACK}: {len(types)} types, {len(names)} resource types, {len(search)} search parameters, {PACK.stat().st_size} bytes")
+    print(
+        f"{PACK}: {len(types)} types, {len(names)} resource types, {len(search)} search parameters, {PACK.stat().st_size} bytes"
+    )
 
 
 if __name__ == "__main__":

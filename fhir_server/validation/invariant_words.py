@@ -89,6 +89,7 @@ WORDS: dict[str, str] = {
     "rng-2": "low is not more than high",
     "rqg-1": "an action has a resource or actions, not both",
     "sev-1": "an entity has a name or a query, not both",
+    "sqty-1": "this quantity is exact: it has no comparator",
     "tim-1": "duration needs a durationUnit",
     "tim-2": "period needs a periodUnit",
     "tim-4": "duration is not negative",

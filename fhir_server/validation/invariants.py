@@ -110,6 +110,7 @@ EXPRESSIONS: dict[str, str] = {
     "sdf-8": "conditions.snapshot_paths_start_right(o)",
     "sdf-8a": "conditions.differential_paths_start_right(o)",
     "sev-1": "not {name} or not {query}",
+    "sqty-1": "not {comparator}",
     "tim-1": "not {duration} or {durationUnit}",
     "tim-2": "not {period} or {periodUnit}",
     "tim-4": "o.get('duration', 0) >= 0",

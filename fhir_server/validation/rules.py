@@ -23,6 +23,9 @@ MOVED = {
 }
 """Invariants that speak of the whole resource from inside it: checked on the resource."""
 
+SPEAKS_OF = {"ras-1": "Range", "sqty-1": "Quantity"}
+"""Invariants that stand on a choice of types, but speak of one of them."""
+
 ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
 
 
@@ -113,8 +116,7 @@ def _property(
 ) -> Property:
     plain = element.name == "id" or (definition.name == "Extension" and element.name == "url")
     own = () if "." in ref.code and ref.code == f"{definition.name}.{element.name}" else element.invariants
-    if ref.code == "decimal":
-        own = ()  # ras-1 stands on probability[x] but speaks of the low and high of a Range
+    own = tuple(key for key in own if SPEAKS_OF.get(key, ref.code) == ref.code)
     inherited = pack.types[ref.code].invariants if ref.code in pack.types else ()
     if "." in ref.code:
         inherited += _backbone_invariants(pack, ref.code)

@@ -360,6 +360,10 @@ CASES: dict[str, tuple[Any, list[tuple[str, str]]]] = {
         observation(valueRange={"low": {"value": 2}, "high": {"value": 1}}),
         [("invariant", "Observation.value")],
     ),
+    "comparator in a simple quantity": (
+        observation(valueRange={"low": {"value": 2, "comparator": "<"}}),
+        [("invariant", "Observation.value.low")],
+    ),
     "ratio with half": (observation(valueRatio={"numerator": {"value": 2}}), [("invariant", "Observation.value")]),
     "active condition with abatement": (
         condition(abatementDateTime="2020"),

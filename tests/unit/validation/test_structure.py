@@ -139,6 +139,17 @@ def test_deep_bundles_and_primitive_extensions_are_judged_alike(depth: int) -> N
             ],
             "managingOrganization": {"reference": "#o", "type": "Organization"},
         },
+        {
+            "resourceType": "Questionnaire",
+            "status": "draft",
+            "item": [
+                {
+                    "linkId": "1",
+                    "type": "boolean",
+                    "enableWhen": [{"question": "0", "operator": "exists", "answerBoolean": True}],
+                },
+            ],
+        },
         # A contained resource that points at its container need not be referred to.
         {
             "resourceType": "Patient",
