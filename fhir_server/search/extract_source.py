@@ -167,16 +167,18 @@ class _Writer:
         """
         found = self.variable()
         match step:
-            case Child(name=name, many=True):
-                self.line(f'for {found} in {value}.get("{name}", ()):')
+            # Most elements are not there: "in" costs half of what get() does.
+            case Child(name=name, many=many):
+                self.line(f'if "{name}" in {value}:')
                 self.depth += 1
+                if many:
+                    self.line(f'for {found} in {value}["{name}"]:')
+                    self.depth += 1
+                else:
+                    self.line(f'{found} = {value}["{name}"]')
                 if primitive:
                     self.line(f"if {found} is not None:")
                     self.depth += 1
-            case Child(name=name):
-                self.line(f'{found} = {value}.get("{name}")')
-                self.line(f"if {found} is not None:")
-                self.depth += 1
             case First(name=name):
                 self.line(f'for {found} in {value}.get("{name}", ())[:1]:')
                 self.depth += 1

@@ -16,6 +16,8 @@ from fhir_server.search.sql import SqlParameters
 Range = tuple[float, float]
 
 _NUMBER = re.compile(r"[+-]?(\d{1,400})(?:\.(\d{1,400}))?(?:[eE]([+-]?\d{1,4}))?", re.ASCII)
+_MOST_DATA = 1_000_000
+
 _AP_SHARE = Decimal("0.1")
 """``ap`` accepts a tenth of the value on either side, as the specification recommends."""
 
@@ -57,11 +59,15 @@ def of_range(value: dict[str, Any]) -> Range | None:
 def of_sampled_data(value: dict[str, Any]) -> Range | None:
     """The range that a SampledData's points span: origin + factor x point; None when no point is a number.
 
+    Data of more than a million characters is not looked at: the limits that it states stand for it, or nothing.
     https://hl7.org/fhir/R4/datatypes.html#SampledData
     """
-    origin = value.get("origin", {}).get("value")
+    origin, data = value.get("origin", {}).get("value"), value.get("data", "")
+    if len(data) > _MOST_DATA:
+        low, high = value.get("lowerLimit"), value.get("upperLimit")
+        return None if low is None or high is None else (exact(low), exact(high))
     points = []
-    for text in value.get("data", "").split():
+    for text in data.split():
         try:
             points.append(float(text))
         except ValueError:

@@ -17,11 +17,13 @@ def normalise(text: str) -> str:
 
     Punctuation stays. NUL, which PostgreSQL cannot store, counts as white space.
     """
+    # A value may be of any length; what stands far behind the cut is not worth looking at.
+    text = text[: MAX_LENGTH * 8]
     if text.isascii():
         folded = text.lower()
     else:
         # Casefolding may bring new marks (U+0130) and compatibility forms new capitals, hence both before and after.
-        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text[: MAX_LENGTH * 8]).casefold())
+        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
         folded = "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
     if "\0" in folded:
         folded = folded.replace("\0", " ")

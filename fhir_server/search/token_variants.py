@@ -1,7 +1,8 @@
 """The forms in which a token is written to the index and searched. https://hl7.org/fhir/R4/search.html#token
 
 A variant is ``c:code``, ``b:system|code``, ``b:|code`` (a code without a system) or ``s:system``; the index holds
-the hash of ``{param}:{variant}``. docs/architecture.md, "Rows".
+the hash of ``{param}:{variant}``. A system is a URI, which cannot hold a "|", so that no two tokens have one variant.
+docs/architecture.md, "Rows".
 """
 
 from __future__ import annotations

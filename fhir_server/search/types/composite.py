@@ -60,7 +60,7 @@ def write(param: int, kinds: Kinds, values: tuple[Any, ...], rows: IndexRows, ha
         second = _variants(kind, type_name, values[1])
         rows.tokens += [hasher(f"{param}:x:{one}${two}") for one in first for two in second]
         return
-    span = _span(kind, type_name, values[1], param, hasher)
+    span = _span(kind, type_name, values[1], hasher)
     if span is not None:
         rows.composites += [(hasher(f"{param}:x:{one}"), *span) for one in first]
 
@@ -69,10 +69,18 @@ def _variants(kind: str, type_name: str, value: Any) -> list[str]:
     if kind == "reference":
         target = references.target(value.get("reference", ""))
         return [f"r:{target}"] if target else []
-    return [variant for variant in token_variants.written(type_name, value) if not variant.startswith("s:")]
+    if type_name != "CodeableConcept":
+        return [variant for variant in token_variants.written(type_name, value) if not variant.startswith("s:")]
+    # The same without the system alone; nearly every composite starts like this.
+    found: list[str] = []
+    for coding in value.get("coding", ()):
+        code = coding.get("code")
+        if code is not None:
+            found += (f"c:{code}", f"b:{coding.get('system', '')}|{code}")
+    return found
 
 
-def _span(kind: str, type_name: str, value: Any, param: int, hasher: Hasher) -> tuple[float, float, str] | None:
+def _span(kind: str, type_name: str, value: Any, hasher: Hasher) -> tuple[float, float, str] | None:
     if kind == "string":
         return 0.0, 0.0, normalise(value)
     if kind == "date":
@@ -81,11 +89,11 @@ def _span(kind: str, type_name: str, value: Any, param: int, hasher: Hasher) -> 
     if kind == "number":
         point = number_ranges.exact(value)
         return point, point, ""
-    found = units.written(type_name, value)
+    found = units.written(type_name, value, hasher)
     if found is None:
         return None
-    (low, high), names = found
-    return low, high, " ".join(str(hasher(f"{param}:{name}")) for name in names)
+    (low, high), hashes = found
+    return low, high, units.as_text(hashes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
                 prefix = f"{clause.parameter.param}:x:"
                 tokens += (hasher.uncached(f"{prefix}{one}${two}") for one, two in product(first, second))
                 continue
-            condition = _span_condition(clause, wanted, texts, sql, hasher)
+            condition = _span_condition(wanted, texts, sql, hasher)
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
         hashes = [hasher.uncached(f"{clause.parameter.param}:x:{one}") for one in first]
@@ -176,13 +184,7 @@ def _searched(part: Part, text: str) -> list[str]:
     return [f"r:{references.target(value)}"]
 
 
-def _span_condition(
-    clause: Clause,
-    wanted: tuple[Part, ...],
-    texts: list[str],
-    sql: SqlParameters,
-    hasher: Hasher,
-) -> str:
+def _span_condition(wanted: tuple[Part, ...], texts: list[str], sql: SqlParameters, hasher: Hasher) -> str:
     if len(wanted) == 3:
         return f"{_number(texts[1], sql, 'i.low', 'i.low')} AND {_number(texts[2], sql, 'i.high', 'i.high')}"
     kind, text = wanted[1].kind, texts[1]
@@ -198,7 +200,7 @@ def _span_condition(
     number, unit = units.searched(text)
     condition = _number(number, sql, "i.low", "i.high")
     if unit:
-        hashed = str(hasher.uncached(f"{clause.parameter.param}:{unit}"))
+        hashed = str(hasher.uncached(unit))
         condition += f" AND {sql.bind(hashed, 'text')} = ANY(string_to_array(i.value, ' '))"
     return condition
 

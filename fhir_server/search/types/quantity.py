@@ -18,10 +18,10 @@ Extract = Callable[[dict[str, Any], int, IndexRows, Hasher], None]
 
 def _extract(type_name: str) -> Extract:
     def extract(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
-        found = units.written(type_name, value)
+        found = units.written(type_name, value, hasher)
         if found is not None:
-            (low, high), names = found
-            rows.quantities += [(param, low, high, hasher(f"{param}:{name}")) for name in names]
+            (low, high), hashes = found
+            rows.quantities += [(param, low, high, unit) for unit in hashes]
 
     return extract
 
@@ -44,7 +44,7 @@ def _condition(clause: Clause, sql: SqlParameters, hasher: Hasher) -> str:
             raise bad_value(clause, str(error)) from None
         condition = number_ranges.comparison(prefix, searched, half, sql, "i.low", "i.high")
         if unit:
-            condition = f"i.unit = {sql.bind(hasher.uncached(f'{param}:{unit}'), 'bigint')} AND {condition}"
+            condition = f"i.unit = {sql.bind(hasher.uncached(unit), 'bigint')} AND {condition}"
         conditions.append(f"({condition})")
     return f"i.param = {sql.bind(param, 'int')} AND ({' OR '.join(conditions)})"
 

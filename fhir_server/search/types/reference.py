@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
@@ -10,6 +11,7 @@ from fhir_server.search import token_variants
 from fhir_server.search.condition import Condition
 from fhir_server.search.paths import Path, WhereType, paths
 from fhir_server.search.query import Clause
+from fhir_server.search.registry import Parameter, parameters
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.values import bad_modifier, bad_value, unescape
 from fhir_server.store.index_rows import IndexRows
@@ -97,27 +99,19 @@ def _is_canonical(clause: Clause) -> bool:
     return bool(found) and all(path.type in ("canonical", "uri") for path in found)
 
 
-def _names_row_patient(clause: Clause) -> bool:
+@cache
+def _names_row_patient(parameter: Parameter) -> bool:
     """Whether the parameter reads the very element that ``resource.patient`` is taken from."""
-    parameter = clause.parameter
     code = definitions.load().patient_path.get(parameter.resource_type)
     if code is None:
         return False
-    return _elements(clause.parameter.expression, parameter.resource_type) == _elements(
-        _expression(parameter.resource_type, code), parameter.resource_type
-    )
+    return _elements(parameter) == _elements(parameters(parameter.resource_type)[code])
 
 
-def _expression(resource_type: str, code: str) -> str:
-    return next(
-        p.expression for p in definitions.load().search_parameters if p.code == code and resource_type in p.bases
-    )
-
-
-def _elements(expression: str, resource_type: str) -> set[tuple[object, ...]]:
+def _elements(parameter: Parameter) -> set[tuple[object, ...]]:
     return {
         tuple(step for step in path.steps if not isinstance(step, WhereType))
-        for path in paths(expression, resource_type)
+        for path in paths(parameter.expression, parameter.resource_type)
     }
 
 
@@ -149,5 +143,5 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
         f"SELECT i.rid FROM idx_reference i WHERE i.tenant_id = {sql.tenant} AND "  # noqa: S608
         f"i.param = {sql.bind(clause.parameter.param, 'int')} AND i.target {chosen}"
     )
-    on_row = _names_row_patient(clause) and all(references.named_type(name) == "Patient" for name in names)
+    on_row = _names_row_patient(clause.parameter) and all(references.named_type(name) == "Patient" for name in names)
     return Condition(rids, f"r.patient {chosen}" if on_row else "", unique=len(names) == 1)

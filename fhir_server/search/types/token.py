@@ -29,14 +29,23 @@ def coding(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -
 
 def identifier(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
     """Write an Identifier by its system and value."""
-    _pair(value.get("system"), value.get("value"), param, rows, hasher)
+    system, text = value.get("system"), value.get("value")
+    if text is None:
+        if system is not None:
+            rows.tokens.append(hasher(f"{param}:s:{system}"))
+        return
+    # The values of identifiers do not repeat, but their systems do.
+    hashed = hasher.uncached
+    rows.tokens += (hashed(f"{param}:c:{text}"), hashed(f"{param}:b:{'' if system is None else system}|{text}"))
+    if system is not None:
+        rows.tokens.append(hasher(f"{param}:s:{system}"))
 
 
 def contact_point(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
     """Write the value of a ContactPoint; its system is no token system."""
     text = value.get("value")
     if text is not None:
-        rows.tokens.append(hasher(f"{param}:c:{text}"))
+        rows.tokens.append(hasher.uncached(f"{param}:c:{text}"))
 
 
 def fixed(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:

@@ -104,3 +104,9 @@ def test_ranges_and_samples() -> None:
 def test_numbers_beyond_a_double_are_infinite() -> None:
     assert number_ranges.exact(10**400) == number_ranges.exact(Decimal("1e400")) == inf
     assert number_ranges.exact(-(10**400)) == -inf
+
+
+def test_samples_without_end_are_taken_by_their_limits() -> None:
+    endless = {"origin": {"value": 0}, "data": "1 " * 500_001}
+    assert number_ranges.of_sampled_data(endless) is None
+    assert number_ranges.of_sampled_data({**endless, "lowerLimit": -5, "upperLimit": 5}) == (-5.0, 5.0)

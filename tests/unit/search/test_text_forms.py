@@ -58,3 +58,8 @@ def test_prefixes_at_the_end_of_unicode() -> None:
     assert upper_bound("a\ud7ff") == "a\ue000"
     assert upper_bound("a\U0010ffff") == "b"
     assert upper_bound("\U0010ffff") is None
+
+
+def test_texts_of_any_length_are_cut() -> None:
+    assert normalise("ab " * 1_000_000) == normalise("ab " * 200)
+    assert len(normalise("\ufdfa" * 1_000_000)) <= MAX_LENGTH

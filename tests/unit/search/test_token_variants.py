@@ -12,6 +12,7 @@ from fhir_server.search.types import token
 from fhir_server.store.index_rows import IndexRows
 
 TEXT = st.text(alphabet="ab|\\$,", min_size=1, max_size=4)
+SYSTEM = st.text(alphabet="ab\\$,", min_size=1, max_size=4)
 CODED = (Path((), "Coding"),)
 HASHER = Hasher(bytes(16))
 
@@ -30,7 +31,7 @@ def test_the_fast_way_of_writing_gives_the_same_variants(system: str | None, cod
     assert rows.tokens == [HASHER(f"7:{variant}") for variant in token_variants.written("Coding", value)]
 
 
-@given(st.none() | TEXT, TEXT, st.none() | TEXT, TEXT)
+@given(st.none() | SYSTEM, TEXT, st.none() | SYSTEM, TEXT)
 def test_a_search_matches_what_the_specification_says(
     system: str | None, code: str, asked_system: str | None, asked_code: str
 ) -> None:
