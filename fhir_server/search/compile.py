@@ -5,8 +5,8 @@ of numbers or of "C" texts. A search takes one of three roads:
 
 - *narrow*: it names patients or ids. An index of ``resource`` gives their rows, and the other conditions are tested on
   them; without ``_sort`` the clinical date orders them, newest first.
-- *candidates*: it has a token, reference, string, uri or composite. The index tables give the ``rid`` of each match,
-  newest first, and only a page of resources is read.
+- *candidates*: it has a token, reference, string, uri or composite, or two dates not far apart. The index tables give
+  the ``rid`` of each match, newest first, and only a page of resources is read.
 - *listing*: all else reads the resources of the type in the order of ``_lastUpdated`` or another key, newest first.
 """
 
@@ -20,7 +20,7 @@ from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions, references
-from fhir_server.search import keyset, support
+from fhir_server.search import date_windows, keyset, support
 from fhir_server.search.condition import Condition
 from fhir_server.search.cursor import Position
 from fhir_server.search.keyset import SortKey
@@ -95,16 +95,35 @@ def access(frame: Frame) -> None:
 
 def filters(frame: Frame) -> None:
     """Each clause becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
-    conditions = [_condition(frame, clause) for clause in frame.query.clauses]
-    frame.dated = any(condition.names_patient for condition in conditions)
-    frame.narrow = frame.dated or any(_is_id(clause) for clause in frame.query.clauses)
-    for clause, condition in zip(frame.query.clauses, conditions, strict=True):
+    found = _windows([(clause, _condition(frame, clause)) for clause in frame.query.clauses])
+    frame.dated = any(condition.names_patient for _, condition in found)
+    frame.narrow = frame.dated or any(_is_id(clauses[0]) for clauses, _ in found)
+    for clauses, condition in found:
         if condition.rids and not (frame.narrow and condition.row):
             frame.rids.append(condition)
-            if clause.parameter.type in _DRIVING_TYPES and not frame.narrow:
-                frame.drivers.append((clause, condition))
+            if not frame.narrow and _can_drive(clauses):
+                frame.drivers.append((clauses[0], condition))
         else:
             frame.rows.append(condition.row)
+
+
+def _windows(found: list[tuple[Clause, Condition]]) -> list[tuple[list[Clause], Condition]]:
+    """The conditions, those that bound one date on either side joined into one."""
+    joined: dict[object, tuple[list[Clause], Condition]] = {}
+    for number, (clause, condition) in enumerate(found):
+        bounds = clause.parameter.type == "date" and condition.unique and date_windows.is_bound(clause)
+        key = clause.parameter.code if bounds else number
+        if key in joined:
+            clauses, earlier = joined[key]
+            joined[key] = ([*clauses, clause], earlier.both(condition))
+        else:
+            joined[key] = ([clause], condition)
+    return list(joined.values())
+
+
+def _can_drive(clauses: list[Clause]) -> bool:
+    kind = clauses[0].parameter.type
+    return kind in _DRIVING_TYPES or (kind == "date" and len(clauses) > 1 and date_windows.is_short(clauses))
 
 
 def _condition(frame: Frame, clause: Clause) -> Condition:
@@ -250,7 +269,10 @@ def _first(frame: Frame) -> tuple[Condition, str]:
 
     Alternatives are looked up each by itself, so that the index gives each in order, and they need only be merged.
     """
-    clause, first = min(frame.drivers, key=lambda driver: not driver[1].unique)
+    clause, first = min(frame.drivers, key=lambda driver: (driver[0].parameter.type == "date", not driver[1].unique))
+    if clause.parameter.type == "date":
+        # OFFSET 0 keeps the planner, which thinks the window wide, from reading all dates in the order of their rids.
+        return first, f"{first.rids} OFFSET 0"
     if first.unique or clause.parameter.type == "string" or not 1 < len(clause.values) <= _MOST_MERGED:
         return first, first.rids
     parts = [support.where(replace(clause, values=(value,)), frame.sql, frame.hasher) for value in clause.values]

@@ -23,6 +23,12 @@ class Condition:
     row: str = ""
     unique: bool = False
 
+    def both(self, other: Condition) -> Condition:
+        """The resources of which one index row meets both, for two unique conditions on one parameter."""
+        _, _, conditions = other.rids.partition(" WHERE ")
+        row = f"({self.row} AND {other.row})" if self.row and other.row else ""
+        return Condition(f"{self.rids} AND {conditions}", row, unique=True)
+
     @property
     def names_patient(self) -> bool:
         """Whether the row form compares the patient that the row belongs to, by which an index finds it."""

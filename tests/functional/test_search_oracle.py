@@ -231,3 +231,17 @@ def test_last_updated_is_compared_with_every_prefix(ctx: Context) -> None:
     }.items():
         found = ids(pages(ctx, "Patient", ("_lastUpdated", prefix + pivot), ("_count", "9")))
         assert sorted(found) == sorted(name for name, moment in whole if holds(moment)), prefix
+
+
+@pytest.mark.parametrize("more", [[], [("status", ["final"])], [("status", ["finished", "final", "planned"])]])
+@pytest.mark.parametrize("resource_type", ["Observation", "Encounter"])
+def test_two_bounds_of_one_date(
+    ctx: Context, everything: list[dict[str, Any]], resource_type: str, more: list[tuple[str, list[str]]]
+) -> None:
+    for lower in ("ge2020-02-29", "gt2020-02-28", "sa2019", "ge2020"):
+        for upper in ("lt2020-03-01", "le2020-02-29", "eb2022", "lt2021"):
+            wanted = [("date", [lower]), *more, ("date", [upper])]
+            wished = expected(everything, resource_type, wanted)
+            found = ids(pages(ctx, resource_type, *written(wanted), ("_count", "4")))
+            assert len(found) == len(wished)
+            assert (set(found), lower, upper) == (wished, lower, upper)
