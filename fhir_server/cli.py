@@ -20,6 +20,7 @@ COMMANDS = {
     "migrate": "fhir_server.commands.migrate",
     "tenant": "fhir_server.commands.tenant",
     "access-token": "fhir_server.commands.access_token",
+    "load": "fhir_server.commands.load",
 }
 """Name -> module; each module's ``command`` is the click command. Add a command here and a file there."""
 

@@ -178,7 +178,18 @@ idx_composite = Table(
 )
 Index("idx_composite_rid", idx_composite.c.tenant_id, idx_composite.c.rid)
 
+load_progress = Table(
+    "load_progress",
+    metadata,
+    Column("tenant_id", Integer, nullable=False),
+    Column("resources", Integer, nullable=False),
+    Column("changed", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("digest", LargeBinary, nullable=False),
+    Column("pending", ARRAY(Integer), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "digest", name="load_progress_pkey"),
+)
+
 TENANT_TABLES = (
-    resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite,
+    resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite, load_progress,
 )  # fmt: skip
 """The tables that hold a tenant's data: each has row level security, forced."""
