@@ -157,7 +157,7 @@ TWO_DAYS = "date=ge2018-05-01&date=lt2018-05-03"
         ("Observation", "date=2018-05-02", "idx_date_pkey", "(low >= "),
         ("Observation", "", "resource_updated", "(type_id = "),
         ("Observation", "_sort=_lastUpdated", "resource_updated", "(type_id = "),
-        ("Observation", "_lastUpdated=gt2023-11-14T22:13:43Z", "resource_updated", "(type_id = "),
+        ("Observation", "_lastUpdated=gt2023-11-14T22:13:43Z", "resource_updated", "(last_updated >= "),
         ("Observation", "_id=o5", "resource_key", "(key = "),
         ("Patient", "_id=p5,p6", "resource_key", "(key = ANY "),
     ],

@@ -42,7 +42,25 @@ def _by_last_updated(clause: Clause, sql: SqlParameters) -> str:
             searched = date_ranges.searched(text)
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
-        # A row is updated in one microsecond: [last_updated, last_updated + 1).
-        condition = date_ranges.comparison(prefix, searched, sql, "r.last_updated", "r.last_updated + 1", "bigint")
-        conditions.append(f"({condition})")
+        conditions.append(f"({_moment_comparison(prefix, searched, sql)})")
     return conditions[0] if len(conditions) == 1 else f"({' OR '.join(conditions)})"
+
+
+def _moment_comparison(prefix: str, searched: tuple[int, int], sql: SqlParameters) -> str:
+    """The comparison of an interval with a moment: each prefix but ``ne`` is one range of an index on the column."""
+    column = "r.last_updated"
+    start, end = (sql.bind(moment, "bigint") for moment in searched)
+    match prefix:
+        case "eq":
+            return f"{column} >= {start} AND {column} < {end}"
+        case "ne":
+            return f"({column} < {start} OR {column} >= {end})"
+        case "gt" | "sa":
+            return f"{column} >= {end}"
+        case "ge":
+            return f"{column} >= {start}"
+        case "lt" | "eb":
+            return f"{column} < {start}"
+        case "le":
+            return f"{column} < {end}"
+    return date_ranges.comparison(prefix, searched, sql, column, column, "bigint")
