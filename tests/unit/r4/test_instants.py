@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.r4 import instants
+from fhir_server.validation.primitives import DATE, DATE_TIME, INSTANT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -83,6 +84,12 @@ def test_the_ends_of_time_are_exact() -> None:
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         instants.interval(text)
+
+
+@given(st.one_of(*(st.from_regex(form, fullmatch=True) for form in (DATE, DATE_TIME, INSTANT))))
+def test_whatever_validation_accepts_is_an_interval(text: str) -> None:
+    low, high = instants.interval(text)
+    assert instants.MIN < low < high < instants.MAX
 
 
 @given(st.text(alphabet="0123456789-:TZ+.W ", max_size=32))

@@ -65,7 +65,7 @@ def recorded(resource_type: str, resource: dict[str, Any]) -> tuple[set[int], di
         found.setdefault(param, set()).add(" $ ".join(map(text, values)))
 
     kept = {"is_of_type", "target", "extract"}
-    replaced = {n: f if n in kept or n.startswith("kinds") else record for n, f in names.items()}
+    replaced: dict[str, Any] = {n: f if n in kept or n.startswith("kinds") else record for n, f in names.items()}
     replaced["write_composite"] = record_composite
     exec(compile(source, resource_type, "exec"), replaced)  # noqa: S102 the code under test
     rows = IndexRows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import random
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from fhir_server.search.index import extract
 from fhir_server.search.registry import Parameter, parameters
 from fhir_server.search.types import special
 from fhir_server.store.index_rows import IndexRows
+from fhir_server.validation.structure import is_valid
 from tests.factories.full_resources import full
 from tests.unit.search import oracle
+from tests.unit.validation import generate
 
 HASHER = Hasher(b"a key for the tests of the index")
 
@@ -74,7 +77,9 @@ def test_every_parameter_of_every_type_finds_what_fhirpathpy_finds() -> None:
     seen: set[str] = set()
     for resource_type in definitions.load().resource_types:
         for turn in range(turns(resource_type)):
-            compare(full(resource_type, turn), seen)
+            resource = full(resource_type, turn)
+            compare(resource, seen)
+            assert extract(resource, HASHER).params
     every = {f"{t}.{p.code}" for t in definitions.load().resource_types for p in indexed(t)}
     assert len(every) > 1_900
     assert every - seen == set(), "parameters without a value in any of the resources"
@@ -106,6 +111,18 @@ def test_synthea_resources_have_rows(shared_data: Path) -> None:
                 rows.quantities,
             ):
                 assert len(set(rows_of_a_table)) == len(rows_of_a_table)
+
+
+def test_what_validation_accepts_has_rows_however_odd_it_is() -> None:
+    accepted = 0
+    for seed in range(1_000):
+        rng = random.Random(seed)
+        original = generate.resource(rng)
+        for odd in (original, *(generate.mutated(rng, original) for _ in range(5))):
+            if is_valid(odd):
+                extract(odd, HASHER)
+                accepted += 1
+    assert accepted > 300
 
 
 def rows_of(resource_type: str, **elements: Any) -> IndexRows:
