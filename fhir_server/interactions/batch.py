@@ -34,8 +34,7 @@ def _answer(ctx: Context, entry: Entry) -> bytes:
     except FhirError as error:
         return bundle_response.failed(located(entry, error))
     except RecursionError:
-        error = BadRequest("The resource is nested too deeply.", code="too-long")
-        return bundle_response.failed(located(entry, error))
+        return bundle_response.failed(located(entry, BadRequest("The resource is nested too deeply.", code="too-long")))
     except Exception as error:
         # The entries before it are committed, so their answers must reach the client.
         log.error("unexpected error in a batch", exc_info=error)

@@ -10,7 +10,10 @@ _RUN = {"batch": batch.run, "transaction": transaction.run}
 
 
 def run(ctx: Context, bundle: object) -> Response:
-    """Run the bundle's entries, each decided on its own. Raises BadRequest for what is neither, and what they raise."""
+    """Run the bundle's entries, each decided on its own.
+
+    Raises BadRequest for what is no batch and no transaction, TooLarge for too many entries, and what either raises.
+    """
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise BadRequest(
             "The base takes a Bundle of type batch or transaction; to create a resource, POST it to its type.",
@@ -19,16 +22,17 @@ def run(ctx: Context, bundle: object) -> Response:
     kind = bundle.get("type")
     run_kind = _RUN.get(kind) if isinstance(kind, str) else None
     if run_kind is None:
-        came = f"{kind[:40]!r}" if isinstance(kind, str) else "none"
+        came = f"{kind[:40]!r}" if isinstance(kind, str) else "missing"
         raise BadRequest(
             f"Bundle.type must be batch or transaction here; it is {came}.",
             code="not-supported",
             expression="Bundle.type",
         )
     entries = bundle.get("entry")
-    if isinstance(entries, list) and len(entries) > ctx.limits.max_bundle_entries:
+    count = len(entries) if isinstance(entries, list) else 0
+    if count > ctx.limits.max_bundle_entries:
         raise TooLarge(
-            f"The bundle has {len(entries)} entries; at most {ctx.limits.max_bundle_entries} are taken at once.",
+            f"The bundle has {count} entries; at most {ctx.limits.max_bundle_entries} are possible at once.",
             expression="Bundle.entry",
         )
     return run_kind(ctx, bundle)

@@ -1,7 +1,8 @@
 """What a transaction is to do, as far as that can be known before it begins. https://hl7.org/fhir/R4/http.html#trules
 
-Everything here is done once, also when the database transaction has to be run again: ids are assigned, references between
-the entries rewritten, resources validated and indexed. What depends on a look-up waits for it: see bundle_resolution.py.
+Everything here is done once, also when the database transaction has to be run again: ids are assigned, references
+between the entries rewritten, resources validated and indexed. What depends on a look-up waits for it:
+bundle_lookup.py.
 """
 
 from __future__ import annotations
@@ -73,10 +74,10 @@ class Plan:
         return (*self.creates, *self.updates)
 
     @property
-    def by_criteria(self) -> list[Planned]:
-        """The conditional entries, without those that are the same as another."""
-        all_writes = (*self.deletes, *self.creates, *self.updates, *self.patches)
-        return [planned for planned in all_writes if planned.criteria is not None and planned.same_as is None]
+    def criteria(self) -> list[Criteria]:
+        """What the conditional entries look for."""
+        every = (*self.deletes, *self.creates, *self.updates, *self.patches)
+        return [planned.criteria for planned in every if planned.criteria is not None]
 
 
 def plan(ctx: Context, bundle: dict[str, Any]) -> Plan:

@@ -39,7 +39,10 @@ def entry(base_url: str, response: Response) -> bytes:
 
 
 def written(name: str, status: int, version: int, last_updated: str) -> bytes:
-    """One entry: a resource that was written, without its content. ``name`` is "Patient/1", ``last_updated`` an instant."""
+    """One entry: a resource that was written, without its content.
+
+    ``name`` is "Patient/1", ``last_updated`` an instant. https://hl7.org/fhir/R4/http.html#transaction-response
+    """
     return (
         f'{{"response":{{"status":"{_STATUS[status]}","location":"{name}/_history/{version}",'
         f'"etag":"W/\\"{version}\\"","lastModified":"{last_updated}"}}}}'

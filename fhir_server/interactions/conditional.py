@@ -1,7 +1,7 @@
 """Create, update, patch and delete by criteria instead of an id. https://hl7.org/fhir/R4/http.html#cond-update
 
-The criteria are looked up inside the transaction that writes, under a lock on the criteria: of parallel conditional creates
-with the same criteria one creates, and the others find what it created.
+The criteria are looked up inside the transaction that writes, under a lock on the criteria: of parallel conditional
+creates with the same criteria one creates, and the others find what it created.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a conditional interaction looks for: search parameters of one type, percent-decoded, in a canonical order."""
+    """What a conditional interaction looks for: search parameters, percent-decoded, in a canonical order."""
 
     resource_type: str
     pairs: tuple[tuple[str, str], ...]

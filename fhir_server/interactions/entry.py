@@ -16,7 +16,6 @@ from fhir_server.r4.instants import interval
 from fhir_server.r4.references import ID
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 """The order in which entries are processed, whatever their order in the bundle. https://hl7.org/fhir/R4/http.html#trules"""
@@ -33,8 +32,8 @@ _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 class Entry:
     """What an entry asks for. ``index`` counts from 0.
 
-    ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` and ``id`` are "" where the URL has none; ``query``
-    is what follows the "?" (None without one): criteria, or parameters. ``resource`` is the body.
+    ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` and ``id`` are "" where the URL has none;
+    ``query`` is what follows the "?" (None without one): criteria, or parameters. ``resource`` is the body.
     """
 
     index: int
@@ -47,15 +46,6 @@ class Entry:
     query: str | None
     resource: Any
     conditions: Conditions
-
-    @property
-    def by_criteria(self) -> bool:
-        """Whether the resource to write is to be found by a search."""
-        return (
-            self.method in WRITES
-            and not self.id
-            and (self.method != "POST" or self.conditions.if_none_exist is not None)
-        )
 
     @property
     def location(self) -> str:
@@ -177,8 +167,17 @@ def _read(index: int, item: Any, base_url: str) -> Entry:
     resource = item.get("resource")
     interaction, resource_type, resource_id, version = _route(method, path, bool(question), where + ".request.url")
     entry = Entry(
-        index, full_url, method, interaction, resource_type, resource_id, version, query if question else None, resource, conditions,
-    )  # fmt: skip
+        index,
+        full_url,
+        method,
+        interaction,
+        resource_type,
+        resource_id,
+        version,
+        query if question else None,
+        resource,
+        conditions,
+    )
     _check_body(entry)
     return entry
 
@@ -195,24 +194,30 @@ def _check_body(entry: Entry) -> None:
     if entry.method in ("POST", "PUT", "PATCH"):
         if not isinstance(entry.resource, dict):
             raise BadRequest(
-                f"An entry with the method {entry.method} needs a resource.", code="required", expression=entry.location + ".resource"
-            )  # fmt: skip
+                f"An entry with the method {entry.method} needs a resource.",
+                code="required",
+                expression=entry.location + ".resource",
+            )
         found = entry.resource.get("resourceType")
         if entry.method != "PATCH" and found != entry.resource_type:
             came = f"a {found[:60]}" if isinstance(found, str) else "no resourceType"
             raise BadRequest(
-                f"request.url is for {entry.resource_type}, but the resource has {came}.", expression=entry.location + ".resource"
-            )  # fmt: skip
+                f"request.url is for {entry.resource_type}, but the resource has {came}.",
+                expression=entry.location + ".resource",
+            )
         claimed = entry.resource.get("id")
         if entry.method == "PUT" and entry.id and claimed != entry.id:
             came = "no id" if claimed is None else "another one"
             raise BadRequest(
-                f"The resource must have the id of request.url, {entry.id}; it has {came}.", expression=entry.location + ".resource.id"
-            )  # fmt: skip
+                f"The resource must have the id of request.url, {entry.id}; it has {came}.",
+                expression=entry.location + ".resource.id",
+            )
     elif entry.resource is not None:
         raise BadRequest(
-            f"An entry with the method {entry.method} has no resource.", code="structure", expression=entry.location + ".resource"
-        )  # fmt: skip
+            f"An entry with the method {entry.method} has no resource.",
+            code="structure",
+            expression=entry.location + ".resource",
+        )
 
 
 Route = tuple[str, str, str, str]

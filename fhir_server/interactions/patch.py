@@ -72,7 +72,8 @@ def _attempt(
         raise PreconditionFailed(f"{name} exists already.")
     if expect is not None and expect > 0 and expect != stored.version:
         raise PreconditionFailed(
-            f"If-Match names version {expect}, but version {stored.version} of {name} is current: read it and try again."
+            f"If-Match names version {expect}, but version {stored.version} of {name} is current: "
+            "read it and try again."
         )
     patched = _patched(stored, document, kind)
     ctx.phases.mark("patch")
@@ -84,9 +85,8 @@ def _attempt(
 
 def _patched(stored: Stored, document: object, kind: str) -> dict[str, Any]:
     resource = json.parse(stored.to_bytes())
-    patched = json_patch.apply(resource, document) if kind == "json" else fhirpath_patch.apply(resource, document)
-    if not isinstance(patched, dict):
-        raise BadRequest("A patch must leave a resource: a JSON object.", code="structure")
+    apply = json_patch.patch_resource if kind == "json" else fhirpath_patch.patch_resource
+    patched = apply(resource, document)
     for name, kept in (("resourceType", stored.resource_type), ("id", stored.id)):
         if patched.get(name) != kept:
             raise BadRequest(f"A patch cannot change {name}.", code="business-rule", expression=name)

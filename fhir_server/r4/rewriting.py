@@ -35,6 +35,10 @@ _TAG = re.compile(r"""<(?:a|img)(?:\s+[^\s"'<>=/]+\s*=\s*(?:"[^"]*"|'[^']*'))+""
 _ATTRIBUTE = re.compile(r"""(\s(?:href|src)\s*=\s*)("[^"]*"|'[^']*')""")
 
 
+Steps = dict[str, Any]
+"""Property name to a kind of leaf, or to the steps of the type of its value."""
+
+
 class Name(NamedTuple):
     """What an entry's resource is called on this server: "Patient/1", and its version once that is known.
 
@@ -93,14 +97,14 @@ def find(resource: dict[str, Any], links: Container[str], base: str = "") -> lis
     are resolved against; "" where it has none. https://hl7.org/fhir/R4/bundle.html#references
     """
     found: list[Occurrence] = []
-    resource_type = resource.get("resourceType")
-    if isinstance(resource_type, str) and resource_type in definitions.load().type_ids:
-        _Walk(links, base, found).object(resource, _steps(resource_type), 1)
+    steps = _of_resource(resource)
+    if steps is not None:
+        _Walk(links, base, found).object(resource, steps, 1)
     return found
 
 
 def path_to(resource: dict[str, Any], occurrence: Occurrence) -> str:
-    """Where an occurrence stands below its resource, as FHIRPath: "subject.reference". For messages; "" if it is gone."""
+    """Where an occurrence stands below its resource, for messages: "subject.reference"; "" if it is gone."""
     waiting: list[tuple[Any, str]] = [(resource, "")]
     while waiting:
         value, path = waiting.pop()
@@ -122,42 +126,52 @@ class _Walk:
         self.base = base
         self.found = found
 
-    def object(self, value: dict[str, Any], steps: dict[str, str], depth: int) -> None:
+    def object(self, value: dict[str, Any], steps: Steps, depth: int) -> None:
+        # This is run for every object of every resource of a transaction, so the common cases are written out.
         if depth > MAX_DEPTH:
             return
+        get = steps.get
         for name, item in value.items():
-            step = steps.get(name)
+            step = get(name)
             if step is None:
                 continue
-            if type(item) is list:
-                for position, one in enumerate(item):
-                    self.item(item, position, one, step, depth)
-            else:
-                self.item(value, name, item, step, depth)
+            kind = type(item)
+            if kind is dict:
+                if type(step) is dict:
+                    self.object(item, step, depth + 1)
+                elif step == _RESOURCE:
+                    self.resource(item, depth)
+            elif kind is str:
+                if type(step) is str:
+                    self.leaf(value, name, item, step)
+            elif kind is list:
+                if type(step) is dict:
+                    for one in item:
+                        if type(one) is dict:
+                            self.object(one, step, depth + 1)
+                else:
+                    self.leaves(item, step, depth)
 
-    def item(self, holder: Any, key: str | int, item: Any, step: str, depth: int) -> None:
-        kind = type(item)
-        if kind is dict:
-            if step == _RESOURCE:
-                self.resource(item, depth)
-            elif step not in _LEAVES:
-                self.object(item, _steps(step), depth + 1)
-        elif kind is str and step in _LEAVES:
-            if step == _REFERENCE:
-                self.reference(holder, key, item)
-            elif step == _LINK:
-                self.link(holder, key, item)
-            else:
-                self.narrative(holder, key, item)
+    def leaves(self, items: list[Any], step: str | Steps, depth: int) -> None:
+        for position, item in enumerate(items):
+            if type(item) is dict:
+                if step == _RESOURCE:
+                    self.resource(item, depth)
+            elif type(item) is str and type(step) is str:
+                self.leaf(items, position, item, step)
 
     def resource(self, item: dict[str, Any], depth: int) -> None:
-        resource_type = item.get("resourceType")
-        if (
-            isinstance(resource_type, str)
-            and resource_type in definitions.load().type_ids
-            and resource_type != "Bundle"
-        ):
-            self.object(item, _steps(resource_type), depth + 1)
+        steps = _of_resource(item)
+        if steps is not None:
+            self.object(item, steps, depth + 1)
+
+    def leaf(self, holder: Any, key: str | int, text: str, step: str) -> None:
+        if step == _REFERENCE:
+            self.reference(holder, key, text)
+        elif step == _LINK:
+            self.link(holder, key, text)
+        elif step == _NARRATIVE:
+            self.narrative(holder, key, text)
 
     def link(self, holder: Any, key: str | int, text: str) -> None:
         if text in self.links:
@@ -199,7 +213,6 @@ class _Walk:
             self.found.append(Occurrence(holder, key, text, _NARRATIVE, tuple(targets)))
 
 
-_LEAVES = frozenset((_LINK, _REFERENCE, _NARRATIVE))
 _LINK_TYPES = frozenset(("uri", "url"))
 
 
@@ -224,34 +237,39 @@ def _renamed(tag: str, names: Mapping[str, Name]) -> str:
     return _ATTRIBUTE.sub(attribute, tag)
 
 
-@lru_cache(maxsize=4096)
-def _steps(type_name: str) -> dict[str, str]:
-    """What to do with each JSON property of a type: a leaf to look at, or the name of the type to walk into.
+@lru_cache(maxsize=1)
+def _graph() -> dict[str, Steps]:
+    """What to do with each JSON property of each type: a kind of leaf to look at, or the steps of a type to walk into.
 
     Properties that hold nothing of interest are left out; ``_name`` of a primitive may have extensions.
     """
     pack = definitions.load()
-    definition = pack.types[type_name]
-    steps: dict[str, str] = {}
-    for element in definition.elements.values():
-        for name, ref in element.json_names().items():
-            primitive = ref.code in pack.types and pack.types[ref.code].kind == "primitive"
-            if ref.code in ("Resource", "DomainResource"):
-                steps[name] = _RESOURCE
-            elif not primitive:
-                steps[name] = ref.code
-            else:
-                steps["_" + name] = "Element"
-                if ref.code == "xhtml":
-                    steps[name] = _NARRATIVE
-                elif ref.code in _LINK_TYPES and not _is_identity(definition, name):
-                    steps[name] = _LINK
-    if type_name == "Reference":
-        steps["reference"] = _REFERENCE
-    elif type_name == "Bundle":
-        # A Bundle is a package: its fullUrls and what refers to them belong to it alone.
-        steps.pop("entry")
-    return steps
+    graph: dict[str, Steps] = {name: {} for name, found in pack.types.items() if found.kind != "primitive"}
+    for type_name, steps in graph.items():
+        definition = pack.types[type_name]
+        for element in definition.elements.values():
+            for name, ref in element.json_names().items():
+                if ref.code in ("Resource", "DomainResource"):
+                    steps[name] = _RESOURCE
+                elif ref.code in graph:
+                    steps[name] = graph[ref.code]
+                else:
+                    steps["_" + name] = graph["Element"]
+                    if ref.code == "xhtml":
+                        steps[name] = _NARRATIVE
+                    elif ref.code in _LINK_TYPES and not _is_identity(definition, name):
+                        steps[name] = _LINK
+    graph["Reference"]["reference"] = _REFERENCE
+    # A Bundle is a package: its fullUrls and what refers to them belong to it alone.
+    del graph["Bundle"]["entry"]
+    return graph
+
+
+def _of_resource(resource: dict[str, Any]) -> Steps | None:
+    resource_type = resource.get("resourceType")
+    if isinstance(resource_type, str) and resource_type in definitions.load().type_ids:
+        return _graph()[resource_type]
+    return None
 
 
 def _is_identity(definition: definitions.TypeDefinition, name: str) -> bool:
