@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 Node = Mapping[str, Any]
 
 UCUM = "http://unitsofmeasure.org"
@@ -91,10 +93,16 @@ def condition_is_over(o: Node) -> bool:
 
 def component_repeats_code(o: Node) -> bool:
     """Whether a component of an Observation has a coding of the Observation itself (obs-7)."""
-    own = o.get("code", {}).get("coding", ())
+    own = {_identity(coding) for coding in o.get("code", {}).get("coding", ())}
+    components = o.get("component", ()) if own else ()
     return any(
-        coding in own for component in o.get("component", ()) for coding in component.get("code", {}).get("coding", ())
+        _identity(coding) in own for component in components for coding in component.get("code", {}).get("coding", ())
     )
+
+
+def _identity(coding: Node) -> bytes:
+    """A Coding as something that a set can hold, equal for equal codings."""
+    return msgspec.json.encode(coding, order="sorted")
 
 
 def when_is_a_meal(o: Node) -> bool:

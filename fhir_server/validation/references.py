@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Iterable, Mapping
@@ -76,7 +77,7 @@ def problem(
             return Problem(
                 "invariant",
                 "reference",
-                f"ref-1: no contained resource has the id {shown(literal[1:])}; there are: {listed(contained or ())}",
+                f"ref-1: no contained resource has the id {shown(literal[1:])}; there is: {_first(contained or ())}",
             )
         named = contained[literal[1:]]
     elif literal.startswith("urn:"):
@@ -114,6 +115,10 @@ def listed(names: Iterable[str], most: int = 8) -> str:
         return "resource types of FHIR R4"
     more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
     return (", ".join(ordered[:most]) or "none") + more
+
+
+def _first(names: Iterable[str]) -> str:
+    return ", ".join(shown(name) for name in itertools.islice(names, 8)) or "none"
 
 
 def unreferenced(resource: Mapping[str, Any]) -> list[int]:
