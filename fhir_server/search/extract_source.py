@@ -17,7 +17,7 @@ from fhir_server.search.token_variants import CODED
 from fhir_server.search.types import BY_TYPE, composite, special, token
 from fhir_server.store.index_rows import IndexRows
 
-Write = Callable[[Any, int, IndexRows, Any], None]
+Write = Callable[[Any, tuple[int, ...], IndexRows, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Node:
     ``variable`` is the name that a value there has, once its code is being written.
     """
 
-    writes: list[tuple[str, int]] = field(default_factory=list)
+    writes: dict[str, list[int]] = field(default_factory=dict)
     params: list[int] = field(default_factory=list)
     combinations: list[_Combination] = field(default_factory=list)
     primitive: bool = False
@@ -82,6 +82,10 @@ def is_of_type(value: dict[str, Any], wanted: str, resource: dict[str, Any]) -> 
     return bool(value.get("type") == wanted)
 
 
+def _tuple(params: list[int]) -> str:
+    return f"({', '.join(map(str, params))},)"
+
+
 class _Writer:
     def __init__(self, resource_type: str) -> None:
         self.resource_type = resource_type
@@ -120,7 +124,7 @@ class _Writer:
                 if coded and write in (token.fixed, token.boolean):
                     write = token.fixed_among_coded
                 if write is not None:
-                    node.writes.append((self.name(parameter.type, path.type, write), parameter.param))
+                    node.writes.setdefault(self.name(parameter.type, path.type, write), []).append(parameter.param)
 
     def place_composite(self, parameter: Parameter, root: str, element: _Node) -> None:
         parts = composite.parts(parameter, root)
@@ -200,9 +204,9 @@ class _Writer:
         if len(node.params) == 1:
             self.line(f"params.append({node.params[0]})")
         elif node.params:
-            self.line(f"params += ({', '.join(map(str, node.params))})")
-        for name, param in node.writes:
-            self.line(f"{name}({value}, {param}, rows, hasher)")
+            self.line(f"params += {_tuple(node.params)}")
+        for name, written in node.writes.items():
+            self.line(f"{name}({value}, {_tuple(written)}, rows, hasher)")
         if node.patient:
             self.names["target"] = references.target
             self.line(f'patient = target({value}.get("reference", ""))')

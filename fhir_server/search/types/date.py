@@ -15,23 +15,23 @@ from fhir_server.search.values import bad_modifier, bad_value, split_prefix
 from fhir_server.store.index_rows import IndexRows
 
 
-def moment(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def moment(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a date, dateTime or instant."""
     low, high = instants.interval(value)
-    rows.dates.append((param, low, high))
+    rows.dates += [(param, low, high) for param in params]
 
 
-def period(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def period(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a Period, open where an end is missing."""
     low, high = instants.period(value)
-    rows.dates.append((param, low, high))
+    rows.dates += [(param, low, high) for param in params]
 
 
-def timing(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def timing(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write the outer limits of a Timing."""
     limits = instants.timing(value)
     if limits is not None:
-        rows.dates.append((param, *limits))
+        rows.dates += [(param, *limits) for param in params]
 
 
 EXTRACT = {"date": moment, "dateTime": moment, "instant": moment, "Period": period, "Timing": timing}

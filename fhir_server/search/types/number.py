@@ -17,17 +17,17 @@ NO_UNIT = 0
 """The unit of a number's rows: numbers have none."""
 
 
-def number(value: int | Decimal, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def number(value: int | Decimal, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a decimal or integer."""
     point = number_ranges.exact(value)
-    rows.quantities.append((param, point, point, NO_UNIT))
+    rows.quantities += [(param, point, point, NO_UNIT) for param in params]
 
 
-def of_range(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def of_range(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a Range without its units."""
     limits = number_ranges.of_range(value)
     if limits is not None:
-        rows.quantities.append((param, *limits, NO_UNIT))
+        rows.quantities += [(param, *limits, NO_UNIT) for param in params]
 
 
 EXTRACT = {"decimal": number, "integer": number, "positiveInt": number, "unsignedInt": number, "Range": of_range}

@@ -13,15 +13,15 @@ from fhir_server.search.sql import SqlParameters
 from fhir_server.search.values import bad_modifier, bad_value, split_prefix
 from fhir_server.store.index_rows import IndexRows
 
-Extract = Callable[[dict[str, Any], int, IndexRows, Hasher], None]
+Extract = Callable[[dict[str, Any], tuple[int, ...], IndexRows, Hasher], None]
 
 
 def _extract(type_name: str) -> Extract:
-    def extract(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+    def extract(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
         found = units.written(type_name, value, hasher)
         if found is not None:
             (low, high), hashes = found
-            rows.quantities += [(param, low, high, unit) for unit in hashes]
+            rows.quantities += [(param, low, high, unit) for param in params for unit in hashes]
 
     return extract
 

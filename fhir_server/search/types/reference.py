@@ -19,33 +19,36 @@ from fhir_server.store.index_rows import IndexRows
 _IDENTIFIER = (Path((), "Identifier"),)
 
 
-def reference(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def reference(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write what a Reference points at, and its identifier for ``:identifier``; contained resources are no targets."""
     text = value.get("reference")
     if text is not None:
         target = references.target(text)
         if target:
-            rows.references.append((param, hasher(target)))
+            key = hasher(target)
+            for param in params:
+                rows.references.append((param, key))
     identifier = value.get("identifier")
     if identifier is not None:
         for variant in token_variants.written("Identifier", identifier):
-            rows.tokens.append(hasher(f"{param}:i:{variant}"))
+            rows.tokens += [hasher(f"{param}:i:{variant}") for param in params]
 
 
-def canonical(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def canonical(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a canonical with and without its version. https://hl7.org/fhir/R4/references.html#canonical"""
     target = references.target(value)
     if target:
-        rows.references.append((param, hasher(target)))
+        rows.references += [(param, hasher(target)) for param in params]
         if "|" in target:
-            rows.references.append((param, hasher(target.partition("|")[0])))
+            rows.references += [(param, hasher(target.partition("|")[0])) for param in params]
 
 
-def resource(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def resource(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write the key of a resource that stands in the place of a reference: the first entry of a document."""
     resource_id = value.get("id")
     if resource_id is not None:
-        rows.references.append((param, hasher(f"{value['resourceType']}/{resource_id}")))
+        key = hasher(f"{value['resourceType']}/{resource_id}")
+        rows.references += [(param, key) for param in params]
 
 
 EXTRACT = {"Reference": reference, "canonical": canonical, "uri": canonical, "Resource": resource}

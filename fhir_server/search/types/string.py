@@ -14,33 +14,44 @@ from fhir_server.store.index_rows import IndexRows
 
 MODIFIERS = ("exact", "contains")
 
+_LONGEST_REPEATED = 40
 
-def text(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+
+def text(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a string or markdown."""
-    rows.strings.append((param, normalise(value), hasher(value)))
+    normalised = normalise(value)
+    # Names and cities come again; the hasher would only keep long texts in memory.
+    exact = hasher(value) if len(value) <= _LONGEST_REPEATED else hasher.uncached(value)
+    for param in params:
+        rows.strings.append((param, normalised, exact))
 
 
-def human_name(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def human_name(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write each part of a HumanName. https://hl7.org/fhir/R4/datatypes.html#HumanName"""
-    _parts(value, ("text", "family"), ("given", "prefix", "suffix"), param, rows, hasher)
+    _parts(value, ("text", "family"), ("given", "prefix", "suffix"), params, rows, hasher)
 
 
-def address(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def address(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write each part of an Address. https://hl7.org/fhir/R4/datatypes.html#Address"""
-    _parts(value, ("text", "city", "district", "state", "postalCode", "country"), ("line",), param, rows, hasher)
+    _parts(value, ("text", "city", "district", "state", "postalCode", "country"), ("line",), params, rows, hasher)
 
 
 def _parts(
-    value: dict[str, Any], single: tuple[str, ...], many: tuple[str, ...], param: int, rows: IndexRows, hasher: Hasher
+    value: dict[str, Any],
+    single: tuple[str, ...],
+    many: tuple[str, ...],
+    params: tuple[int, ...],
+    rows: IndexRows,
+    hasher: Hasher,
 ) -> None:
     for name in single:
         part = value.get(name)
         if part is not None:
-            rows.strings.append((param, normalise(part), hasher(part)))
+            text(part, params, rows, hasher)
     for name in many:
         for part in value.get(name, ()):
             if part is not None:
-                rows.strings.append((param, normalise(part), hasher(part)))
+                text(part, params, rows, hasher)
 
 
 EXTRACT = {"string": text, "markdown": text, "HumanName": human_name, "Address": address}

@@ -16,67 +16,63 @@ from fhir_server.store.index_rows import IndexRows
 MODIFIERS = ("not",)
 
 
-def codeable_concept(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def codeable_concept(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write each coding of a CodeableConcept."""
     for item in value.get("coding", ()):
-        _pair(item.get("system"), item.get("code"), param, rows, hasher)
+        _pair(item.get("system"), item.get("code"), params, rows, hasher)
 
 
-def coding(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def coding(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a Coding."""
-    _pair(value.get("system"), value.get("code"), param, rows, hasher)
+    _pair(value.get("system"), value.get("code"), params, rows, hasher)
 
 
-def identifier(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def identifier(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write an Identifier by its system and value."""
     system, text = value.get("system"), value.get("value")
-    if text is None:
-        if system is not None:
-            rows.tokens.append(hasher(f"{param}:s:{system}"))
-        return
     # The values of identifiers do not repeat, but their systems do.
     hashed = hasher.uncached
-    rows.tokens += (hashed(f"{param}:c:{text}"), hashed(f"{param}:b:{'' if system is None else system}|{text}"))
-    if system is not None:
-        rows.tokens.append(hasher(f"{param}:s:{system}"))
+    for param in params:
+        if text is not None:
+            rows.tokens += (hashed(f"{param}:c:{text}"), hashed(f"{param}:b:{'' if system is None else system}|{text}"))
+        if system is not None:
+            rows.tokens.append(hasher(f"{param}:s:{system}"))
 
 
-def contact_point(value: dict[str, Any], param: int, rows: IndexRows, hasher: Hasher) -> None:
+def contact_point(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write the value of a ContactPoint; its system is no token system."""
     text = value.get("value")
     if text is not None:
-        rows.tokens.append(hasher.uncached(f"{param}:c:{text}"))
+        rows.tokens += [hasher.uncached(f"{param}:c:{text}") for param in params]
 
 
-def fixed(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def fixed(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a code, id, string or uri, whose system its element implies."""
-    rows.tokens.append(hasher(f"{param}:c:{value}"))
+    for param in params:
+        rows.tokens.append(hasher(f"{param}:c:{value}"))
 
 
-def boolean(value: bool, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def boolean(value: bool, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write true or false."""
-    rows.tokens.append(hasher(f"{param}:c:{'true' if value else 'false'}"))
+    fixed("true" if value else "false", params, rows, hasher)
 
 
-def fixed_among_coded(value: str | bool, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def fixed_among_coded(value: str | bool, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a fixed value of a parameter that also has codings, so that ``|code`` finds it there."""
     text = value if isinstance(value, str) else "true" if value else "false"
-    rows.tokens += (hasher(f"{param}:c:{text}"), hasher(f"{param}:b:|{text}"))
+    for param in params:
+        rows.tokens += (hasher(f"{param}:c:{text}"), hasher(f"{param}:b:|{text}"))
 
 
-def _pair(system: str | None, code: str | None, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def _pair(system: str | None, code: str | None, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """token_variants.of_coding(), without its lists: this is the hottest spot of indexing."""
-    if code is None:
+    add = rows.tokens.append
+    for param in params:
+        if code is not None:
+            add(hasher(f"{param}:c:{code}"))
+            add(hasher(f"{param}:b:{'' if system is None else system}|{code}"))
         if system is not None:
-            rows.tokens.append(hasher(f"{param}:s:{system}"))
-    elif system is None:
-        rows.tokens += (hasher(f"{param}:c:{code}"), hasher(f"{param}:b:|{code}"))
-    else:
-        rows.tokens += (
-            hasher(f"{param}:c:{code}"),
-            hasher(f"{param}:b:{system}|{code}"),
-            hasher(f"{param}:s:{system}"),
-        )
+            add(hasher(f"{param}:s:{system}"))
 
 
 EXTRACT = {

@@ -11,16 +11,17 @@ from fhir_server.search.values import bad_modifier, bad_value, unescape
 from fhir_server.store.index_rows import IndexRows
 
 
-def uri(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def uri(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a uri or url."""
-    rows.tokens.append(hasher(f"{param}:u:{value}"))
+    for param in params:
+        rows.tokens.append(hasher(f"{param}:u:{value}"))
 
 
-def canonical(value: str, param: int, rows: IndexRows, hasher: Hasher) -> None:
+def canonical(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a canonical with and without its version. https://hl7.org/fhir/R4/references.html#canonical"""
-    rows.tokens.append(hasher(f"{param}:u:{value}"))
+    uri(value, params, rows, hasher)
     if "|" in value:
-        rows.tokens.append(hasher(f"{param}:u:{value.partition('|')[0]}"))
+        uri(value.partition("|")[0], params, rows, hasher)
 
 
 EXTRACT = {"uri": uri, "url": uri, "canonical": canonical}

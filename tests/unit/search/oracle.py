@@ -58,8 +58,9 @@ def recorded(resource_type: str, resource: dict[str, Any]) -> tuple[set[int], di
     source, names = extract_source.generate(resource_type)
     found: dict[int, set[str]] = {}
 
-    def record(value: Any, param: int, rows: IndexRows, hasher: Any) -> None:
-        found.setdefault(param, set()).add(text(value))
+    def record(value: Any, params: tuple[int, ...], rows: IndexRows, hasher: Any) -> None:
+        for param in params:
+            found.setdefault(param, set()).add(text(value))
 
     def record_composite(param: int, kinds: Any, values: tuple[Any, ...], rows: IndexRows, hasher: Any) -> None:
         found.setdefault(param, set()).add(" $ ".join(map(text, values)))

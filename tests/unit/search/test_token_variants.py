@@ -27,7 +27,7 @@ def escape(text: str) -> str:
 def test_the_fast_way_of_writing_gives_the_same_variants(system: str | None, code: str | None) -> None:
     rows = IndexRows()
     value = {name: text for name, text in (("system", system), ("code", code)) if text is not None}
-    token.coding(value, 7, rows, HASHER)
+    token.coding(value, (7,), rows, HASHER)
     assert rows.tokens == [HASHER(f"7:{variant}") for variant in token_variants.written("Coding", value)]
 
 
