@@ -111,7 +111,7 @@ def _seed(settings: Settings, urls: DatabaseUrls, supervisor: Supervisor) -> Non
 
         if tenants.is_done(connection, first_run.STEP):
             return
-        from fhir_server.app import transaction_loader
+        from fhir_server.bulk.transactions import transaction_loader
         from fhir_server.demo import transaction_bundles
         from fhir_server.demo.clinic import CLINICS
 

@@ -231,7 +231,7 @@ class EmbeddedPostgres:
         happens in containers, where numbers are small, and even a dead one that nobody has waited for.
         """
         pid_file = self.data / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+        with contextlib.suppress(FileNotFoundError, IndexError, ValueError, psutil.Error):
             process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
             if str(self.data) in process.cmdline():
                 _end(process)

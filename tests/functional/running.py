@@ -100,7 +100,7 @@ class Running:
 
     def children(self, part: str) -> list[psutil.Process]:
         """Its processes whose command line holds ``part``."""
-        return [child for child in _descendants(self.process.pid) if re.search(part, " ".join(child.cmdline()))]
+        return [child for child in _descendants(self.process.pid) if re.search(part, _command_line(child))]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> float:
         """Send a signal and wait; answers the seconds until the end."""
@@ -108,6 +108,13 @@ class Running:
         self.process.send_signal(number)
         self.process.wait(30)
         return time.monotonic() - begun
+
+
+def _command_line(process: psutil.Process) -> str:
+    """Empty for a process that has ended meanwhile."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
