@@ -1,5 +1,8 @@
 """The invariants that people meet, by key, in our own words. https://hl7.org/fhir/R4/conformance-rules.html#constraints"""
 
+NAME_RULE = "the name of a definition should serve as a name in programs: a capital, then letters, digits and _"
+"""Of the invariants vsd-0, csd-0, cpb-0 and so on, which all say the same."""
+
 WORDS: dict[str, str] = {
     "age-1": "an Age needs a UCUM code with its value, and is more than 0",
     "ait-1": "an allergy that is not entered-in-error needs a clinicalStatus",

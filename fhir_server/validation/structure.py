@@ -9,9 +9,10 @@ mean "invalid", and ``issues.py`` then says why.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from fhir_server.r4 import definitions
 from fhir_server.validation import bindings, conditions, contained, invariants, narrative, references, rules, siblings
 from fhir_server.validation.primitives import ID, MAX_STRING, TEXT, UUID, Predicate
 from fhir_server.validation.rules import MAX_DEPTH, Property, TypeRules
@@ -32,6 +33,16 @@ def is_valid(resource: Any) -> bool:
         return any_resource(resource, 1)
     except (TypeError, AttributeError):
         return False
+
+
+def prepare(types: Iterable[str] | None = None) -> None:
+    """Build the functions of these resource types, or of all, ahead of the first request (0.3 s for all).
+
+    Raises KeyError for a name that is no resource type of R4. https://hl7.org/fhir/R4/resourcelist.html
+    """
+    for name in definitions.load().resource_types if types is None else types:
+        if _build(name) is None:
+            raise KeyError(name)
 
 
 def any_resource(o: Any, d: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.r4 import definitions
 from fhir_server.r4.definitions import Element
 from fhir_server.validation import bindings, references
-from fhir_server.validation.invariant_words import WORDS
+from fhir_server.validation.invariant_words import NAME_RULE, WORDS
 from fhir_server.validation.primitives import EXPECTED
 from fhir_server.validation.references import shown
 from fhir_server.validation.rules import Property, TypeRules
@@ -129,7 +129,7 @@ def missing(element: Element, type_rules: TypeRules) -> str:
 def invariant(key: str) -> str:
     """An invariant that does not hold: its key, our words where we have them, and the expression."""
     constraint = definitions.load().constraints[key]
-    said = WORDS.get(key)
+    said = WORDS.get(key, NAME_RULE if constraint.expression.startswith("name.matches(") else "")
     return (
         f"{constraint.key}: {said} ({constraint.expression})" if said else f"{constraint.key}: {constraint.expression}"
     )

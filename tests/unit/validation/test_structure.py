@@ -202,6 +202,16 @@ def test_the_complete_pass_decides_where_the_passes_disagree(
     assert "Patient" in caplog.text
 
 
+def test_functions_can_be_built_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structure, "_resources", {})
+    structure.prepare(["Patient", "Group"])
+    assert structure._resources.keys() == {"Patient", "Group"}
+    structure.prepare()
+    assert structure._resources.keys() == set(definitions.load().resource_types)
+    with pytest.raises(KeyError):
+        structure.prepare(["HumanName"])
+
+
 def test_functions_may_be_built_by_many_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structure, "_resources", {})
     monkeypatch.setattr(structure, "_functions", {})
