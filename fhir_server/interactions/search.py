@@ -6,8 +6,9 @@ Stored bodies are joined into the Bundle as PostgreSQL prints them; only _summar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from fhir_server.crypto.hashing import Hasher
@@ -24,8 +25,7 @@ from fhir_server.search.query import SearchQuery
 Pairs = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """One resource that a search found. ``values`` are its sort values, ``meta`` and ``body`` JSON as stored."""
 
     rid: int
