@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 _CACHE_LIMIT = 200_000
+_LONGEST_CACHED = 128
 
 
 class Hasher:
@@ -31,8 +32,9 @@ class Hasher:
         """The signed 64-bit hash of the text."""
         found = self._cache.get(text)
         if found is None:
-            digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
-            found = int.from_bytes(digest, "little", signed=True)
+            found = self.uncached(text)
+            if len(text) > _LONGEST_CACHED:
+                return found
             if len(self._cache) >= _CACHE_LIMIT:
                 # Values seldom repeat for long: starting over is cheaper than keeping an order of use.
                 self._cache = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from fhir_server.crypto.hashing import param_id
 from fhir_server.r4 import definitions
@@ -27,7 +27,7 @@ class Parameter:
     components: tuple[definitions.Component, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parameters(resource_type: str) -> dict[str, Parameter]:
     """The parameters of a resource type, those of Resource and DomainResource included, sorted by code.
 
@@ -40,7 +40,14 @@ def parameters(resource_type: str) -> dict[str, Parameter]:
         name = pack.types[name].base
     found = {
         p.code: Parameter(
-            resource_type, p.code, p.type, param_id(f"{resource_type}.{p.code}"), p.url, p.expression, p.targets, p.components
+            resource_type,
+            p.code,
+            p.type,
+            param_id(f"{resource_type}.{p.code}"),
+            p.url,
+            p.expression,
+            p.targets,
+            p.components,
         )
         for base in reversed(chain)
         for p in pack.search_parameters
