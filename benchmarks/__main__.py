@@ -1,0 +1,182 @@
+"""`python -m benchmarks`, which `make bench` runs. docs/benchmarks.md"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import accounting, comparison, growth, instance, loading, machine, paths, report, seeding
+from benchmarks.comparison import Subject
+from benchmarks.driver import LoadFailed
+from benchmarks.instance import Instance, NotReady
+from benchmarks.paths import Pace
+from benchmarks.pgbench import PgbenchFailed
+from benchmarks.seeding import SeedingFailed
+from benchmarks.wire import Target
+from fhir_server.settings import ConfigurationError
+
+HERE = Path(__file__).parent
+OUR_NAME = "fhir-server, one web worker"
+QUICK = Pace(seconds=1.0, rounds=1, connections=(1, 4), patients=10)
+
+EXPECTED = (LoadFailed, NotReady, PgbenchFailed, SeedingFailed, ConfigurationError, accounting.NoAccounting, OSError)
+"""What can go wrong on a machine, told in a sentence; anything else is a mistake of the benchmark."""
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="\b\nExamples:\n  python -m benchmarks\n  python -m benchmarks --quick --output /tmp/bench\n"
+    "  python -m benchmarks --peer http://localhost:8090/fhir --header 'Authorization: Basic cm9vdDpzZWNyZXQ='\n"
+    "  python -m benchmarks growth",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.2, 600), default=3.0, show_default=True, help="Length of a measurement."
+)
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True, help="How often each is repeated.")
+@click.option(
+    "--connections", type=click.IntRange(2, 256), default=8, show_default=True, help="Clients, beside one alone."
+)
+@click.option(
+    "--patients",
+    type=click.IntRange(5, 5000),
+    default=100,
+    show_default=True,
+    help="Records of 60 resources at the start.",
+)
+@click.option(
+    "--peer", "peers", multiple=True, metavar="URL", help="Another FHIR server's base URL, for the HTTP workloads too."
+)
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header for the peers' requests.")
+@click.option("--quick", is_flag=True, help="A second for each, once: shows that it works, not what it costs.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=HERE, help="Where RESULTS.md is written."
+)
+@click.pass_context
+def main(
+    ctx: click.Context,
+    seconds: float,
+    rounds: int,
+    connections: int,
+    patients: int,
+    peers: tuple[str, ...],
+    headers: tuple[str, ...],
+    quick: bool,
+    output: Path,
+) -> None:
+    """Measure each path of the server beside its floor, and the HTTP workloads, on an instance of its own."""
+    pace = QUICK if quick else Pace(seconds, rounds, (1, connections), patients)
+    ctx.obj = (pace, output)
+    if ctx.invoked_subcommand is not None:
+        return
+    with _told():
+        results = run(pace, [_peer(url, headers) for url in peers])
+    _write(output, "results.json", results)
+
+
+@main.command(name="growth", epilog="\b\nExample:\n  python -m benchmarks growth --large 200000")
+@click.option(
+    "--small", type=click.IntRange(500, 10_000_000), default=5_000, show_default=True, help="Resources at first."
+)
+@click.option(
+    "--large", type=click.IntRange(500, 10_000_000), default=500_000, show_default=True, help="Resources at last."
+)
+@click.pass_obj
+def grow(obj: tuple[Pace, Path], small: int, large: int) -> None:
+    """Compare reading and searching at two sizes of data, side by side; takes minutes."""
+    pace, output = obj
+    with _told():
+        found = growth.run(small, large, pace, _say)
+    _write(output, "growth.json", found)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except EXPECTED as error:
+        raise click.ClickException(f"{error}") from error
+
+
+def run(pace: Pace, peers: list[tuple[str, Target]]) -> dict[str, Any]:
+    """Everything but growth, as plain values."""
+    with instance.running_instance() as one:
+        memory: dict[str, Any] = {}
+        described = machine.describe(one.postgres.owner_url)
+        with instance.web(one) as served:
+            memory["before the first request"] = _memory(served)
+            target = one.target(served.port, paths.TENANT)
+            seeded = seeding.seed(target, pace.patients)
+            one.settle()
+            _say(f"seeded {seeded.resources:,} resources")
+            measured = paths.measure(one, served, seeded, target, pace, _say)
+            memory["after the paths"] = _memory(served)
+            trees = {"web": served.pid, "postgres": one.postgres_pid}
+            subject = Subject(OUR_NAME, one.target(served.port, "workloads"), seeding.Seeded(), trees)
+            subjects = [_subject(subject, pace, one)]
+            memory["after the workloads"] = _memory(served)
+        measured.append(loading.measure(one, seeded, pace.rounds, 2 * pace.patients, _say))
+    subjects += [_subject(Subject(name, target, seeding.Seeded()), pace) for name, target in peers]
+    return {
+        "machine": described,
+        "pace": {
+            "seconds": pace.seconds,
+            "rounds": pace.rounds,
+            "connections": list(pace.connections),
+            "patients": pace.patients,
+        },
+        "paths": [one.to_json() for one in measured],
+        "subjects": subjects,
+        "memory": memory,
+    }
+
+
+def _subject(subject: Subject, pace: Pace, one: Instance | None = None) -> dict[str, Any]:
+    subject.seeded = seeding.seed(subject.target, pace.patients)
+    if one is not None:
+        one.settle()
+    workloads = comparison.measure(subject, pace, _say)
+    return {
+        "name": subject.name,
+        "resources": subject.seeded.resources,
+        "workloads": [measured.to_json() for measured in workloads],
+    }
+
+
+def _memory(served: instance.Served) -> dict[str, int]:
+    found = accounting.memory(served.worker())
+    return {"peak": found.peak, "resident": found.resident, "proportional": found.proportional}
+
+
+def _peer(url: str, headers: tuple[str, ...]) -> tuple[str, Target]:
+    pairs = [header.partition(":") for header in headers]
+    if any(not separator for _, separator, _ in pairs):
+        raise click.BadParameter("must be 'NAME: VALUE'", param_hint="--header")
+    try:
+        return url, Target.of(url, {name.strip(): value.strip() for name, _, value in pairs})
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--peer") from None
+
+
+def _write(output: Path, name: str, results: dict[str, Any]) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    (output / name).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    both = [
+        json.loads((output / one).read_text()) if (output / one).exists() else None
+        for one in ("results.json", "growth.json")
+    ]
+    (output / "RESULTS.md").write_text(report.render(*both))
+    _say(f"written: {output / 'RESULTS.md'}")
+
+
+def _say(line: str) -> None:
+    click.echo(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")
