@@ -60,7 +60,7 @@ class Frame:
 
     ``rows`` are conditions on ``resource r``, ``rids`` conditions that have a subquery of rids; all are to hold.
     ``drivers`` are those to start from, ``narrow`` says that the rows are few, ``dated`` that the clinical date orders
-    them. ``after`` and ``limit`` cut the page out.
+    them, ``ordered`` that an index gives that order. ``after`` and ``limit`` cut the page out.
     """
 
     query: SearchQuery
@@ -73,6 +73,7 @@ class Frame:
     rows: list[str] = field(default_factory=list)
     rids: list[Condition] = field(default_factory=list)
     narrow: bool = False
+    ordered: bool = True
     dated: bool = False
     drivers: list[tuple[Clause, Condition]] = field(default_factory=list)
     keys: tuple[SortKey, ...] = ()
@@ -97,7 +98,9 @@ def filters(frame: Frame) -> None:
     """Each clause becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
     found = _windows([(clause, _condition(frame, clause)) for clause in frame.query.clauses])
     frame.dated = any(condition.names_patient for _, condition in found)
-    frame.narrow = frame.dated or any(_is_id(clauses[0]) for clauses, _ in found)
+    narrowing = [clauses[0] for clauses, condition in found if condition.names_patient or _is_id(clauses[0])]
+    frame.narrow = bool(narrowing)
+    frame.ordered = not narrowing or any(len(clause.values) == 1 for clause in narrowing)
     for clauses, condition in found:
         if condition.rids and not (frame.narrow and condition.row):
             frame.rids.append(condition)
@@ -159,6 +162,7 @@ def sort(frame: Frame) -> None:
     if frame.query.sort:
         frame.keys = tuple(SortKey(*_SORT_COLUMNS[code], descending) for code, descending in frame.query.sort)
         frame.drivers.clear()
+        frame.ordered = False
     elif frame.dated:
         frame.keys = (SortKey("r.date_low", "bigint", descending=True, nullable=True),)
     elif not frame.drivers and not frame.narrow:
@@ -238,7 +242,7 @@ def _listed(frame: Frame) -> str:
         filter(None, [frame.scope, *frame.rows, *(f"r.rid IN ({c.rids})" for c in frame.rids), frame.after])
     )
     order = keyset.order_by(frame.keys, "r.rid")
-    if not frame.query.sort and not frame.rids:
+    if frame.ordered and not frame.rids:
         keys = "".join(f", {key.column}" for key in frame.keys)
         return f"SELECT {_PAGE_COLUMNS}{keys} FROM resource r WHERE {where} ORDER BY {order} LIMIT {frame.limit}"
     keys = "".join(f", {key.column} AS k{n}" for n, key in enumerate(frame.keys))

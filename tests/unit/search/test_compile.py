@@ -1,0 +1,142 @@
+"""fhir_server/search/compile.py: the passes and the roads; test_search_plans.py shows what PostgreSQL makes of them"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fhir_server.access.policy import EVERYTHING, NOTHING, Access
+from fhir_server.crypto.hashing import Hasher, param_id
+from fhir_server.errors import BadRequest
+from fhir_server.search import compile as compiler
+from fhir_server.search.cursor import Position
+from fhir_server.search.parse import parse
+
+HASHER = Hasher(b"a key of the tests, 32 bytes long")
+
+
+def compiled(
+    resource_type: str, query: str, access: Access = EVERYTHING, position: Position | None = None
+) -> compiler.CompiledSearch:
+    pairs = [tuple(pair.split("=", 1)) for pair in query.split("&") if pair]
+    return compiler.compile(parse(resource_type, pairs), access, 7, HASHER, position)
+
+
+def total(resource_type: str, query: str, access: Access = EVERYTHING) -> compiler.CompiledSearch:
+    pairs = [tuple(pair.split("=", 1)) for pair in query.split("&") if pair]
+    return compiler.compile_total(parse(resource_type, pairs), access, 7, HASHER)
+
+
+def test_the_passes_are_these_in_this_order() -> None:
+    assert [one.__name__ for one in compiler.PASSES] == ["tenant", "access", "filters", "sort", "page"]
+    assert [one.__name__ for one in compiler.COUNT_PASSES] == ["tenant", "access", "filters"]
+
+
+@pytest.mark.parametrize("access", [NOTHING, Access(frozenset({"Observation", "Encounter"}))])
+def test_where_nothing_may_be_seen_nothing_is_asked(access: Access) -> None:
+    for query in ("", "name=a", "_id=1", "_sort=_id"):
+        assert compiled("Patient", query, access).sql == ""
+        assert total("Patient", query, access).sql == ""
+
+
+@pytest.mark.parametrize("access", [EVERYTHING, Access(frozenset({"Observation", "Patient"}))])
+def test_where_the_type_may_be_seen_all_of_it_is(access: Access) -> None:
+    assert compiled("Patient", "name=a", access) == compiled("Patient", "name=a")
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "query"),
+    [
+        ("Patient", ""), ("Patient", "_id=1"), ("Patient", "name=a"), ("Patient", "birthdate=2020&gender=male"),
+        ("Observation", "patient=1"), ("Observation", "code=a&code=b"), ("Observation", "code=a,b"),
+        ("Observation", "code:not=a"), ("Observation", "value-quantity=5"), ("Observation", "code-value-quantity=a$5"),
+        ("Observation", "_sort=_lastUpdated"),
+        ("Observation", "date=ge2020-01-01&date=lt2020-01-02"),
+    ],
+)  # fmt: skip
+def test_every_table_that_is_read_is_bound_to_the_tenant(resource_type: str, query: str) -> None:
+    for statement in (compiled(resource_type, query), total(resource_type, query)):
+        tables = re.findall(r"FROM (resource|idx_\w+) (\w)\b", statement.sql)
+        assert tables
+        for table, alias in tables:
+            reads = statement.sql.count(f"FROM {table} {alias}")
+            bound = statement.sql.count(f"{alias}.tenant_id = $1::int")
+            assert bound >= reads, statement.sql
+        assert statement.values[0] == 7
+
+
+def test_no_value_of_a_search_is_in_the_text_of_the_statement() -> None:
+    statement = compiled("Patient", "name=secretname&identifier=secretid&birthdate=1970-05-20&_id=secret-id")
+    assert "secret" not in statement.sql
+    assert "1970" not in statement.sql
+
+
+@pytest.mark.parametrize("query", ["patient=1", "patient=Patient/1", "subject=Patient/1", "subject:Patient=1"])
+def test_every_way_to_name_a_patient_compares_the_row(query: str) -> None:
+    statement = compiled("Observation", f"{query}&code=a")
+    assert "r.patient = $" in statement.sql
+    assert "idx_" not in statement.sql
+    assert HASHER("Patient/1") in statement.values
+    assert statement.sort_casts == ("bigint",)
+
+
+def test_a_subject_of_any_type_is_looked_up_in_the_index() -> None:
+    statement = compiled("Observation", "subject=1")
+    assert "idx_reference" in statement.sql
+    assert "r.patient" not in statement.sql
+
+
+def test_an_id_is_found_by_its_key() -> None:
+    statement = compiled("Patient", "_id=1")
+    assert "r.key = $" in statement.sql
+    assert HASHER("Patient/1") in statement.values
+
+
+def test_a_page_is_cut_before_rows_are_read_where_the_index_decides_alone() -> None:
+    alone, with_row = compiled("Observation", "code=a"), compiled("Observation", "code=a&code:not=b")
+    assert alone.sql.count("LIMIT 21") == 2
+    assert with_row.sql.count("LIMIT 21") == 1
+    assert "idx_token" in with_row.sql
+
+
+@pytest.mark.parametrize("query", ["patient=1,2", "_id=1,2", "_sort=_id", "date=2020", "patient=1&_sort=_lastUpdated"])
+def test_bodies_are_read_after_sorting(query: str) -> None:
+    statement = compiled("Observation", query).sql
+    assert statement.index("body::text") < statement.index("FROM (SELECT r.rid")
+    assert statement.count("body::text") == 1
+    assert statement.count("LIMIT 21") == 1
+
+
+@pytest.mark.parametrize("query", ["patient=1", "_id=1", "", "_lastUpdated=gt2020", "code:not=a"])
+def test_where_an_index_gives_the_order_rows_are_read_once(query: str) -> None:
+    assert compiled("Observation", query).sql.count("FROM resource r") == 1
+
+
+def test_totals_read_resources_only_where_they_must() -> None:
+    assert "resource" not in total("Observation", "code=a&category=b").sql
+    assert "resource" in total("Observation", "code=a&category:not=b").sql
+    assert "DISTINCT" not in total("Observation", "code=a&category=b").sql
+    assert "DISTINCT" in total("Observation", "code=a,b").sql
+
+
+def test_a_token_is_started_from_rather_than_alternatives_or_dates() -> None:
+    statement = compiled("Observation", "date=ge2020-01-01&date=lt2020-01-02&category=a,b&code=c")
+    code = HASHER(f"{param_id('Observation.code')}:c:c")
+    start = statement.sql.index("FROM (SELECT i.rid FROM idx_token")
+    first = re.search(r"i\.hash = \$(\d+)", statement.sql[start:])
+    assert first is not None
+    assert statement.values[int(first[1]) - 1] == code
+
+
+def test_two_bounds_of_a_date_are_one_look_up() -> None:
+    statement = compiled("Observation", "date=ge2020-01-01&code=a&date=lt2020-02-01")
+    assert statement.sql.count("idx_date") == 1
+    # Of a parameter with many values each bound may be met by another one.
+    assert compiled("Encounter", "location-period=ge2020-01-01&location-period=lt2020-02-01").sql.count("idx_date") == 2
+
+
+def test_a_cursor_of_another_order_is_refused() -> None:
+    with pytest.raises(BadRequest, match="another version"):
+        compiled("Observation", "code=a", position=Position((5,), 9))
+    assert "< $" in compiled("Observation", "code=a", position=Position((), 9)).sql
