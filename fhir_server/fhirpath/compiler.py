@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhirpath import ast, operators
+from fhir_server.fhirpath.constants import Constants
 from fhir_server.fhirpath.errors import EvaluationError, Unsupported
 from fhir_server.fhirpath.evaluation import UNTRUSTED_BUDGET, Context, Step, integer, single
 from fhir_server.fhirpath.functions import FUNCTIONS, Call
@@ -88,10 +89,17 @@ def run(
 class _Compiler:
     def __init__(self, invariant: bool) -> None:
         self.invariant = invariant
+        self.constants = Constants()
+        self.remembering = False
 
     def step(self, node: ast.Node) -> Step:
+        if self.remembering or not self.constants.is_costly(node):
+            return self.uncached(node)
+        # Its parts are constant as well, but one memory is enough.
+        self.remembering = True
         compiled = self.uncached(node)
-        return _remembered(node, compiled) if _is_costly_constant(node) else compiled
+        self.remembering = False
+        return _remembered(node, compiled)
 
     def uncached(self, node: ast.Node) -> Step:
         match node:
@@ -124,13 +132,17 @@ class _Compiler:
 
     def member(self, node: ast.Member) -> Step:
         name = node.name
-        if node.source is None:
-            if name[:1].isupper() and name in definitions.load().types:
-                test = type_test(ast.TypeName(name))
-                return lambda focus, context: [item for item in focus if test(item)]
-            return lambda focus, context: member(focus, name)
-        source = self.step(node.source)
-        return lambda focus, context: member(source(focus, context), name)
+        if node.source is None and name[:1].isupper() and name in definitions.load().types:
+            test = type_test(ast.TypeName(name))
+            return lambda focus, context: [item for item in focus if test(item)]
+        source = _focus if node.source is None else self.step(node.source)
+
+        def select(focus: list[Item], context: Context) -> list[Item]:
+            items = member(source(focus, context), name)
+            context.spend(len(items))
+            return items
+
+        return select
 
     def function(self, node: ast.Function) -> Step:
         source = _focus if node.source is None else self.step(node.source)
@@ -144,7 +156,10 @@ class _Compiler:
         if not definition.least <= len(node.arguments) <= definition.most:
             takes = " or ".join(map(str, sorted({definition.least, definition.most})))
             raise Unsupported(f"{node.name}() takes {takes} arguments, at character {node.position + 1}")
+        outer = self.remembering
+        self.remembering = outer and not definition.loops
         arguments = tuple(map(self.step, node.arguments))
+        self.remembering = outer
         return definition.build(Call(source, arguments, node.arguments, self.invariant))
 
     def type_operation(self, operator: str, operand: Step, specifier: ast.TypeName) -> Step:
@@ -171,11 +186,11 @@ class _Compiler:
         return pick
 
     def operator(self, node: ast.Operator) -> Step:
-        left, right = self.step(node.left), self.step(node.right)
-        if node.operator == "in" and _is_costly_constant(node.right):
-            return _in_constant(node.right, left, right)
         if node.operator == "|":
             return self.union(node)
+        left, right = self.step(node.left), self.step(node.right)
+        if node.operator == "in" and self.constants.is_costly(node.right):
+            return _in_constant(node.right, left, right)
         return operators.build(node.operator, left, right, undecided=True if self.invariant else None)
 
     def union(self, node: ast.Operator) -> Step:
@@ -233,30 +248,6 @@ def _special(node: ast.Special) -> Step:
     if node.name == "index":
         return lambda focus, context: [context.index]
     return lambda focus, context: context.total
-
-
-def _is_constant(node: ast.Node) -> bool:
-    """Whether the value depends on the resource alone, not on $this, $index, $total or %context."""
-    match node:
-        case ast.Special() | ast.Member(source=None) | ast.Function(source=None) | ast.Variable(name="context"):
-            return False
-        case ast.Function() if node.name in FUNCTIONS and FUNCTIONS[node.name].loops and node.source is not None:
-            # What stands in the brackets sees the items, but might still use an outer $index or $total.
-            inside = (below for argument in node.arguments for below in argument.walk())
-            bound = not any((isinstance(n, ast.Special) and n.name != "this") or n == _CONTEXT for n in inside)
-            return bound and _is_constant(node.source)
-        case _:
-            return all(map(_is_constant, node.children()))
-
-
-_CONTEXT = ast.Variable("context")
-_RESOURCES = (ast.Variable("resource"), ast.Variable("rootResource"))
-
-
-def _is_costly_constant(node: ast.Node) -> bool:
-    if isinstance(node, ast.Variable | ast.Literal):
-        return False
-    return _is_constant(node) and any(below in _RESOURCES for below in node.walk())
 
 
 def _remembered(node: ast.Node, compiled: Step) -> Step:
