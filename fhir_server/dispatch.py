@@ -12,8 +12,8 @@ from fhir_server.interactions.context import Context, Response
 def perform(ctx: Context, interaction: str, resource_type: str | None, run: Callable[[Context], Response]) -> Response:
     """Decide and run one interaction. ``ctx.access`` may be of an earlier decision; it is replaced.
 
-    ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` None for the whole system. Raises Forbidden where
-    the decision leaves nothing, and whatever the interaction raises.
+    ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` None for the whole system. Raises Forbidden
+    where the decision leaves nothing, and whatever the interaction raises.
     """
     access = decide(ctx.principal, interaction, resource_type)
     if access.nothing:

@@ -1,4 +1,5 @@
-"""Alembic's environment: one connection as the owner, under lock and statement timeouts. https://alembic.sqlalchemy.org/"""
+"""Alembic's environment: one connection as the owner, under lock and statement timeouts.
+https://alembic.sqlalchemy.org/"""
 
 from __future__ import annotations
 

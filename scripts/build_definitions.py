@@ -2,8 +2,8 @@
 
     python scripts/build_definitions.py PATH/definitions.zip
 
-The zip holds the definitions as single JSON files (https://hl7.org/fhir/R4/downloads.html, CC0). Only facts are kept: names,
-types, cardinalities, codes, expressions. The output is the same byte for byte on every run.
+The zip holds the definitions as single JSON files (https://hl7.org/fhir/R4/downloads.html, CC0). Only facts are kept:
+names, types, cardinalities, codes, expressions. The output is the same byte for byte on every run.
 """
 
 from __future__ import annotations
@@ -39,6 +39,15 @@ NOT_ENUMERABLE = {
     "http://hl7.org/fhir/ValueSet/mimetypes",
     "http://loinc.org/vs/LL379-9",
 }
+CURRENCIES = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF
+CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GGP GHS GIP
+GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS IMP INR IQD IRR ISK JEP JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD
+KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD
+OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP
+SZL THB TJS TMT TND TOP TRY TTD TVD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XAG XAU XBA
+XBB XBC XBD XCD XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWL
+"""
 # Value sets that 4.0.1 binds to but does not include, or whose code system it does not list.
 # Sources: HL7 v3 Confidentiality (2014-03-26); ISO 4217, alphabetic codes;
 # ExampleScenarioActorType (see example_scenario.py).
@@ -49,22 +58,13 @@ MISSING = {
     "http://hl7.org/fhir/ValueSet/examplescenario-actor-type": {
         "http://hl7.org/fhir/examplescenario-actor-type": ("person", "entity")
     },
-    "http://hl7.org/fhir/ValueSet/currencies": {
-        "urn:iso:std:iso:4217": tuple(
-            """AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD
-            CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GGP GHS
-            GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS IMP INR IQD IRR ISK JEP JMD JOD JPY KES KGS KHR KMF KPW KRW KWD
-            KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR
-            NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC
-            SYP SZL THB TJS TMT TND TOP TRY TTD TVD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XAG XAU
-            XBA XBB XBC XBD XCD XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWL""".split()
-        )
-    },
+    "http://hl7.org/fhir/ValueSet/currencies": {"urn:iso:std:iso:4217": tuple(CURRENCIES.split())},
 }
 # The search parameter for a type's clinical date: the first of these that the type has, on a date element.
 CLINICAL_DATES = (
-    "date", "onset-date", "period", "authoredon", "authored-on", "created", "effective-time", "effective", "whenhandedover",
-    "issued", "occurrence", "performed", "sent", "started", "authored", "recorded", "billable-period", "onset", "start-date",
+    "date", "onset-date", "period", "authoredon", "authored-on", "created", "effective-time", "effective",
+    "whenhandedover", "issued", "occurrence", "performed", "sent", "started", "authored", "recorded", "billable-period",
+    "onset", "start-date",
 )  # fmt: skip
 # The search parameter that names the patient, most specific first.
 PATIENT_CODES = ("patient", "subject", "beneficiary", "individual")
@@ -154,7 +154,8 @@ def build_types(structures: list[dict[str, Any]], constraints: dict[str, Constra
 
 
 def register(constraints: dict[str, Constraint], raw: dict[str, Any], owner: str) -> str:
-    """File a constraint under its key; under key@type where 4.0.1 gives one key two meanings (inv-1 and a few others)."""
+    """File a constraint under its key; under key@type where 4.0.1 gives one key two meanings (inv-1 and a few
+    others)."""
     constraint = Constraint(raw["key"], raw["severity"], raw.get("expression", ""))
     for name in (raw["key"], raw["key"] + "@" + raw.get("source", owner).removeprefix(CORE).split(".")[0]):
         if constraints.setdefault(name, constraint) == constraint:
@@ -255,7 +256,7 @@ def main(zip_path: Path) -> None:
         params = {p.code: p for p in search if name in p.bases}
         for code in PATIENT_CODES:
             param = params.get(code)
-            if param and code in compartments["Patient"].get(name, ()) or (param and code == "patient"):
+            if (param and code in compartments["Patient"].get(name, ())) or (param and code == "patient"):
                 element = single_element(types, param.expression, name)
                 if element and any(not ref.targets or "Patient" in ref.targets for ref in element.types):
                     patient_path[name] = code
@@ -276,9 +277,8 @@ def main(zip_path: Path) -> None:
         date_param=date_param,
     )
     PACK.write_bytes(gzip.compress(msgspec.json.encode(pack), compresslevel=9, mtime=0))
-    print(
-        f"{PACK}: {len(types)} types, {len(names)} resource types, {len(search)} search parameters, {PACK.stat().st_size} bytes"
-    )
+    size = PACK.stat().st_size
+    print(f"{PACK}: {len(types)} types, {len(names)} resource types, {len(search)} search parameters, {size} bytes")
 
 
 if __name__ == "__main__":

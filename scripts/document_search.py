@@ -1,4 +1,5 @@
-"""Write the tables of docs/search.md that follow from the registry of search parameters. https://hl7.org/fhir/R4/search.html
+"""Write the tables of docs/search.md that follow from the registry of search parameters.
+https://hl7.org/fhir/R4/search.html
 
 Usage: python scripts/document_search.py
 """

@@ -72,7 +72,8 @@ SUMMARY = {
 
 
 def structure(model: dict[str, Any]) -> dict[str, Any]:
-    """The StructureDefinition of ExampleScenario; ``model`` is one of another resource with a backbone, for what all inherit."""
+    """The StructureDefinition of ExampleScenario; ``model`` is one of another resource with a backbone, for what all
+    inherit."""
     name, other = "ExampleScenario", model["name"]
     inherited = {"id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension"}
     elements = []
@@ -80,7 +81,9 @@ def structure(model: dict[str, Any]) -> dict[str, Any]:
         tail = raw["path"].removeprefix(other).lstrip(".")
         if tail == "" or tail in inherited:
             elements.append(copy.deepcopy(raw) | {"path": f"{name}.{tail}".rstrip(".")})
-    backbone_inherited = [copy.deepcopy(e) for e in elements if e["path"].split(".")[-1] in ("extension", "modifierExtension")]
+    backbone_inherited = [
+        copy.deepcopy(e) for e in elements if e["path"].split(".")[-1] in ("extension", "modifierExtension")
+    ]
     string_id = {"path": "", "min": 0, "max": "1", "type": [{"code": "string"}]}
     for row in ROWS.strip().splitlines():
         tail, cardinality, kind, *value_set = row.split()

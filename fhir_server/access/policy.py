@@ -1,4 +1,5 @@
-"""The one decision: what may this principal do with resources of this type? Pure, no I/O. docs/architecture.md, "Access" """
+"""The one decision: what may this principal do with resources of this type? Pure, no I/O. docs/architecture.md,
+"Access" """
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scop
 class Access:
     """What a decision leaves visible: nothing, everything, or some resource types.
 
-    ``types`` is None for every type. It is read by two functions only: `allows`, for a row in memory, and the access pass of
-    search/compile.py, for rows in SQL.
+    ``types`` is None for every type. It is read by two functions only: `allows`, for a row in memory, and the access
+    pass of search/compile.py, for rows in SQL.
     """
 
     types: frozenset[str] | None
@@ -54,8 +55,10 @@ NOTHING = Access(frozenset())
 def decide(principal: Principal, interaction: str, resource_type: str | None) -> Access:
     """What the principal may reach by this interaction. No matching rule means nothing.
 
-    ``interaction`` is a key of `LETTERS`; ``resource_type`` is None for the whole system. Only scopes in system context grant
-    anything yet: a user's and a patient's reach depends on roles and relationships, and without them they reach nothing.
+    ``interaction`` is a key of `LETTERS`; ``resource_type`` is None for the whole system. Only scopes in system
+    context grant
+    anything yet: a user's and a patient's reach depends on roles and relationships, and without them they reach
+    nothing.
     """
     return _decide(principal.scopes, interaction, resource_type)
 

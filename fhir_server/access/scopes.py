@@ -25,7 +25,8 @@ class Scope:
 
 @lru_cache(maxsize=4096)
 def parse(scopes: str) -> tuple[Scope, ...]:
-    """The clinical scopes in a space-separated list, in v1 (``.read``) or v2 (``.rs``) form; other scopes are passed over.
+    """The clinical scopes in a space-separated list, in v1 (``.read``) or v2 (``.rs``) form; other scopes are passed
+    over.
 
     A scope that is not well-formed grants nothing.
     """

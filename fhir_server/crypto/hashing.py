@@ -1,7 +1,7 @@
 """Keyed 64-bit hashes that stand for tokens, references and strings in the search index.
 
-BLAKE2b with a secret key of the deployment (https://www.rfc-editor.org/rfc/rfc7693), cut to 64 bits and read as a signed
-integer, as PostgreSQL's bigint. The key keeps anybody from making two values collide on purpose.
+BLAKE2b with a secret key of the deployment (https://www.rfc-editor.org/rfc/rfc7693), cut to 64 bits and read as a
+signed integer, as PostgreSQL's bigint. The key keeps anybody from making two values collide on purpose.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What an interaction is given and what it answers; nothing of HTTP's wire is left in either. https://hl7.org/fhir/R4/http.html"""
+"""What an interaction is given and what it answers; nothing of HTTP's wire is left in either.
+https://hl7.org/fhir/R4/http.html"""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from fhir_server.access.policy import Access
 from fhir_server.access.principal import Principal
+from fhir_server.search.parse import DEFAULT_LIMITS
 from fhir_server.search.parse import Limits as SearchLimits
 from fhir_server.store.store import Store
 
@@ -33,10 +35,11 @@ class Prefer:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The conditions of a request, from headers or from Bundle.entry.request. https://hl7.org/fhir/R4/http.html#cond-update
+    """The conditions of a request, from headers or from Bundle.entry.request.
+    https://hl7.org/fhir/R4/http.html#cond-update
 
-    ``if_match`` and ``if_none_match`` are versionIds without W/ and quotes ("*" as it is); ``if_modified_since`` is in whole
-    seconds since 1970; ``if_none_exist`` a search query. None or "": not given.
+    ``if_match`` and ``if_none_match`` are versionIds without W/ and quotes ("*" as it is); ``if_modified_since`` is
+    in whole seconds since 1970; ``if_none_exist`` a search query. None or "": not given.
     """
 
     if_match: str = ""
@@ -52,12 +55,13 @@ NO_CONDITIONS = Conditions()
 class Limits:
     """How much one request may ask for: page sizes and lengths of searches, entries of a bundle."""
 
-    search: SearchLimits = SearchLimits()
+    search: SearchLimits = DEFAULT_LIMITS
     max_bundle_entries: int = 20_000
 
 
 class Phases:
-    """How long each named phase of a request took, for Server-Timing and metrics. https://www.w3.org/TR/server-timing/"""
+    """How long each named phase of a request took, for Server-Timing and metrics.
+    https://www.w3.org/TR/server-timing/"""
 
     __slots__ = ("_last", "_started", "microseconds")
 
@@ -80,8 +84,8 @@ class Phases:
 class Context:
     """Everything an interaction may use.
 
-    ``access`` is the decision for this interaction; ``decide`` asks for another one (a bundle's entries). ``base_url`` is the
-    tenant's FHIR base without a trailing slash.
+    ``access`` is the decision for this interaction; ``decide`` asks for another one (a bundle's entries).
+    ``base_url`` is the tenant's FHIR base without a trailing slash.
     """
 
     tenant: Tenant

@@ -8,7 +8,8 @@ from fhir_server.interactions.write import deletion, refused
 
 
 def run(ctx: Context, resource_type: str, resource_id: str, conditions: Conditions = NO_CONDITIONS) -> Response:
-    """Delete a resource; its history stays. Deleting what is not there succeeds too. Raises PreconditionFailed, Conflict."""
+    """Delete a resource; its history stays. Deleting what is not there succeeds too. Raises PreconditionFailed,
+    Conflict."""
     write = deletion(resource_type, resource_id, expected_version(conditions))
     written = ctx.store.put(write)
     ctx.phases.mark("sql")

@@ -10,7 +10,8 @@ from fhir_server.interactions.write import answer, check_type, prepare, refused
 def run(
     ctx: Context, resource_type: str, resource_id: str, resource: object, conditions: Conditions = NO_CONDITIONS
 ) -> Response:
-    """Write the next version of a resource, or its first under this id. Raises BadRequest, Invalid, PreconditionFailed."""
+    """Write the next version of a resource, or its first under this id. Raises BadRequest, Invalid,
+    PreconditionFailed."""
     checked = check_type(resource, resource_type)
     found = checked.get("id")
     if found != resource_id:
@@ -27,7 +28,8 @@ def run(
 def expected_version(conditions: Conditions) -> int | None:
     """What If-Match and If-None-Match: * want of the present state, as in store.resources.Write.expect.
 
-    Raises PreconditionFailed for a version that this server never gives out. https://hl7.org/fhir/R4/http.html#concurrency
+    Raises PreconditionFailed for a version that this server never gives out.
+    https://hl7.org/fhir/R4/http.html#concurrency
     """
     if conditions.if_none_match == "*":
         return 0
@@ -37,5 +39,7 @@ def expected_version(conditions: Conditions) -> int | None:
     if tag == "*":
         return -1
     if not (tag.isascii() and tag.isdigit() and len(tag) < 10 and int(tag) > 0):
-        raise PreconditionFailed(f'If-Match must name a versionId of this resource, such as W/"3"; {tag[:40]!r} is none.')
+        raise PreconditionFailed(
+            f'If-Match must name a versionId of this resource, such as W/"3"; {tag[:40]!r} is none.'
+        )
     return int(tag)

@@ -1,4 +1,5 @@
-"""From a resource as the client sent it to what the store writes: validated, indexed, taken apart. https://hl7.org/fhir/R4/http.html#create"""
+"""From a resource as the client sent it to what the store writes: validated, indexed, taken apart.
+https://hl7.org/fhir/R4/http.html#create"""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ def refused(write: Write, written: Written) -> FhirError:
         if write.expect == -1:
             return PreconditionFailed(f"If-Match wants {name} to exist, and it was deleted.")
         return PreconditionFailed(
-            f"If-Match names version {write.expect}, but version {written.version} of {name} is current: read it and try again."
+            f"If-Match names version {write.expect}, but version {written.version} of {name} is current: "
+            "read it and try again."
         )
     if written.status == "exists":
         return PreconditionFailed(f"{name} exists already.")
@@ -85,7 +87,8 @@ def refused(write: Write, written: Written) -> FhirError:
 
 
 def answer(ctx: Context, write: Write, written: Written) -> Response:
-    """The answer to a successful write, as the client's Prefer header wants it. https://hl7.org/fhir/R4/http.html#ops"""
+    """The answer to a successful write, as the client's Prefer header wants it.
+    https://hl7.org/fhir/R4/http.html#ops"""
     response = Response(
         201 if written.status == "created" else 200,
         version=written.version,
@@ -98,12 +101,15 @@ def answer(ctx: Context, write: Write, written: Written) -> Response:
             {
                 "resourceType": "OperationOutcome",
                 "issue": [
-                    {"severity": "information", "code": "informational", "diagnostics": f"{written.status}: {response.location}"}
+                    {
+                        "severity": "information",
+                        "code": "informational",
+                        "diagnostics": f"{written.status}: {response.location}",
+                    }
                 ],
             }
         )
-    elif wanted != "minimal":
-        assert write.body is not None
+    elif wanted != "minimal" and write.body is not None:
         response.body = compose(
             write.resource_type, write.id, written.version, written.last_updated, write.meta, write.body
         )

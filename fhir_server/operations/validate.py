@@ -19,8 +19,8 @@ _PARAMETERS = ("resource", "mode", "profile")
 def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: object) -> Response:
     """Answer 200 with every issue found, or one saying that there is none. Raises BadRequest for an unusable request.
 
-    The resource is the body, the ``resource`` parameter of a Parameters body, or, at instance level without either, the stored
-    one. ``mode`` create, update, delete or profile.
+    The resource is the body, the ``resource`` parameter of a Parameters body, or, at instance level without either,
+    the stored one. ``mode`` create, update, delete or profile.
     """
     given, resource = _parameters(pairs, body)
     mode = given.get("mode", "")
@@ -36,7 +36,9 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     else:
         if resource is None:
             if len(scope) != 2:
-                raise BadRequest("There is no resource to validate: send it as the body, or in Parameters as 'resource'.")
+                raise BadRequest(
+                    "There is no resource to validate: send it as the body, or in Parameters as 'resource'."
+                )
             resource = _stored(ctx, scope[0], scope[1])
         found.extend(find_issues(resource, resource_type))
         found.extend(_id_issues(mode, scope, resource))

@@ -1,4 +1,5 @@
-"""A resource as bytes from what the store holds of it; nothing stored is parsed. https://hl7.org/fhir/R4/resource.html#Meta"""
+"""A resource as bytes from what the store holds of it; nothing stored is parsed.
+https://hl7.org/fhir/R4/resource.html#Meta"""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ def compose(
 ) -> bytes:
     """The resource as JSON, ``resourceType``, ``id`` and ``meta`` first.
 
-    ``last_updated`` is in microseconds since 1970 UTC; ``meta`` and ``body`` are JSON objects as PostgreSQL prints them: the
+    ``last_updated`` is in microseconds since 1970 UTC; ``meta`` and ``body`` are JSON objects as PostgreSQL prints
+    them: the
     client's meta without versionId and lastUpdated (or None), and the resource without resourceType, id and meta.
     """
     head = (

@@ -16,7 +16,8 @@ PACK = Path(__file__).with_name("definitions.json.gz")
 
 
 class TypeRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One type that an element may have. https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.type
+    """One type that an element may have.
+    https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.type
 
     ``code`` is a datatype ("CodeableConcept", "string"), "Resource" for any contained resource, or the path of a
     backbone ("Patient.contact"). ``targets`` are the resource types that a Reference or canonical may name; empty: any.
@@ -44,7 +45,8 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
     modifier: bool = False
 
     def json_names(self) -> dict[str, TypeRef]:
-        """The property names that this element has in JSON, each with its type. https://hl7.org/fhir/R4/formats.html#choice"""
+        """The property names that this element has in JSON, each with its type.
+        https://hl7.org/fhir/R4/formats.html#choice"""
         if not self.choice:
             return {self.name: self.types[0]}
         return {self.name + ref.code[0].upper() + ref.code[1:]: ref for ref in self.types}
@@ -94,11 +96,12 @@ class SearchParameter(msgspec.Struct, frozen=True, omit_defaults=True):
 class Definitions(msgspec.Struct, frozen=True):
     """Everything in the pack.
 
-    ``type_ids`` numbers the resource types for the store; numbers never change. ``value_sets`` maps a required value set
-    to {system: [codes]}; a value set that is not enumerable (MIME types, languages, UCUM) maps to {}. ``compartments`` maps
-    a compartment's resource type to {resource type: search parameter codes}. ``patient_path`` maps a resource type to the
-    code of the one search parameter that names its patient, where its element can hold one at most. ``date_param`` maps a
-    type to the code of its clinical date.
+    ``type_ids`` numbers the resource types for the store; numbers never change. ``value_sets`` maps a required value
+    set to {system: [codes]}; a value set that is not enumerable (MIME types, languages, UCUM) maps to {}.
+    ``compartments`` maps
+    a compartment's resource type to {resource type: search parameter codes}. ``patient_path`` maps a resource type to
+    the code of the one search parameter that names its patient, where its element can hold one at most. ``date_param``
+    maps a type to the code of its clinical date.
     """
 
     version: str

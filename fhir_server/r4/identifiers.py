@@ -15,6 +15,10 @@ def uuid7() -> UUID:
     value = int.from_bytes(os.urandom(10), "big")
     milliseconds = time.time_ns() // 1_000_000
     value = (
-        (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (value >> 64 & 0xFFF) << 64 | 0b10 << 62 | value & (1 << 62) - 1
+        (milliseconds & 0xFFFF_FFFF_FFFF) << 80
+        | 0x7 << 76
+        | (value >> 64 & 0xFFF) << 64
+        | 0b10 << 62
+        | value & (1 << 62) - 1
     )
     return UUID(int=value)

@@ -1,4 +1,5 @@
-"""References to the server's own base, read as the relative references they stand for. https://hl7.org/fhir/R4/references.html#literal"""
+"""References to the server's own base, read as the relative references they stand for.
+https://hl7.org/fhir/R4/references.html#literal"""
 
 from __future__ import annotations
 

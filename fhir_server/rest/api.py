@@ -1,6 +1,7 @@
 """FHIR over WSGI: from the environ to the answer's bytes, in one visible place. https://peps.python.org/pep-3333/
 
-FHIR URLs are answered here, before Flask's own dispatch (which costs more than a read does); every other URL is Flask's.
+FHIR URLs are answered here, before Flask's own dispatch (which costs more than a read does); every other URL is
+Flask's.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _NOBODY = Principal("", "", "", ())
 
 
 class FhirApi:
-    """Answers the FHIR URLs of every tenant, by path (/t/riverside/fhir) and by subdomain (riverside.localhost/fhir)."""
+    """Answers the FHIR URLs of every tenant, by path (/t/riverside/fhir) and by subdomain
+    (riverside.localhost/fhir)."""
 
     def __init__(
         self, settings: Settings, directory: Directory, verifier: Verifier, store_of: Callable[[int], Store]
@@ -45,9 +47,7 @@ class FhirApi:
         self._directory = directory
         self._verifier = verifier
         self._store_of = store_of
-        self._limits = Limits(
-            SearchLimits(settings.default_count, settings.max_count), settings.max_bundle_entries
-        )
+        self._limits = Limits(SearchLimits(settings.default_count, settings.max_count), settings.max_bundle_entries)
         self._throttle = Throttle(settings.rate_limit, 2.0 * settings.rate_limit)
         self._origins = negotiate.Origins(settings.cors_origins)
         base = settings.public_url
@@ -90,7 +90,7 @@ class FhirApi:
                 route, handler = match(request.method, segments)
                 ctx = self._context(request, slug, base_url, route, phases)
                 response = negotiate.present(handler(ctx, request, segments), presentation)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a client gets an OperationOutcome whatever happened
             response = outcomes.respond(error)
         phases.mark("serialise")
         headers = self._headers(request, response, request_id, base_url, phases)
@@ -166,5 +166,3 @@ class FhirApi:
 def _request_id(request: Request) -> str:
     given = request.header("X_REQUEST_ID")
     return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
-
-

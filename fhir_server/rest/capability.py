@@ -45,8 +45,8 @@ def statement(base_url: str) -> bytes:
                     "mode": "server",
                     "security": {
                         "cors": True,
-                        "description": "Every request but this one needs an access_token (Authorization: Bearer), issued "
-                        "for this tenant, with SMART scopes in system context.",
+                        "description": "Every request but this one needs an access_token (Authorization: Bearer), "
+                        "issued for this tenant, with SMART scopes in system context.",
                     },
                     "resource": [_resource(name) for name in definitions.load().resource_types],
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
@@ -69,9 +69,7 @@ def _resource(resource_type: str) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical"],
-        "searchParam": [
-            {"name": p.code, "type": p.type, "definition": p.url} for p in searchable(resource_type)
-        ],
+        "searchParam": [{"name": p.code, "type": p.type, "definition": p.url} for p in searchable(resource_type)],
         "operation": [
             {"name": o.name, "definition": o.definition}
             for o in operations.OPERATIONS

@@ -1,4 +1,5 @@
-"""From a matched URL to its interaction: bodies, parameters and conditions taken off the wire. https://hl7.org/fhir/R4/http.html"""
+"""From a matched URL to its interaction: bodies, parameters and conditions taken off the wire.
+https://hl7.org/fhir/R4/http.html"""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def read(ctx: Context, request: Request, segments: Segments) -> Response:
     if request.query_string:
         _only_presentation(request)
     conditions = request.conditions()
-    return perform(ctx, "read", resource_type, lambda c: read_interaction.run(c, resource_type, resource_id, conditions))
+    return perform(
+        ctx, "read", resource_type, lambda c: read_interaction.run(c, resource_type, resource_id, conditions)
+    )
 
 
 def vread(ctx: Context, request: Request, segments: Segments) -> Response:
@@ -53,7 +56,9 @@ def create(ctx: Context, request: Request, segments: Segments) -> Response:
     """POST [base]/[type], conditional with If-None-Exist"""
     (resource_type,) = segments
     if request.content_type == FORM_TYPE:
-        raise UnsupportedMediaType(f"A create takes application/fhir+json; a search by POST goes to {resource_type}/_search.")
+        raise UnsupportedMediaType(
+            f"A create takes application/fhir+json; a search by POST goes to {resource_type}/_search."
+        )
     none_exist = request.conditions().if_none_exist
     resource = request.json()
     ctx.phases.mark("parse")
@@ -73,7 +78,10 @@ def update(ctx: Context, request: Request, segments: Segments) -> Response:
     resource = request.json()
     ctx.phases.mark("parse")
     return perform(
-        ctx, "update", resource_type, lambda c: update_interaction.run(c, resource_type, resource_id, resource, conditions)
+        ctx,
+        "update",
+        resource_type,
+        lambda c: update_interaction.run(c, resource_type, resource_id, resource, conditions),
     )
 
 
@@ -134,7 +142,9 @@ def delete(ctx: Context, request: Request, segments: Segments) -> Response:
     """DELETE [base]/[type]/[id]"""
     resource_type, resource_id = segments
     conditions = request.conditions()
-    return perform(ctx, "delete", resource_type, lambda c: delete_interaction.run(c, resource_type, resource_id, conditions))
+    return perform(
+        ctx, "delete", resource_type, lambda c: delete_interaction.run(c, resource_type, resource_id, conditions)
+    )
 
 
 def conditional_delete(ctx: Context, request: Request, segments: Segments) -> Response:

@@ -1,4 +1,5 @@
-"""Content types, presentation, versioning headers, compression, cross-origin access. https://hl7.org/fhir/R4/http.html#mime-type"""
+"""Content types, presentation, versioning headers, compression, cross-origin access.
+https://hl7.org/fhir/R4/http.html#mime-type"""
 
 from __future__ import annotations
 
@@ -106,12 +107,14 @@ def compress(request: Request, response: Response, headers: list[tuple[str, str]
 
 _EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Server-Timing"
 _ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, If-None-Exist, X-Request-Id"
+    "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, If-None-Exist, "
+    "X-Request-Id"
 )
 
 
 class Origins:
-    """Whose pages may call from a browser; any may by default, as access goes by the access_token alone, never by a cookie.
+    """Whose pages may call from a browser; any may by default, as access goes by the access_token alone, never by a
+    cookie.
 
     ``allowed`` is "*" or a list of origins with commas between them. https://fetch.spec.whatwg.org/#http-cors-protocol
     """

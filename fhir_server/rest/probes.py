@@ -1,4 +1,5 @@
-"""/healthz, /readyz and /metrics: what watches the server asks of it. https://kubernetes.io/docs/reference/using-api/health-checks/"""
+"""/healthz, /readyz and /metrics: what watches the server asks of it.
+https://kubernetes.io/docs/reference/using-api/health-checks/"""
 
 from __future__ import annotations
 

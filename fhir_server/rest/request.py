@@ -37,7 +37,8 @@ class Request:
         return value
 
     def query(self) -> list[tuple[str, str]]:
-        """The query string's parameters in order. Raises BadRequest for more than 1,000, or bytes that are not UTF-8."""
+        """The query string's parameters in order. Raises BadRequest for more than 1,000, or bytes that are not
+        UTF-8."""
         return _pairs(self.query_string) if self.query_string else []
 
     @property
@@ -101,7 +102,8 @@ class Request:
         return _pairs(data.decode("latin-1")) if data else []
 
     def prefer(self) -> Prefer:
-        """The Prefer header. https://hl7.org/fhir/R4/http.html#ops; what is not known is passed over, as RFC 7240 wants."""
+        """The Prefer header. https://hl7.org/fhir/R4/http.html#ops; what is not known is passed over, as RFC 7240
+        wants."""
         text = self.header("PREFER")
         if not text:
             return _NO_PREFERENCE
@@ -156,7 +158,8 @@ def _seconds(text: str) -> int | None:
     try:
         return int(parsedate_to_datetime(text).timestamp())
     except (ValueError, TypeError, OverflowError):
-        # An If-Modified-Since that is no date is ignored: https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since
+        # An If-Modified-Since that is no date is ignored:
+        # https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since
         return None
 
 

@@ -1,4 +1,5 @@
-"""No client keeps the others waiting: a bucket of requests for each, refilled steadily. https://hl7.org/fhir/R4/http.html#Status-Codes"""
+"""No client keeps the others waiting: a bucket of requests for each, refilled steadily.
+https://hl7.org/fhir/R4/http.html#Status-Codes"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Versions of a resource, of a type, of everything: newest first, page by page. https://hl7.org/fhir/R4/http.html#history"""
+"""Versions of a resource, of a type, of everything: newest first, page by page.
+https://hl7.org/fhir/R4/http.html#history"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
@@ -25,8 +27,8 @@ class Scope:
 class Page:
     """Which of them. Times are microseconds since 1970 UTC.
 
-    ``since``: written at or after. ``at``: current at some moment of the interval [low, high). ``after``: continue behind
-    (last_updated, rid, version). At most ``count``.
+    ``since``: written at or after. ``at``: current at some moment of the interval [low, high). ``after``: continue
+    behind (last_updated, rid, version). At most ``count``.
     """
 
     count: int
@@ -37,7 +39,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version; ``method`` is the HTTP method that wrote it; (last_updated, rid, version) is its place in the order."""
+    """One version; ``method`` is the HTTP method that wrote it; (last_updated, rid, version) is its place in the
+    order."""
 
     stored: Stored
     method: str
@@ -82,30 +85,33 @@ _ORDER = "ORDER BY last_updated DESC, rid DESC, version DESC LIMIT $2"
 def _union(current: str, past: str) -> str:
     return (
         f"SELECT * FROM ((SELECT {_COLUMNS.format('r')} FROM resource r WHERE r.tenant_id = $1{current} {_ORDER})"
-        f" UNION ALL (SELECT {_COLUMNS.format('h')} FROM resource_history h WHERE h.tenant_id = $1{past} {_ORDER})) u {_ORDER}"
+        f" UNION ALL (SELECT {_COLUMNS.format('h')} FROM resource_history h WHERE h.tenant_id = $1{past} {_ORDER})) u"
+        f" {_ORDER}"
     )
 
 
-def _conditions(page: Page, bind: object, alias: str) -> str:
-    assert callable(bind)
+def _conditions(page: Page, bind: Callable[[object], str], alias: str) -> str:
     sql = ""
     if page.since is not None:
         sql += f" AND {alias}.last_updated >= {bind(page.since)}::bigint"
     if page.after is not None:
         last_updated, rid, version = (bind(part) for part in page.after)
         sql += (
-            f" AND ({alias}.last_updated, {alias}.rid, {alias}.version) < ({last_updated}::bigint, {rid}::bigint, {version}::int)"
+            f" AND ({alias}.last_updated, {alias}.rid, {alias}.version)"
+            f" < ({last_updated}::bigint, {rid}::bigint, {version}::int)"
         )
     if page.at is not None:
         low, high = bind(page.at[0]), bind(page.at[1])
         # Current at some moment of [low, high): begun before its end, and not replaced by its beginning.
         sql += (
             f" AND {alias}.last_updated < {high}::bigint AND NOT EXISTS (SELECT FROM resource_history n"
-            f" WHERE n.tenant_id = $1 AND n.rid = {alias}.rid AND n.version > {alias}.version AND n.last_updated <= {low}::bigint)"
+            f" WHERE n.tenant_id = $1 AND n.rid = {alias}.rid AND n.version > {alias}.version"
+            f" AND n.last_updated <= {low}::bigint)"
         )
         if alias == "h":
             sql += (
-                " AND NOT EXISTS (SELECT FROM resource n WHERE n.tenant_id = $1 AND n.rid = h.rid AND n.version > h.version"
+                " AND NOT EXISTS (SELECT FROM resource n"
+                " WHERE n.tenant_id = $1 AND n.rid = h.rid AND n.version > h.version"
                 f" AND n.last_updated <= {low}::bigint)"
             )
     return sql

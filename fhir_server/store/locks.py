@@ -14,7 +14,8 @@ from fhir_server.store.wire import run_simple
 
 
 def hold(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, texts: Iterable[str]) -> None:
-    """Lock each text of this tenant. In the order of their hashes, so that two transactions never wait for each other."""
+    """Lock each text of this tenant. In the order of their hashes, so that two transactions never wait for each
+    other."""
     keys = sorted({hasher.uncached(f"lock/{tenant_id}/{text}") for text in texts})
     if keys:
         run_simple(connection, "; ".join(f"SELECT pg_advisory_xact_lock({key})" for key in keys))

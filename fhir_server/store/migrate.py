@@ -34,8 +34,10 @@ def sqlalchemy_url(url: str) -> str:
 def migrate(owner_url: str) -> None:
     """Apply every outstanding migration and assert the schema.
 
-    ``owner_url`` is a libpq URL of the role that owns the tables. Raises settings.ConfigurationError if PostgreSQL is too old,
-    SchemaError if the schema afterwards is not the one in tables.py, sqlalchemy.exc.OperationalError if the database cannot be reached.
+    ``owner_url`` is a libpq URL of the role that owns the tables. Raises settings.ConfigurationError if PostgreSQL is
+    too old,
+    SchemaError if the schema afterwards is not the one in tables.py, sqlalchemy.exc.OperationalError if the database
+    cannot be reached.
     """
     engine = create_engine(sqlalchemy_url(owner_url), poolclass=NullPool)
     with engine.connect() as connection:
@@ -69,8 +71,10 @@ def assert_schema(connection: Connection) -> None:
         raise SchemaError("The schema differs from what this version needs: " + "; ".join(map(describe, differences)))
     rows = connection.execute(
         text(
-            "SELECT c.relname FROM pg_class c WHERE c.relname = ANY(:names) AND c.relnamespace = current_schema()::regnamespace"
-            " AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))"
+            "SELECT c.relname FROM pg_class c"
+            " WHERE c.relname = ANY(:names) AND c.relnamespace = current_schema()::regnamespace"
+            " AND NOT (c.relrowsecurity AND c.relforcerowsecurity"
+            " AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))"
         ),
         {"names": [table.name for table in TENANT_TABLES]},
     ).scalars()

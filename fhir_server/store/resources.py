@@ -60,8 +60,8 @@ class Stored:
 class Write:
     """One version to be written. ``body`` None deletes.
 
-    ``expect``: None takes any state; 0 wants nothing there or a deleted resource; -1 wants any version that is not deleted;
-    n wants version n to be current.
+    ``expect``: None takes any state; 0 wants nothing there or a deleted resource; -1 wants any version that is not
+    deleted; n wants version n to be current.
     """
 
     resource_type: str
@@ -77,8 +77,8 @@ class Write:
 class Written:
     """What became of a Write.
 
-    ``status``: created, updated, deleted; or, with nothing written: conflict (``version`` is the current one, 0 for none),
-    exists, gone, collision.
+    ``status``: created, updated, deleted; or, with nothing written: conflict (``version`` is the current one, 0 for
+    none), exists, gone, collision.
     """
 
     status: str
@@ -94,7 +94,8 @@ def key_of(hasher: Hasher, resource_type: str, resource_id: str) -> int:
 def read(
     connection: psycopg.Connection, tenant_id: int, access: Access, hasher: Hasher, resource_type: str, resource_id: str
 ) -> Stored | None:
-    """The current version of a resource, a tombstone included; None if there is none or the access does not reach it."""
+    """The current version of a resource, a tombstone included; None if there is none or the access does not reach
+    it."""
     key = hasher.uncached(f"{resource_type}/{resource_id}")
     result = run(connection, _READ, (b"%d" % tenant_id, b"%d" % key))
     return _stored(result, access, resource_type, resource_id)
@@ -146,8 +147,8 @@ def create_many(
 ) -> tuple[list[int], int]:
     """Create resources with their index rows, in one statement.
 
-    ``fresh``: their ids are new by construction. Returns the positions of those that exist already (then nothing has been
-    written) and the time they were written, in microseconds since 1970 UTC.
+    ``fresh``: their ids are new by construction. Returns the positions of those that exist already (then nothing has
+    been written) and the time they were written, in microseconds since 1970 UTC.
     """
     result = run(connection, _CREATE_MANY, _create_many_arguments(tenant_id, hasher, writes, fresh))
     existing = result.get_value(0, 0)
@@ -173,16 +174,11 @@ def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Writ
             ).encode()
             + (b',"meta":%b,"body":%b}' % (write.meta or b"null", write.body))
         )
-        for row in index.references:
-            refs.append((number, *row))
-        for string in index.strings:
-            strings.append((number, *string))
-        for date in index.dates:
-            dates.append((number, *date))
-        for quantity in index.quantities:
-            quantities.append((number, *quantity))
-        for composite in index.composites:
-            composites.append((number, *composite))
+        refs.extend((number, *row) for row in index.references)
+        strings.extend((number, *row) for row in index.strings)
+        dates.extend((number, *row) for row in index.dates)
+        quantities.extend((number, *row) for row in index.quantities)
+        composites.extend((number, *row) for row in index.composites)
     return [
         b"%d" % tenant_id,
         b"true" if fresh else b"false",

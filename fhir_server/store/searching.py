@@ -1,4 +1,5 @@
-"""Running a compiled search in one round trip, planned for its values. https://www.postgresql.org/docs/current/protocol-flow.html"""
+"""Running a compiled search in one round trip, planned for its values.
+https://www.postgresql.org/docs/current/protocol-flow.html"""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ _PLACEHOLDER = re.compile(r"\$(\d+)")
 def run_search(connection: psycopg.Connection, tenant_id: int, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
     """Execute one SELECT with placeholders $1 ... for one tenant.
 
-    Values are written into the text as literals: a token's selectivity decides the plan (a generic one costs twenty times
-    as much on rare tokens), and the tenant is set in the same message, one transaction with the statement.
+    Values are written into the text as literals: a token's selectivity decides the plan (a generic one costs twenty
+    times as much on rare tokens), and the tenant is set in the same message, one transaction with the statement.
     """
     bound = _PLACEHOLDER.sub(lambda match: literal(values[int(match[1]) - 1]), sql)
     return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true); {bound}")

@@ -37,9 +37,7 @@ class Database:
     ``statement_timeout_ms`` milliseconds.
     """
 
-    def __init__(
-        self, app_url: str, size: int, statement_timeout_ms: int = 30_000, wait_seconds: float = 10.0
-    ) -> None:
+    def __init__(self, app_url: str, size: int, statement_timeout_ms: int = 30_000, wait_seconds: float = 10.0) -> None:
         self._statement_timeout_ms = statement_timeout_ms
         self._pool = ConnectionPool(
             app_url,
@@ -75,7 +73,7 @@ class Database:
         try:
             yield connection
         except psycopg.Error as error:
-            if connection.broken or isinstance(error, pg.OperationalError) and connection.closed:
+            if connection.broken or (isinstance(error, pg.OperationalError) and connection.closed):
                 # The others in the pool have most likely lost the server as well: have them looked at now.
                 self._pool.putconn(connection)
                 connection = None
@@ -130,11 +128,13 @@ class Database:
 def _check_connection(connection: psycopg.Connection) -> None:
     """Refuse a connection that would see through row level security, or read our literals differently."""
     row = connection.execute(
-        "SELECT rolsuper OR rolbypassrls, current_setting('standard_conforming_strings'), current_setting('server_encoding'),"
+        "SELECT rolsuper OR rolbypassrls, current_setting('standard_conforming_strings'),"
+        " current_setting('server_encoding'),"
         " EXISTS (SELECT FROM pg_class WHERE relname = 'resource' AND pg_has_role(current_user, relowner, 'USAGE'))"
         " FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
-    assert row is not None
+    if row is None:
+        raise psycopg.OperationalError("the database does not know the role that this connection is for")
     bypasses, conforming, encoding, owns = row
     if bypasses or owns:
         raise psycopg.OperationalError(

@@ -1,4 +1,5 @@
-"""The store as interactions see it: one tenant's resources, alone or inside a transaction. docs/architecture.md, "Rows" """
+"""The store as interactions see it: one tenant's resources, alone or inside a transaction. docs/architecture.md,
+"Rows" """
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ T = TypeVar("T")
 class Store:
     """The resources of one tenant.
 
-    Outside a transaction each call is one round trip and one transaction of its own. Inside `transaction` every call works
-    on the same connection. Every read takes an Access and yields nothing that it does not reach.
+    Outside a transaction each call is one round trip and one transaction of its own. Inside `transaction` every call
+    works on the same connection. Every read takes an Access and yields nothing that it does not reach.
     """
 
     __slots__ = ("_connection", "_database", "hasher", "tenant_id")
@@ -78,7 +79,8 @@ class Store:
         return self._run(lambda c: resources.create_many(c, self.tenant_id, self.hasher, writes, fresh=fresh))
 
     def search(self, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
-        """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round trip."""
+        """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round
+        trip."""
         return self._run(lambda c: searching.run_search(c, self.tenant_id, sql, values), read_only=True)
 
     def history(self, access: Access, scope: history.Scope, page: history.Page) -> list[history.Version]:

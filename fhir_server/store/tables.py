@@ -1,4 +1,5 @@
-"""The tables, as SQLAlchemy sees them; migrations create them and `migrate` asserts that they match. docs/architecture.md"""
+"""The tables, as SQLAlchemy sees them; migrations create them and `migrate` asserts that they match.
+docs/architecture.md"""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ resource = Table(
     UniqueConstraint("tenant_id", "key", name="resource_key"),
 )
 Index(
-    "resource_patient", resource.c.tenant_id, resource.c.patient, resource.c.type_id, resource.c.date_low, resource.c.rid,
+    "resource_patient",
+    resource.c.tenant_id, resource.c.patient, resource.c.type_id, resource.c.date_low, resource.c.rid,
     postgresql_where=text("patient IS NOT NULL AND NOT deleted"),
 )  # fmt: skip
 Index("resource_updated", resource.c.tenant_id, resource.c.type_id, resource.c.last_updated, resource.c.rid)

@@ -1,8 +1,9 @@
 """One statement, one round trip: the thinnest way to PostgreSQL that the hot paths take.
 
-libpq's prepared statements (https://www.postgresql.org/docs/current/libpq-exec.html#LIBPQ-PQEXECPREPARED) through psycopg's own
-binding (https://www.psycopg.org/psycopg3/docs/api/pq.html), without cursors and row factories: a tenth of their cost. libpq
-releases the interpreter while it waits.
+libpq's prepared statements (https://www.postgresql.org/docs/current/libpq-exec.html#LIBPQ-PQEXECPREPARED) through
+psycopg's own
+binding (https://www.psycopg.org/psycopg3/docs/api/pq.html), without cursors and row factories: a tenth of their cost.
+libpq releases the interpreter while it waits.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.
 def literal(value: object) -> str:
     """A value as a SQL literal, for statements that are planned anew each time so that the planner sees the values.
 
-    Takes int, float, str, bool, None and sequences of int. Requires standard_conforming_strings, which is checked when a
-    connection is opened. Raises ValueError for a NUL character, which PostgreSQL text cannot hold; TypeError for other types.
+    Takes int, float, str, bool, None and sequences of int. Requires standard_conforming_strings, which is checked
+    when a connection is opened. Raises ValueError for a NUL character, which PostgreSQL text cannot hold; TypeError for
+    other types.
     """
     if value is None:
         return "NULL"

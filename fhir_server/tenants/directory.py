@@ -12,8 +12,8 @@ _MOST = 10_000
 class Directory:
     """Finds a tenant's number by its slug.
 
-    ``look_up`` asks the database. A tenant that exists is remembered for half a minute; one that does not is asked for anew
-    each time, so that a new tenant answers at once.
+    ``look_up`` asks the database. A tenant that exists is remembered for half a minute; one that does not is asked
+    for anew each time, so that a new tenant answers at once.
     """
 
     def __init__(self, look_up: Callable[[str], int | None], clock: Callable[[], float] = time.monotonic) -> None:

@@ -39,4 +39,3 @@ def upgrade() -> None:
     connection.execute(
         text("INSERT INTO server_secret (name, value) VALUES ('hash_key', :key)"), {"key": secrets.token_bytes(32)}
     )
-

@@ -1,4 +1,5 @@
-"""The smallest valid resource of each type, made from the definitions pack. https://hl7.org/fhir/R4/resourcelist.html"""
+"""The smallest valid resource of each type, made from the definitions pack.
+https://hl7.org/fhir/R4/resourcelist.html"""
 
 from __future__ import annotations
 
@@ -8,24 +9,28 @@ from fhir_server.r4 import definitions
 from fhir_server.r4.definitions import Element, TypeRef
 
 PRIMITIVES: dict[str, Any] = {
-    "base64Binary": "AAAA", "boolean": True, "canonical": "http://example.org/canonical", "code": "en", "date": "2020-01-02",
-    "dateTime": "2020-01-02T03:04:05Z", "decimal": 1, "id": "an-id", "instant": "2020-01-02T03:04:05Z", "integer": 1,
-    "markdown": "text", "oid": "urn:oid:1.2.3", "positiveInt": 1, "string": "text", "time": "03:04:05", "unsignedInt": 1,
-    "uri": "urn:example:a", "url": "http://example.org/url", "uuid": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
+    "base64Binary": "AAAA", "boolean": True, "canonical": "http://example.org/canonical", "code": "en",
+    "date": "2020-01-02", "dateTime": "2020-01-02T03:04:05Z", "decimal": 1, "id": "an-id", "instant": "2020-01-02T03:04:05Z", "integer": 1,
+    "markdown": "text", "oid": "urn:oid:1.2.3", "positiveInt": 1, "string": "text", "time": "03:04:05",
+    "unsignedInt": 1, "uri": "urn:example:a", "url": "http://example.org/url", "uuid": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
 }  # fmt: skip
 
 # What invariants want beyond the required elements.
 ALSO: dict[str, dict[str, Any]] = {
     "AllergyIntolerance": {
         "clinicalStatus": {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+            ]
         }
     },
     "Appointment": {"participant": [{"actor": {"reference": "Patient/an-id"}, "status": "accepted"}]},
     "AppointmentResponse": {"actor": {"reference": "Patient/an-id"}},
     "Bundle": {"type": "collection"},
     "CapabilityStatement": {
-        "format": ["json"], "rest": [{"mode": "server"}], "implementation": {"description": "text"},
+        "format": ["json"],
+        "rest": [{"mode": "server"}],
+        "implementation": {"description": "text"},
     },
     "Consent": {"policyRule": {"text": "text"}},
     "EventDefinition": {"trigger": [{"type": "named-event", "name": "text"}]},

@@ -114,16 +114,20 @@ def access_token(settings: Settings) -> Callable[..., str]:
 
     def make(slug: str, scope: str = "system/*.cruds", lifetime: int = 600) -> str:
         return issue(
-            signing, issuer=settings.issuer, sub="tester", client_id="tests", tenant=slug, scope=scope, lifetime=lifetime
+            signing,
+            issuer=settings.issuer,
+            sub="tester",
+            client_id="tests",
+            tenant=slug,
+            scope=scope,
+            lifetime=lifetime,
         )
 
     return make
 
 
 @pytest.fixture
-def new_api(
-    app: FhirServer, access_token: Callable[..., str], new_tenant: Callable[[], Tenant]
-) -> Callable[..., Api]:
+def new_api(app: FhirServer, access_token: Callable[..., str], new_tenant: Callable[[], Tenant]) -> Callable[..., Api]:
     """A function that makes a client of a fresh tenant, with full access or a given scope."""
 
     def make(scope: str = "system/*.cruds", slug: str = "") -> Api:

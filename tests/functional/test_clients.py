@@ -73,7 +73,9 @@ def test_fhirpy(demo: Demo) -> None:
 def test_fhir_kit_client(demo: Demo, tmp_path: Path) -> None:
     for name in ("package.json", "package-lock.json", ".npmrc", "tour.mjs"):
         shutil.copy(CLIENTS / name, tmp_path)
-    installed = subprocess.run(["npm", "ci", "--silent"], cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
+    installed = subprocess.run(
+        ["npm", "ci", "--silent"], cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
+    )
     if installed.returncode != 0:
         pytest.skip("the packages of the client cannot be installed here")
     toured = subprocess.run(

@@ -79,10 +79,10 @@ class Writer(threading.Thread):
 
     def _transaction(self, connection: http.client.HTTPConnection, _: str, content: str) -> None:
         ids = [f"t{content}-{part}" for part in "abc"]
-        entries = [
-            {"resource": basic(i, content), "request": {"method": "PUT", "url": f"Basic/{i}"}} for i in ids
-        ]
-        status, _body = self._send(connection, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        entries = [{"resource": basic(i, content), "request": {"method": "PUT", "url": f"Basic/{i}"}} for i in ids]
+        status, _body = self._send(
+            connection, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        )
         if status == 200:
             self.ledger.transactions.append(content)
 
@@ -172,5 +172,3 @@ def check(port: int, access_token: str, ledger: Ledger) -> None:
 def ledger_number(ledger: Ledger) -> str:
     """The number of the writer that kept this ledger."""
     return next(iter(ledger.contents.values())).partition(".")[0]
-
-

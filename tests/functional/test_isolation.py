@@ -62,13 +62,13 @@ def attacks(path_of: Callable[[str], str]) -> list[tuple[str, str, Any]]:
                     found.append(("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}))
                 continue
             found.append((method, path, body))
-    for query in (
-        f"name={SECRET}", f"identifier=urn:mrn|{SECRET}", f"identifier={SECRET}", "_id=victim", "_lastUpdated=gt2000", "",
-        "name:missing=false", "_count=0&_total=accurate", "_summary=count", "_elements=name", "_sort=_lastUpdated",
-    ):  # fmt: skip
-        found.append(("GET", f"Patient?{query}", None))
-    for query in ("subject=Patient/victim", "patient=victim", "code=4548-4", "code=http://loinc.org|4548-4"):
-        found.append(("GET", f"Observation?{query}", None))
+    patients = (
+        f"name={SECRET}", f"identifier=urn:mrn|{SECRET}", f"identifier={SECRET}", "_id=victim", "_lastUpdated=gt2000",
+        "", "name:missing=false", "_count=0&_total=accurate", "_summary=count", "_elements=name", "_sort=_lastUpdated",
+    )  # fmt: skip
+    observations = ("subject=Patient/victim", "patient=victim", "code=4548-4", "code=http://loinc.org|4548-4")
+    found.extend(("GET", f"Patient?{query}", None) for query in patients)
+    found.extend(("GET", f"Observation?{query}", None) for query in observations)
     return found
 
 
@@ -109,7 +109,8 @@ def test_another_tenants_access_token_reaches_nothing(new_api: Callable[..., Api
         headers = {"Content_Type": "application/json-patch+json"} if method == "PATCH" else {}
         answer = crossing(method, path, body, **headers)
         assert answer.status == 403, (method, path)
-        assert SECRET not in answer.data.decode() and HIDDEN not in answer.data.decode()
+        assert SECRET not in answer.data.decode()
+        assert HIDDEN not in answer.data.decode()
     assert snapshot(victim) == before
 
 
@@ -192,7 +193,9 @@ def test_bundles_decide_each_entry(new_api: Callable[..., Api]) -> None:
     full = new_api()
     victim_data(full)
     narrow = new_api("system/Observation.r", full.slug)
-    entries = [{"request": {"method": "GET", "url": u}} for u in ("Observation/victim-obs", "Patient/victim", "Patient")]
+    entries = [
+        {"request": {"method": "GET", "url": u}} for u in ("Observation/victim-obs", "Patient/victim", "Patient")
+    ]
     answer = narrow.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries}).json
     assert [e["response"]["status"][:3] for e in answer["entry"]] == ["200", "403", "403"]
     assert narrow.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).status == 403

@@ -18,7 +18,9 @@ def parse(data: bytes) -> Any:
     return json.loads(data, parse_float=Number, parse_int=Number)
 
 
-OBSERVATION = b"""{"resourceType":"Observation","id":"x","status":"final","code":{"text":"c"},"valueQuantity":{"value":%s}}"""
+OBSERVATION = (
+    b"""{"resourceType":"Observation","id":"x","status":"final","code":{"text":"c"},"valueQuantity":{"value":%s}}"""
+)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,10 @@ RICH: dict[str, Any] = {
     "implicitRules": "urn:rules",
     "language": "de",
     "_language": {"extension": [{"url": "urn:e", "valueBoolean": False}]},
-    "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><p>\u00c4rztin &lt;&amp;&gt; \u2764</p></div>'},
+    "text": {
+        "status": "generated",
+        "div": '<div xmlns="http://www.w3.org/1999/xhtml"><p>\u00c4rztin &lt;&amp;&gt; \u2764</p></div>',
+    },
     "name": [
         {
             "family": "\U0001f600 \u4e2d\u6587 e\u0301 \u05d0",
@@ -77,7 +82,12 @@ def test_extensions_nulls_precision_and_every_character(api: Api) -> None:
 
 
 def test_the_servers_own_parts_of_meta_are_not_the_clients(api: Api) -> None:
-    sent = {"resourceType": "Basic", "id": "b", "code": {"text": "c"}, "meta": {"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z"}}
+    sent = {
+        "resourceType": "Basic",
+        "id": "b",
+        "code": {"text": "c"},
+        "meta": {"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z"},
+    }
     returned = api.put("Basic/b", sent).json
     assert returned["meta"]["versionId"] == "1"
     assert returned["meta"]["lastUpdated"] > "2020"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Callable
 
 import pytest
+from werkzeug.test import Client
 
 from fhir_server.rest.routes import ROUTES
 from tests.functional.conftest import Answer, Api
@@ -146,8 +148,6 @@ def test_other_origins_may_call(api: Api) -> None:
 
 def test_gzip_both_ways(api: Api) -> None:
     resource = PATIENT | {"name": [{"family": "Example", "given": [f"Given{n}" for n in range(200)]}]}
-    import json
-
     created = api.post("Patient", gzip.compress(json.dumps(resource).encode()), Content_Encoding="gzip")
     assert created.status == 201
     packed = api.get(f"Patient/{created.id}", Accept_Encoding="gzip, deflate")
@@ -166,7 +166,8 @@ def test_presentation(api: Api) -> None:
     assert api.get(f"{path}?_format=json").status == 200
     assert api.get(f"{path}?_format=application/fhir%2Bjson").status == 200
     part = api.get(f"{path}?_elements=active").json
-    assert part["active"] is True and "name" not in part
+    assert part["active"] is True
+    assert "name" not in part
     assert part["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert "name" in api.get(f"{path}?_summary=true").json
 
@@ -257,8 +258,6 @@ def test_an_expired_or_strange_access_token_is_refused(api: Api, access_token: C
 
 
 def test_probes(api: Api) -> None:
-    from werkzeug.test import Client
-
     client = Client(api.app)
     assert client.get("/healthz").text == "ok\n"
     assert client.get("/readyz").text == "ready\n"

@@ -32,4 +32,7 @@ def test_what_is_not_well_formed_grants_nothing(text: str) -> None:
 
 
 def test_a_list() -> None:
-    assert [s.resource_type for s in parse("openid  system/Patient.r fhirUser system/Task.cruds")] == ["Patient", "Task"]
+    assert [s.resource_type for s in parse("openid  system/Patient.r fhirUser system/Task.cruds")] == [
+        "Patient",
+        "Task",
+    ]

@@ -24,7 +24,9 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
     """Two tenants with a row in every table."""
     both = new_store(), new_store()
     for store in both:
-        rows = IndexRows([1], [2], [(1, 2)], [(1, "a", 2)], [(1, 2, 3)], [(1, 0.5, 1.5, 2)], [(1, 0.5, 1.5, "a")], 5, 6, 7)
+        rows = IndexRows(
+            [1], [2], [(1, 2)], [(1, "a", 2)], [(1, 2, 3)], [(1, 0.5, 1.5, 2)], [(1, 0.5, 1.5, "a")], 5, 6, 7
+        )
         for _ in range(2):
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
     return both
@@ -68,15 +70,17 @@ def test_a_tenant_sees_and_touches_its_own_rows_only(
             assert connection.execute(sql.SQL(statement).format(table), [other.tenant_id]).rowcount == 0
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(
-            sql.SQL("INSERT INTO {} SELECT (jsonb_populate_record(t, jsonb_build_object('tenant_id', %s))).* FROM {} t").format(
-                table, table
-            ),
+            sql.SQL(
+                "INSERT INTO {} SELECT (jsonb_populate_record(t, jsonb_build_object('tenant_id', %s))).* FROM {} t"
+            ).format(table, table),
             [other.tenant_id],
         )
 
 
 @pytest.mark.parametrize("statement", ["UPDATE resource_history SET version = 9", "DELETE FROM resource_history"])
-def test_history_cannot_be_rewritten(connection: psycopg.Connection, stores: tuple[Store, Store], statement: str) -> None:
+def test_history_cannot_be_rewritten(
+    connection: psycopg.Connection, stores: tuple[Store, Store], statement: str
+) -> None:
     connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
@@ -102,10 +106,14 @@ def test_the_view_for_people_is_held_to_it_too(connection: psycopg.Connection, s
     assert count(connection, "fhir_resource") == 0
     connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
     rows = connection.execute("SELECT type, id, resource FROM fhir_resource").fetchall()
-    assert [(r[0], r[1], r[2]["resourceType"], r[2]["meta"]["versionId"]) for r in rows] == [("Basic", "a", "Basic", "2")]
+    assert [(r[0], r[1], r[2]["resourceType"], r[2]["meta"]["versionId"]) for r in rows] == [
+        ("Basic", "a", "Basic", "2")
+    ]
 
 
-def test_the_tenant_does_not_outlive_its_transaction(connection: psycopg.Connection, stores: tuple[Store, Store]) -> None:
+def test_the_tenant_does_not_outlive_its_transaction(
+    connection: psycopg.Connection, stores: tuple[Store, Store]
+) -> None:
     connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
     assert count(connection, "resource") == 1
     connection.commit()
