@@ -78,7 +78,10 @@ def fetch(
     return _versions(run_search(connection, tenant_id, sql, values), access)
 
 
-_COLUMNS = "{0}.type_id, {0}.id, {0}.version, {0}.last_updated, {0}.deleted, {0}.meta::text, {0}.body::text, {0}.method, {0}.rid"
+_COLUMNS = (
+    "{0}.type_id, {0}.id, {0}.version, {0}.last_updated, {0}.deleted, "
+    "{0}.meta::text, {0}.body::text, {0}.method, {0}.rid"
+)
 _ORDER = "ORDER BY last_updated DESC, rid DESC, version DESC LIMIT $2"
 
 

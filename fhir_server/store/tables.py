@@ -192,6 +192,7 @@ load_progress = Table(
 )
 
 TENANT_TABLES = (
-    resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite, load_progress,
+    resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite,
+    load_progress,
 )  # fmt: skip
 """The tables that hold a tenant's data: each has row level security, forced."""

@@ -10,9 +10,10 @@ from fhir_server.r4.definitions import Element, TypeRef
 
 PRIMITIVES: dict[str, Any] = {
     "base64Binary": "AAAA", "boolean": True, "canonical": "http://example.org/canonical", "code": "en",
-    "date": "2020-01-02", "dateTime": "2020-01-02T03:04:05Z", "decimal": 1, "id": "an-id", "instant": "2020-01-02T03:04:05Z", "integer": 1,
-    "markdown": "text", "oid": "urn:oid:1.2.3", "positiveInt": 1, "string": "text", "time": "03:04:05",
-    "unsignedInt": 1, "uri": "urn:example:a", "url": "http://example.org/url", "uuid": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
+    "date": "2020-01-02", "dateTime": "2020-01-02T03:04:05Z", "decimal": 1, "id": "an-id",
+    "instant": "2020-01-02T03:04:05Z", "integer": 1, "markdown": "text", "oid": "urn:oid:1.2.3", "positiveInt": 1,
+    "string": "text", "time": "03:04:05", "unsignedInt": 1, "uri": "urn:example:a", "url": "http://example.org/url",
+    "uuid": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
 }  # fmt: skip
 
 # What invariants want beyond the required elements.

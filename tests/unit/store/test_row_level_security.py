@@ -29,6 +29,7 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
         )
         for _ in range(2):
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
+        store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
     return both
 
 
@@ -66,7 +67,10 @@ def test_a_tenant_sees_and_touches_its_own_rows_only(
     assert seen == [(own.tenant_id,)]
     table = sql.Identifier(name)
     if name != "resource_history":
-        for statement in ("DELETE FROM {} WHERE tenant_id = %s", "UPDATE {} SET rid = rid WHERE tenant_id = %s"):
+        for statement in (
+            "DELETE FROM {} WHERE tenant_id = %s",
+            "UPDATE {} SET tenant_id = tenant_id WHERE tenant_id = %s",
+        ):
             assert connection.execute(sql.SQL(statement).format(table), [other.tenant_id]).rowcount == 0
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(
