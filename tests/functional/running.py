@@ -99,8 +99,9 @@ class Running:
             connection.close()
 
     def children(self, part: str) -> list[psutil.Process]:
-        """Its processes whose command line holds ``part``."""
-        return [child for child in _descendants(self.process.pid) if re.search(part, _command_line(child))]
+        """The processes that it started itself and whose command line holds ``part``."""
+        found = psutil.Process(self.process.pid).children()
+        return [child for child in found if re.search(part, _command_line(child))]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> float:
         """Send a signal and wait; answers the seconds until the end."""
