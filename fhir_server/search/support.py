@@ -10,6 +10,7 @@ from functools import cache
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
+from fhir_server.r4 import definitions
 from fhir_server.search.condition import Condition
 from fhir_server.search.query import Clause
 from fhir_server.search.registry import Parameter, parameters
@@ -45,6 +46,7 @@ WITHOUT_PREFIX = frozenset({"missing"})
 """Modifiers under which a value is true or false, whatever the parameter's type."""
 
 _MOST_TYPES_LISTED = 20
+_MOST_TARGETS = 5_000
 
 
 def is_supported(parameter: Parameter) -> bool:
@@ -81,7 +83,21 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
         return _missing(clause, sql)
     if clause.parameter.code in special.COLUMNS:
         return special.where(clause, sql, hasher)
+    if clause.parameter.type == "reference":
+        _check_targets(clause)
     return WHERE[clause.parameter.type](clause, sql, hasher)
+
+
+def _check_targets(clause: Clause) -> None:
+    """Refuse ids that may be of so many types that looking for all of them would cost too much."""
+    types = 1 if clause.modifier else len(clause.parameter.targets) or len(definitions.load().type_ids)
+    untyped = sum("/" not in value for value in clause.values)
+    if untyped * types > _MOST_TARGETS:
+        raise BadRequest(
+            f"{clause.parameter.code}: {untyped} ids may each be of {types} types. Write them as Type/id, "
+            f"or name the type: {clause.parameter.code}:Type=id.",
+            code="too-costly",
+        )
 
 
 def _missing(clause: Clause, sql: SqlParameters) -> Condition:

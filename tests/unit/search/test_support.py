@@ -93,3 +93,14 @@ def test_missing_wants_true_or_false() -> None:
         where(clause, SqlParameters(1), HASHER)
     (clause,) = parse("Patient", [("name:missing", "true,false")]).clauses
     assert where(clause, SqlParameters(1), HASHER).row == "true"
+
+
+def test_ids_of_any_type_are_bounded() -> None:
+    many = ",".join(f"id{number}" for number in range(200))
+    (clause,) = parse("Observation", [("focus", many)]).clauses
+    with pytest.raises(BadRequest, match=r"focus: 200 ids may each be of 14\d types. Write them as Type/id") as refused:
+        where(clause, SqlParameters(1), HASHER)
+    assert refused.value.issues[0].code == "too-costly"
+    for name, values in (("focus:Patient", many), ("focus", many.replace("id", "Patient/")), ("patient", many)):
+        (clause,) = parse("Observation", [(name, values)]).clauses
+        assert where(clause, SqlParameters(1), HASHER).rids
