@@ -29,7 +29,7 @@ class FhirServer(Flask):
         self.api = api
         self.register_blueprint(probes(settings, database))
 
-    def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
+    def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """WSGI's entry. https://flask.palletsprojects.com/en/stable/api/#flask.Flask.wsgi_app"""
         address = self.api.address(environ)
         if address is not None:

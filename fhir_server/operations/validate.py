@@ -65,14 +65,14 @@ def _parameters(pairs: list[tuple[str, str]], body: object) -> tuple[dict[str, s
     parameters = body.get("parameter")
     for position, parameter in enumerate(parameters if isinstance(parameters, list) else []):
         place = f"Parameters.parameter[{position}]"
-        name = parameter.get("name") if isinstance(parameter, dict) else None
-        if name == "resource":
+        parameter_name = parameter.get("name") if isinstance(parameter, dict) else None
+        if parameter_name == "resource":
             resource = parameter.get("resource")
-        elif name in ("mode", "profile"):
+        elif parameter_name in ("mode", "profile"):
             values = [v for k, v in parameter.items() if k.startswith("value") and isinstance(v, str)]
             if len(values) != 1:
-                raise BadRequest(f"The parameter {name} must have one value.", expression=place)
-            given[name] = values[0]
+                raise BadRequest(f"The parameter {parameter_name} must have one value.", expression=place)
+            given[parameter_name] = values[0]
         else:
             raise BadRequest(f"$validate has the parameters {', '.join(_PARAMETERS)}.", expression=place)
     if resource is None and "mode" not in given and "profile" not in given:

@@ -9,7 +9,7 @@ import psycopg
 
 from fhir_server.store.wire import Statement, array, run
 
-_FIND = Statement("load_find", "SELECT pending FROM load_progress WHERE tenant_id = $1 AND digest = $2")
+_FIND = Statement("load_find", "SELECT resources, pending FROM load_progress WHERE tenant_id = $1 AND digest = $2")
 _ADD = Statement(
     "load_add", "INSERT INTO load_progress (tenant_id, digest, resources, pending) VALUES ($1, $2, $3, $4)"
 )
@@ -20,8 +20,12 @@ _CHANGE = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What became of one part of the input. ``pending`` are the positions in it, from 0, that are not loaded yet."""
+    """What became of one part of the input.
 
+    ``resources`` is the number of positions in it, and ``pending`` are those, from 0, that are not loaded yet.
+    """
+
+    resources: int
     pending: tuple[int, ...]
 
 
@@ -30,8 +34,8 @@ def find(connection: psycopg.Connection, tenant_id: int, digest: bytes) -> Progr
     result = run(connection, _FIND, (b"%d" % tenant_id, _bytea(digest)))
     if not result.ntuples:
         return None
-    listed = (result.get_value(0, 0) or b"{}")[1:-1]
-    return Progress(tuple(map(int, listed.split(b","))) if listed else ())
+    listed = (result.get_value(0, 1) or b"{}")[1:-1]
+    return Progress(int(result.get_value(0, 0) or 0), tuple(map(int, listed.split(b","))) if listed else ())
 
 
 def note(

@@ -172,7 +172,7 @@ def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Writ
                 f'"p":{_json_number(index.patient)},"l":{_json_number(index.date_low)},"h":{_json_number(index.date_high)},'
                 f'"ts":"{{{",".join(map(str, index.tokens))}}}","ps":"{{{",".join(map(str, index.params))}}}"'
             ).encode()
-            + (b',"meta":%b,"body":%b}' % (write.meta or b"null", write.body))
+            + (b',"meta":%b,"body":%b}' % (write.meta or b"null", write.body or b"null"))
         )
         refs.extend((number, *row) for row in index.references)
         strings.extend((number, *row) for row in index.strings)

@@ -72,16 +72,12 @@ class Database:
             raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
         try:
             yield connection
-        except psycopg.Error as error:
-            if connection.broken or (isinstance(error, pg.OperationalError) and connection.closed):
-                # The others in the pool have most likely lost the server as well: have them looked at now.
-                self._pool.putconn(connection)
-                connection = None
-                self._pool.check()
-            raise
         finally:
-            if connection is not None:
-                self._pool.putconn(connection)
+            lost = connection.closed
+            self._pool.putconn(connection)
+            if lost:
+                # The others in the pool have most likely lost the server as well: have them looked at now.
+                self._pool.check()
 
     def run(self, work: Callable[[psycopg.Connection], T], *, read_only: bool = False) -> T:
         """Run one statement's worth of work, again if it lost against a parallel transaction.
@@ -116,7 +112,7 @@ class Database:
             try:
                 result = work(connection)
             except BaseException:
-                if not connection.broken:
+                if not connection.closed:
                     run_simple(connection, "ROLLBACK")
                 raise
             run_simple(connection, "COMMIT")

@@ -46,7 +46,8 @@ def run(connection: psycopg.Connection, statement: Statement, arguments: Sequenc
     if statement.name not in prepared:
         _checked(connection, pgconn.prepare(statement.name, statement.sql))
         prepared.add(statement.name)
-    return _checked(connection, pgconn.exec_prepared(statement.name, arguments))
+    # psycopg's annotation leaves out that None stands for NULL.
+    return _checked(connection, pgconn.exec_prepared(statement.name, arguments))  # type: ignore[arg-type]
 
 
 def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
@@ -60,6 +61,9 @@ def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
 def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.PGresult:
     if result.status in _OK:
         return result
+    if connection.pgconn.status == pq.ConnStatus.BAD:
+        # libpq reports a lost connection without an SQLSTATE, which psycopg would call an error of any kind.
+        raise psycopg.OperationalError("the connection to the database is lost")
     raise error_from_result(result, encoding="utf-8")
 
 
