@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -30,16 +30,25 @@ _COLLECTED = ("collection", "searchset")
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
 class Source:
-    """A Bundle of the input: ``digest`` stands for it, ``place`` is where it stands.
+    """A Bundle of the input: ``digest`` stands for it, ``place`` is where it stands, ``bundle`` is what JSON parsed.
 
     ``parse`` reads it anew: a transaction writes into what it is given, and is sometimes repeated.
     """
 
-    digest: bytes
-    place: Place
-    parse: Callable[[], Bundle]
+    def __init__(self, digest: bytes, place: Place, bundle: Bundle, parse: Callable[[], Bundle]) -> None:
+        self.digest = digest
+        self.place = place
+        self.bundle = bundle
+        self._parse = parse
+        self._is_untouched = True
+
+    def untouched(self) -> Bundle:
+        """The Bundle as it was sent, for a transaction to write into."""
+        if self._is_untouched:
+            self._is_untouched = False
+            return self.bundle
+        return self._parse()
 
 
 def is_processed(resource: object) -> bool:
@@ -56,21 +65,18 @@ def load(session: Session, source: Source, only: frozenset[int] | None = None) -
 
     Raises Unavailable or psycopg.Error where the database cannot be reached.
     """
-    bundle = source.parse()
-    given = bundle.get("entry")
+    given = source.bundle.get("entry")
     entries = given if isinstance(given, list) else []
     progress = None if session.again else session.progress(source.digest)
     if progress is not None and not progress.pending:
         return Outcome(skipped=len(entries))
-    kind = bundle["type"]
+    kind = source.bundle["type"]
     # That "entry" is no array is for the transaction to say.
     if kind == "transaction" or not entries:
         return _load_whole(session, source, entries)
     if kind in _COLLECTED and _is_linked(entries):
         numbers = [number for number, entry in enumerate(entries) if _is_content(entry)]
-        return _load_whole(
-            session, replace(source, parse=lambda: _requested(source.parse(), numbers)), entries, numbers
-        )
+        return _load_whole(session, source, entries, numbers)
     pending = range(len(entries)) if progress is None else progress.pending
     wanted = [number for number in pending if only is None or number in only]
     if kind in _COLLECTED:
@@ -83,14 +89,15 @@ def load(session: Session, source: Source, only: frozenset[int] | None = None) -
 
 
 def _load_whole(session: Session, source: Source, entries: list[Any], numbers: Sequence[int] | None = None) -> Outcome:
-    """Run the Bundle as one transaction, all of it or nothing. ``numbers`` are those of its entries in the input."""
+    """Run the Bundle as one transaction, all of it or nothing; of a collection, the entries with these ``numbers``."""
     total = len(entries)
 
     def work(context: Context, connection: psycopg.Connection) -> Outcome:
         before = session.noted(connection, source.digest)
         if before is not None and not before.pending and not session.again:
             return Outcome(skipped=total)
-        transaction.run(context, source.parse() | {"type": "transaction"})
+        bundle = source.untouched()
+        transaction.run(context, bundle | {"type": "transaction"} if numbers is None else _requested(bundle, numbers))
         session.note(connection, source.digest, total, set(), before)
         return Outcome(loaded=total)
 
@@ -103,6 +110,7 @@ def _load_batch(session: Session, source: Source, entries: list[Any], wanted: li
         together = _load_whole(session, source, entries)
         if together.loaded or together.skipped:
             return together
+        entries = source.untouched()["entry"]
     outcome = Outcome()
     for number in wanted:
         outcome.add(_load_apart(session, source, entries, number))
@@ -150,7 +158,11 @@ def _is_linked(entries: list[Any]) -> bool:
 
 def _requested(bundle: Bundle, numbers: Sequence[int]) -> Bundle:
     """The Bundle with the requests that a collection lacks."""
-    return {"resourceType": "Bundle", "entry": [_with_request(bundle["entry"][number]) for number in numbers]}
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [_with_request(bundle["entry"][number]) for number in numbers],
+    }
 
 
 def _with_request(entry: dict[str, Any]) -> dict[str, Any]:

@@ -21,16 +21,16 @@ def load(session: Session, work: LoadFile) -> Outcome:
             content = source.document()
         if content is None:
             return Outcome(is_ndjson=True)
+        digest = batches.of_document(content)
+        progress = None if session.again else session.progress(digest)
+        if progress is not None and not progress.pending:
+            return Outcome(skipped=progress.resources)
         resource = json.parse(content)
     except FhirError as error:
         return Outcome(failures=[Failure.of(place, 0, None, error)])
     except ValueError as error:
         problem = BadRequest(f"The file holds no JSON document: {error}.", code="structure")
         return Outcome(failures=[Failure.of(place, 0, None, problem)])
-    digest = batches.of_document(content)
     if bundles.is_processed(resource):
-        return bundles.load(session, bundles.Source(digest, place, lambda: json.parse(content)), work.only)
-    progress = None if session.again else session.progress(digest)
-    if progress is not None and not progress.pending:
-        return Outcome(skipped=1)
+        return bundles.load(session, bundles.Source(digest, place, resource, lambda: json.parse(content)), work.only)
     return resources.load(session, digest, 1, [Candidate(place, 0, resource)], set())

@@ -38,7 +38,7 @@ def load(session: Session, work: LoadLines) -> Outcome:
             continue
         if bundles.is_processed(resource):
             # Noted by itself first: should the process end here, the batch comes again and finds it done.
-            part = _bundle(session, work, place, position)
+            part = _bundle(session, work, place, position, resource)
             outcome.add(part)
             if not part.failures and not part.waiting:
                 done.add(position)
@@ -61,9 +61,9 @@ def _parsed(line: bytes | None, limit: int) -> Any:
         raise BadRequest(f"The line is not JSON: {error}.", code="structure") from None
 
 
-def _bundle(session: Session, work: LoadLines, place: Place, position: int) -> Outcome:
+def _bundle(session: Session, work: LoadLines, place: Place, position: int, bundle: bundles.Bundle) -> Outcome:
     digest = hashlib.sha256(work.digest + b"line %d" % position).digest()
-    source = bundles.Source(digest, place, lambda: _parsed(work.lines[position], session.limit))
+    source = bundles.Source(digest, place, bundle, lambda: _parsed(work.lines[position], session.limit))
     found = bundles.load(session, source)
     # What comes again is the line, whichever of its entries failed.
     found.failures = [replace(failure, position=position) for failure in found.failures]

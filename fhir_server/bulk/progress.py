@@ -72,7 +72,7 @@ class Progress:
         parts = [f"{totals.loaded:,} resources", f"{rate(totals.loaded, self.seconds):,}/s"]
         for number, what in (
             (totals.skipped, "loaded before"),
-            (totals.waiting, "waiting for others"),
+            (totals.waiting, "files waiting for others"),
             (totals.failed, "failed"),
         ):
             if number:

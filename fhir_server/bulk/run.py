@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fhir_server.bulk import sources
@@ -22,8 +22,8 @@ POLL_SECONDS = 0.5
 class Totals:
     """How far a load is: resources ``loaded``, ``skipped`` since an earlier load had them, and ``failed``.
 
-    ``bytes_done`` of ``bytes_all`` are those of the files as they lie on the disk. ``waiting`` resources or Bundles
-    refer to what is not there yet.
+    ``bytes_done`` of ``bytes_all`` are those of the files as they lie on the disk. ``waiting`` files, or batches of
+    lines, refer to what is not there yet.
     """
 
     bytes_all: int
@@ -34,15 +34,13 @@ class Totals:
     waiting: int = 0
 
 
-@dataclass(slots=True)
-class _Round:
-    """Work that waits for other work, and what is known of it."""
+@dataclass(frozen=True, slots=True)
+class _WaitingLines:
+    """A batch of lines of which ``only`` these positions wait; not the lines themselves."""
 
-    works: list[tuple[Work, list[Failure]]] = field(default_factory=list)
-
-    @property
-    def failures(self) -> int:
-        return sum(len(failures) for _, failures in self.works)
+    path: Path
+    first: int
+    only: frozenset[int]
 
 
 class Run:
@@ -67,7 +65,7 @@ class Run:
         self._show = show
         self._todo: deque[Work] = deque(LoadFile(path) for path in files)
         self._streams: deque[Iterator[Work]] = deque()
-        self._waiting = _Round()
+        self._waiting: list[LoadFile | _WaitingLines] = []
         self.stopped = ""
 
     def __call__(self) -> Totals:
@@ -76,17 +74,16 @@ class Run:
         Raises ConfigurationError where a process ends or the report cannot be written.
         """
         self._drain()
-        while self._waiting.works and not self._is_over():
-            before, self._waiting = self._waiting, _Round()
+        while self._waiting and not self._is_over():
             loaded = self.totals.loaded
-            self._todo.extend(_again(work, failures) for work, failures in before.works)
+            self._queue_waiting()
             self._drain()
             if self.totals.loaded == loaded:
                 # Nothing was written, so nothing will be found the next time either.
                 break
-        for _, failures in self._waiting.works:
-            self._fail(failures)
-        self._waiting = _Round()
+        if not self._is_over():
+            self.totals.failed += self._report.write_held()
+            self._waiting = []
         self._changed()
         return self.totals
 
@@ -104,13 +101,11 @@ class Run:
             if ready is not None and self._pool.idle and not over:
                 self._pool.send(ready)
                 ready = None
-                continue
-            if not self._pool.busy:
-                if ready is None or over:
-                    return
-                continue
-            for work, outcome in self._pool.receive(POLL_SECONDS):
-                self._take(work, outcome)
+            elif self._pool.busy:
+                for work, outcome in self._pool.receive(POLL_SECONDS):
+                    self._take(work, outcome)
+            else:
+                return
 
     def _next(self) -> Work | None:
         while self._streams:
@@ -119,43 +114,58 @@ class Run:
             self._streams.popleft()
         return self._todo.popleft() if self._todo else None
 
+    def _queue_waiting(self) -> None:
+        """Have everything that waits done again, NDJSON read anew: the lines may be more than memory holds."""
+        waiting, self._waiting = self._waiting, []
+        self._report.drop_held()
+        again: dict[Path, dict[int, frozenset[int]]] = {}
+        for work in waiting:
+            if isinstance(work, LoadFile):
+                self._todo.append(work)
+            else:
+                again.setdefault(work.path, {})[work.first] = work.only
+        self._streams.extend(self._lines(path, only) for path, only in again.items())
+
     def _take(self, work: Work, outcome: Outcome) -> None:
         if outcome.is_ndjson:
-            self._streams.append(self._lines(work.path))
+            self._streams.append(self._lines(work.path, None))
             return
-        if isinstance(work, LoadFile) and work.only is None:
+        if isinstance(work, LoadFile):
             self.totals.bytes_done += self._sizes.pop(work.path, 0)
         self.stopped = self.stopped or outcome.stopped
         self.totals.loaded += outcome.loaded
         self.totals.skipped += outcome.skipped
         self._fail(outcome.failures)
         if outcome.waiting:
-            self._waiting.works.append((work, outcome.waiting))
+            only = frozenset(failure.position for failure in outcome.waiting)
+            self._report.hold(outcome.waiting)
+            self._waiting.append(
+                LoadFile(work.path, only) if isinstance(work, LoadFile) else _WaitingLines(work.path, work.first, only)
+            )
         self._changed()
 
-    def _lines(self, path: Path) -> Iterator[Work]:
-        """The batches of an NDJSON file."""
+    def _lines(self, path: Path, only: Mapping[int, frozenset[int]] | None) -> Iterator[Work]:
+        """The batches of an NDJSON file; ``only`` those that begin at these lines, and of them these positions."""
+        size = self._sizes.pop(path, 0)
         done = 0
         try:
             with sources.opened(path, self._pool.limit) as source:
                 for batch in batches(path, source.lines()):
-                    yield batch
-                    self.totals.bytes_done += source.consumed() - done
-                    done = source.consumed()
+                    if only is None:
+                        yield batch
+                    elif batch.first in only:
+                        yield replace(batch, only=only[batch.first])
+                    read = min(source.consumed(), size)
+                    self.totals.bytes_done += read - done
+                    done = read
         except FhirError as error:
             self._fail([Failure.of(Place(path), 0, None, error)])
-        self.totals.bytes_done += self._sizes.pop(path, 0) - done
+        self.totals.bytes_done += size - done
 
     def _fail(self, failures: list[Failure]) -> None:
         self._report.write(failures)
         self.totals.failed += len(failures)
 
     def _changed(self) -> None:
-        self.totals.waiting = self._waiting.failures
+        self.totals.waiting = len(self._waiting)
         self._show(self.totals)
-
-
-def _again(work: Work, failures: list[Failure]) -> Work:
-    """The same work, for what was waiting alone."""
-    only = frozenset(failure.position for failure in failures)
-    return replace(work, only=only)
