@@ -189,6 +189,7 @@ def test_pages_neither_repeat_nor_lose_rows_while_others_write(
             stop.set()
             writer.join()
     stop.set()
+    writer.join()
     assert len(found) == len(set(found))
     assert {f"p{number}" for number in range(30)} - set(doomed) <= set(found)
 
