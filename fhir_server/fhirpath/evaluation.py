@@ -12,7 +12,7 @@ from fhir_server.fhirpath.nodes import Item, Node
 from fhir_server.fhirpath.values import kind_of, system
 
 TRUSTED_BUDGET = 1 << 60
-UNTRUSTED_BUDGET = 1_000_000
+UNTRUSTED_BUDGET = 500_000
 """Items that an expression sent by a client may look at, so that nested loops end."""
 
 MAX_TEXT = 1_000_000

@@ -131,8 +131,8 @@ def add_time(start: Temporal, amount: Quantity, sign: int) -> Temporal | None:
         else:
             second = Decimal(fields[5]) if len(fields) > 5 else Decimal(0)
             minutes, left = divmod(second + sign * amount.value * (seconds or 0), 60)
-            if left < 0:
-                minutes, left = minutes - 1, left + 60
+            # Decimals divide towards zero, and leave -0 of a negative multiple.
+            minutes, left = (minutes - 1, left + 60) if left < 0 else (minutes, abs(left))
             moved, rest = _moment(fields) + timedelta(minutes=int(minutes)), (left,)
     except (ValueError, OverflowError, ArithmeticError):
         return None
