@@ -8,6 +8,8 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from granian import Granian
@@ -42,8 +44,11 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def load_app(target: str) -> Callable[..., Any]:
-    """Build the application in a worker process that granian has just started. ``target`` is only shown in messages."""
+def load_app(target: str, failed: Path | None = None) -> Callable[..., Any]:
+    """Build the application in a worker process that granian has just started. ``target`` is only shown in messages.
+
+    What keeps a worker from starting keeps the next one too: the file ``failed`` is made and the main process told.
+    """
     # A fork inherits the main process's handler, which would swallow a stop that comes before the worker has its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # granian's workers would outlive a killed main process and keep the port.
@@ -56,8 +61,11 @@ def load_app(target: str) -> Callable[..., Any]:
         app: Callable[..., Any] = create_app(settings)
     except Exception as error:  # noqa: BLE001 - otherwise multiprocessing prints a traceback, with values in it
         # Our own exceptions have sentences for people; what others say may hold values.
-        reason = str(error) if isinstance(error, ConfigurationError | FhirError) else None
+        reason = str(error) if isinstance(error, ConfigurationError | FhirError | ImportError) else None
         logs.event("web worker cannot start", level=logging.ERROR, error=error, reason=reason)
+        if failed is not None:
+            failed.touch()
+            os.kill(os.getppid(), signal.SIGTERM)
         raise SystemExit(1) from None
     settle_memory()
     return app
@@ -66,7 +74,7 @@ def load_app(target: str) -> Callable[..., Any]:
 def serve(settings: Settings, app_url: str) -> None:
     """Serve until SIGINT or SIGTERM with ``settings.web_workers`` processes, on the database at ``app_url``.
 
-    Exits with status 1 when a worker cannot start or keeps dying.
+    Raises ConfigurationError when a worker cannot start; exits with status 1 when one keeps dying.
     """
     # Workers read their settings from the environment; they get the application's way into the database only.
     os.environ["APP_DATABASE_URL"] = app_url
@@ -90,4 +98,7 @@ def serve(settings: Settings, app_url: str) -> None:
         # Where the workers' counters meet, so that /metrics of any of them tells of all.
         # https://prometheus.github.io/client_python/multiprocess/
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", directory)
-        server.serve(target_loader=load_app)
+        failed = Path(directory) / "failed"
+        server.serve(target_loader=partial(load_app, failed=failed))
+        if failed.exists():
+            raise ConfigurationError("The web server could not start: the log above tells why.")
