@@ -40,6 +40,11 @@ class Lookup:
         """What the entry's resource is called: "Patient/1"."""
         return f"{planned.entry.resource_type}/{self.ids[planned.entry.index]}"
 
+    def paths(self) -> list[str]:
+        """What is written to, as far as it is known by now, apart from new resources."""
+        many = (*self.plan.deletes, *self.plan.updates, *self.plan.patches)
+        return [self.path(p) for p in many if self.ids[p.entry.index] and (p.entry.id or p.entry.method == "DELETE")]
+
     def each(self, many: Iterable[Planned], work: Callable[[Planned], None]) -> None:
         """Do it for each entry, noting what fails."""
         for planned in many:

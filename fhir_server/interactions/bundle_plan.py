@@ -26,7 +26,7 @@ from fhir_server.r4.rewriting import Name, Occurrence, find
 from fhir_server.store.resources import Write
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Planned:
     """One entry and what is known of it.
 
@@ -51,7 +51,7 @@ class Planned:
         return f"{self.entry.resource_type}/{self.id}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Plan:
     """The entries by what they do, each in the order of the bundle.
 

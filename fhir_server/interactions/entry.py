@@ -28,7 +28,7 @@ _STRINGS = ("ifNoneMatch", "ifModifiedSince", "ifMatch", "ifNoneExist")
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """What an entry asks for. ``index`` counts from 0.
 

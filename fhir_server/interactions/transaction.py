@@ -1,8 +1,8 @@
 """The transaction interaction: every entry or none, in one database transaction. https://hl7.org/fhir/R4/http.html#trules
 
 bundle_plan.py prepares what can be known before, bundle_lookup.py finds out the rest; here it is written, in the order
-that the specification wants a client to see: deletes, creates, updates and patches, reads. Within each of them rows are
-locked in the order of their keys, so that parallel transactions wait for each other in turn.
+that the specification wants a client to see: deletes, creates, updates and patches, reads. Rows are locked in the order
+of their keys, so that parallel transactions wait for each other in turn.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fhir_server.interactions.entry import Problems
 from fhir_server.interactions.write import answer, deletion, refused
 from fhir_server.r4.instants import format_instant
 from fhir_server.store.resources import Write, Written
+from fhir_server.store.row_locks import lock_rows
 from fhir_server.store.store import Store
 
 _CHUNK = 1000
@@ -58,12 +59,14 @@ class _Attempt:
         self.problems = Problems()
         self.lookup = Lookup(self.ctx, made, self.problems)
         self.answers: dict[int, bytes] = {}
+        self.there: set[str] = set()
 
     def run(self) -> list[bytes]:
         """The answers in the order of the entries."""
-        made, lookup = self.plan, self.lookup
-        self.store.lock(*{criteria.lock for criteria in made.criteria})
+        made, lookup, store = self.plan, self.lookup, self.store
+        store.lock(*{criteria.lock for criteria in made.criteria})
         lookup.criteria(made.deletes)
+        self.there = lock_rows(store, lookup.paths())
         self.delete()
         lookup.criteria((*made.creates, *made.updates, *made.patches))
         lookup.refuse_overlap()
@@ -120,19 +123,21 @@ class _Attempt:
         for start in range(0, len(creates), _CHUNK):
             self.create_many(creates[start : start + _CHUNK], writes, fresh=True)
         updates = sorted((p for p in self.plan.updates if p.entry.index in writes), key=self.key)
-        plain = [p for p in updates if writes[p.entry.index].expect is None]
-        if len(plain) > 1 and self.is_new(plain[0]):
-            # Most likely all of them are new: then one statement writes them.
-            for start in range(0, len(plain), _CHUNK):
-                self.create_many(plain[start : start + _CHUNK], writes, fresh=False)
-        left = [planned for planned in updates if planned.entry.index not in self.answers]
-        self.lookup.each(left, lambda planned: self.put(planned, writes[planned.entry.index]))
+        new: list[Planned] = []
+        others: list[Planned] = []
+        for planned in updates:
+            is_new = writes[planned.entry.index].expect is None and self.lookup.path(planned) not in self.there
+            (new if is_new else others).append(planned)
+        self.put_each(others, writes)
+        for start in range(0, len(new), _CHUNK):
+            self.create_many(new[start : start + _CHUNK], writes, fresh=False)
+        self.put_each([planned for planned in new if planned.entry.index not in self.answers], writes)
 
-    def is_new(self, planned: Planned) -> bool:
-        return self.store.read(planned.ctx.access, planned.entry.resource_type, planned.id) is None
+    def put_each(self, many: Iterable[Planned], writes: dict[int, Write]) -> None:
+        self.lookup.each(many, lambda planned: self.put(planned, writes[planned.entry.index]))
 
     def create_many(self, many: list[Planned], writes: dict[int, Write], *, fresh: bool) -> None:
-        """Create what does not exist; what does is left over, for `put`."""
+        """Create what does not exist; what has come to exist meanwhile is left over, for `put`."""
         while many:
             there, last_updated = self.store.create_many([writes[p.entry.index] for p in many], fresh=fresh)
             if not there:
@@ -189,11 +194,14 @@ class _Attempt:
             if not late:
                 break
             self.lookup.resolve(late)
-            ready = [planned for planned in late if self.lookup.is_resolved(planned)]
+            ready: list[Planned] = []
+            still: list[Planned] = []
+            for planned in late:
+                (ready if self.lookup.is_resolved(planned) else still).append(planned)
             if not ready:
                 break
             self.write(self.prepared(ready))
-            late = [planned for planned in late if planned not in ready]
+            late = still
             self.lookup.forget({planned.entry.resource_type for planned in ready})
         self.lookup.refuse_unresolved(late)
         # What was written last may match earlier references as well: then they were ambiguous.

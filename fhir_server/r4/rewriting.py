@@ -50,7 +50,7 @@ class Name(NamedTuple):
     assigned: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Occurrence:
     """One place where a resource names entries of its bundle, or resources that match a query.
 
