@@ -16,7 +16,7 @@ from fhir_server.fhirpath.evaluation import UNTRUSTED_BUDGET, Context, Step, int
 from fhir_server.fhirpath.functions import FUNCTIONS, Call
 from fhir_server.fhirpath.functions.existence import distinct_items
 from fhir_server.fhirpath.nodes import Item, Node, member, root, table
-from fhir_server.fhirpath.parser import parse
+from fhir_server.fhirpath.parser import parse, parse_once
 from fhir_server.fhirpath.quantity import parse_quantity
 from fhir_server.fhirpath.temporal import parse_temporal
 from fhir_server.fhirpath.types import type_test
@@ -38,12 +38,17 @@ _PREFIXES = {
 
 @lru_cache(maxsize=4096)
 def compile_step(expression: str, *, invariant: bool = False) -> Step:
+    """Compile an expression of the specification, and remember it. Raises FhirPathSyntaxError, Unsupported."""
+    return compile_tree(parse(expression), invariant=invariant)
+
+
+def compile_tree(tree: ast.Node, *, invariant: bool = False) -> Step:
     """Compile to a function of (focus, context), both of this package's own kind.
 
     ``invariant`` selects the reading that R4's invariants were written for: see ``invariants``.
-    Raises FhirPathSyntaxError, or Unsupported for what this engine does not do.
+    Raises Unsupported for what this engine does not do.
     """
-    return _Compiler(invariant).step(parse(expression))
+    return _Compiler(invariant).step(tree)
 
 
 def compile_expression(expression: str, type_name: str) -> Callable[[Json, dict[str, Any], dict[str, Any]], list[Any]]:
@@ -54,7 +59,7 @@ def compile_expression(expression: str, type_name: str) -> Callable[[Json, dict[
     input does not fit, or the work exceeds the budget for expressions from outside.
     Raises FhirPathSyntaxError, or Unsupported, or EvaluationError for a type that R4 does not have.
     """
-    step = compile_step(expression)
+    step = compile_tree(parse_once(expression))
     table(type_name)
 
     def evaluate(focus: Json, resource: dict[str, Any], root_resource: dict[str, Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.fhirpath import ast
-from fhir_server.fhirpath.compiler import compile_step, run
+from fhir_server.fhirpath.compiler import compile_tree, run
 from fhir_server.fhirpath.evaluation import TRUSTED_BUDGET, boolean
 from fhir_server.fhirpath.functions.strings import regular_expression
 from fhir_server.fhirpath.nodes import root, table
@@ -352,7 +352,7 @@ class _Generator:
 
     def closure(self, node: ast.Node, at: _Place) -> str:
         """Source of a call that evaluates the closure of a part, giving True, False or None."""
-        step, type_name = compile_step(str(node), invariant=True), at.type
+        step, type_name = compile_tree(node, invariant=True), at.type
 
         def evaluate(value: Any, resource: Any, container: Any, memo: dict[Any, Any]) -> bool | None:
             focus = root(value, type_name)

@@ -17,10 +17,15 @@ _UNARY_BINDING = 10
 
 @lru_cache(maxsize=4096)
 def parse(expression: str) -> ast.Node:
-    """Parse one expression.
+    """Parse one expression, and remember it: for those of the specification, which are few.
 
     Raises FhirPathSyntaxError, a ValueError, with the position of what cannot be read.
     """
+    return parse_once(expression)
+
+
+def parse_once(expression: str) -> ast.Node:
+    """Parse one expression that a client sent, so that clients cannot fill the memory. Raises as ``parse``."""
     parser = _Parser(tokenize(expression))
     tree = parser.expression(0, 0)
     parser.expect_end()

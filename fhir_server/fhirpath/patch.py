@@ -7,12 +7,12 @@ from typing import Any
 
 from fhir_server.errors import BadRequest, Invalid
 from fhir_server.fhirpath import ast
-from fhir_server.fhirpath.compiler import compile_step
+from fhir_server.fhirpath.compiler import compile_tree
 from fhir_server.fhirpath.errors import EvaluationError, Unsupported
 from fhir_server.fhirpath.evaluation import UNTRUSTED_BUDGET, Context
 from fhir_server.fhirpath.lexer import FhirPathSyntaxError
 from fhir_server.fhirpath.nodes import Node, Unfetched, root, table
-from fhir_server.fhirpath.parser import parse
+from fhir_server.fhirpath.parser import parse_once
 from fhir_server.fhirpath.patch_parameters import Operation, Value, read_operations
 from fhir_server.fhirpath.static_types import UnknownElement, static_types
 from fhir_server.r4 import definitions, json
@@ -78,7 +78,7 @@ class _Patch:
         # Reading a character costs about as much as visiting ten elements.
         self.spend(operation, 10 * len(operation.path))
         try:
-            tree = parse(operation.path)
+            tree = parse_once(operation.path)
             static_types(tree, frozenset((str(self.resource["resourceType"]),)))
         except FhirPathSyntaxError as error:
             raise BadRequest(f"path: {error}", expression=operation.location) from None
@@ -91,7 +91,7 @@ class _Patch:
         start = root(self.resource)
         context = Context(start, start, start, {}, self.budget)
         try:
-            items = compile_step(str(tree))([start], context)
+            items = compile_tree(tree)([start], context)
         except Unsupported as error:
             raise BadRequest(f"path: {error}", expression=operation.location) from None
         except EvaluationError as error:

@@ -91,7 +91,7 @@ def join(items: list[Item], separator: list[Item] | None = None) -> list[Item]:
     return _bounded((string(separator or []) or "").join(texts)) if items else []
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def regular_expression(pattern: str) -> Any:
     """The pattern, to be matched in linear time by RE2, in "single line" mode.
 
@@ -101,7 +101,7 @@ def regular_expression(pattern: str) -> Any:
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
-    options.max_mem = 8 << 20
+    options.max_mem = 1 << 20
     try:
         return re2.compile(pattern, options)
     except re2.error:
