@@ -54,7 +54,10 @@ def patch_resource(resource: dict[str, Json], operations: Json) -> dict[str, Jso
     for name in ("resourceType", "id"):
         if patched.get(name) != resource.get(name):
             raise Invalid(f"A patch cannot change {name}", expression=name, code="processing")
-    return prune(patched)
+    try:
+        return prune(patched)
+    except RecursionError:
+        raise BadRequest("The patched resource is nested too deeply") from None
 
 
 def apply_patch(document: Json, operations: Json) -> Json:
