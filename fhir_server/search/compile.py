@@ -165,7 +165,7 @@ def sort(frame: Frame) -> None:
         frame.ordered = False
     elif frame.dated:
         frame.keys = (SortKey("r.date_low", "bigint", descending=True, nullable=True),)
-    elif not frame.drivers and not frame.narrow:
+    elif not frame.drivers and not frame.narrow and frame.query.clauses:
         frame.keys = (SortKey("r.last_updated", "bigint", descending=True),)
 
 

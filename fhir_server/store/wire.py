@@ -70,7 +70,8 @@ def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.
 def literal(value: object) -> str:
     """A value as a SQL literal, for statements that are planned anew each time so that the planner sees the values.
 
-    Takes int, float, str, bool, None and sequences of int. Requires standard_conforming_strings, which is checked
+    Takes int, float, str, bool, None and lists of numbers or of texts. Requires standard_conforming_strings, which is
+    checked
     when a connection is opened. Raises ValueError for a NUL character, which PostgreSQL text cannot hold; TypeError for
     other types.
     """
@@ -86,8 +87,11 @@ def literal(value: object) -> str:
         if "\0" in value:
             raise ValueError("PostgreSQL text cannot hold a NUL character")
         return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        return "'" + array(value).decode() + "'"
+    if isinstance(value, list | tuple):
+        if all(isinstance(item, str) for item in value):
+            return literal(text_array(value).decode())
+        if all(isinstance(item, int | float) for item in value):
+            return "'" + array(value).decode() + "'"
     raise TypeError(f"no SQL literal for {type(value).__name__}")
 
 

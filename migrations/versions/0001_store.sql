@@ -48,6 +48,10 @@ CREATE TABLE resource (
 CREATE INDEX resource_patient ON resource (tenant_id, patient, type_id, date_low, rid)
     WHERE patient IS NOT NULL AND NOT deleted;
 CREATE INDEX resource_updated ON resource (tenant_id, type_id, last_updated, rid);
+-- Listings go by rid, which no update changes: pages neither repeat nor lose a resource that is updated meanwhile.
+CREATE INDEX resource_listed ON resource (tenant_id, type_id, rid) WHERE NOT deleted;
+-- How common a type is depends on the tenant, and the same of parameters below.
+CREATE STATISTICS resource_tenant_type (mcv) ON tenant_id, type_id FROM resource;
 
 CREATE TABLE resource_history (
     tenant_id int NOT NULL,
@@ -79,6 +83,7 @@ CREATE TABLE idx_reference (
     CONSTRAINT idx_reference_pkey PRIMARY KEY (tenant_id, target, param, rid)
 );
 CREATE INDEX idx_reference_rid ON idx_reference (tenant_id, rid);
+CREATE STATISTICS idx_reference_tenant_param (mcv) ON tenant_id, param FROM idx_reference;
 
 CREATE TABLE idx_string (
     tenant_id int NOT NULL,
@@ -89,6 +94,7 @@ CREATE TABLE idx_string (
     CONSTRAINT idx_string_pkey PRIMARY KEY (tenant_id, param, value, rid, exact)
 );
 CREATE INDEX idx_string_rid ON idx_string (tenant_id, rid);
+CREATE STATISTICS idx_string_tenant_param (mcv) ON tenant_id, param FROM idx_string;
 
 CREATE TABLE idx_date (
     tenant_id int NOT NULL,
@@ -100,6 +106,7 @@ CREATE TABLE idx_date (
 );
 CREATE INDEX idx_date_high ON idx_date (tenant_id, param, high, rid);
 CREATE INDEX idx_date_rid ON idx_date (tenant_id, rid);
+CREATE STATISTICS idx_date_tenant_param (mcv) ON tenant_id, param FROM idx_date;
 
 CREATE TABLE idx_quantity (
     tenant_id int NOT NULL,
@@ -111,6 +118,7 @@ CREATE TABLE idx_quantity (
     CONSTRAINT idx_quantity_pkey PRIMARY KEY (tenant_id, param, low, rid, unit, high)
 );
 CREATE INDEX idx_quantity_rid ON idx_quantity (tenant_id, rid);
+CREATE STATISTICS idx_quantity_tenant_param (mcv) ON tenant_id, param FROM idx_quantity;
 
 CREATE TABLE idx_composite (
     tenant_id int NOT NULL,

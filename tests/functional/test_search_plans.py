@@ -155,7 +155,7 @@ TWO_DAYS = "date=ge2018-05-01&date=lt2018-05-03"
         ("Patient", "family=ab", "idx_string_pkey", "(value >= 'ab'::text) AND (value < 'ac'::text)"),
         ("Observation", TWO_DAYS, "idx_date", "(param = "),
         ("Observation", "date=2018-05-02", "idx_date_pkey", "(low >= "),
-        ("Observation", "", "resource_updated", "(type_id = "),
+        ("Observation", "", "resource_listed", "(type_id = "),
         ("Observation", "_sort=_lastUpdated", "resource_updated", "(type_id = "),
         ("Observation", "_lastUpdated=gt2023-11-14T22:13:43Z", "resource_updated", "(last_updated >= "),
         ("Observation", "_id=o5", "resource_key", "(key = "),
@@ -199,7 +199,7 @@ def test_the_index_gives_the_order_and_a_page_reads_little(ctx: Context, query: 
         ("patient=p7", (1_500_000_000_000_000 + 12_000 * DAY // 40,)),
         ("code=common", ()),
         ("code=common,other", ()),
-        ("", (1_700_000_000_000_000 + 12_000_000,)),
+        ("", ()),
         ("_sort=_lastUpdated", (1_700_000_000_000_000 + 12_000_000,)),
     ],
 )

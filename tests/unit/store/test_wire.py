@@ -1,0 +1,53 @@
+"""Values written as SQL literals come back as they were, whatever characters they have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_server.store.store import Store
+from fhir_server.store.wire import literal
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+hostile = st.sampled_from(["'", "''", "\\'", "$1", "$$", "; DROP TABLE resource", "{,}", '"', "\\", "NULL", "--", "/*"])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=texts | hostile, others=st.lists(texts | hostile, max_size=3))
+def test_texts(store: Store, text: str, others: list[str]) -> None:
+    result = store.search("SELECT $1::text, to_json($2::text[])::text, $1::text = ANY($2::text[])", [text, others])
+    assert (result.get_value(0, 0) or b"").decode() == text
+    assert json.loads(result.get_value(0, 1) or b"") == others
+    assert (result.get_value(0, 2) == b"t") is (text in others)
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 2**63 - 1, -(2**63)])
+def test_integers(store: Store, number: int) -> None:
+    result = store.search("SELECT $1::bigint, 1 - $1::bigint % 10, $2::bigint[]", [number, [number]])
+    assert int(result.get_value(0, 0) or b"") == number
+    assert result.get_value(0, 2) == b"{%d}" % number
+
+
+@pytest.mark.parametrize("number", [0.1, -1.5, 1e300, float("inf"), float("-inf")])
+def test_floats(store: Store, number: float) -> None:
+    assert float(store.search("SELECT $1::float8", [number]).get_value(0, 0) or b"") == number
+
+
+def test_booleans_and_nothing(store: Store) -> None:
+    result = store.search("SELECT $1::boolean, $2::boolean, $3::text IS NULL", [True, False, None])
+    assert [result.get_value(0, n) for n in range(3)] == [b"t", b"f", b"t"]
+
+
+@pytest.mark.parametrize("value", [b"bytes", {"a": 1}, object(), ["a", 1], [b"x"], [None]])
+def test_other_types_are_refused(value: Any) -> None:
+    with pytest.raises(TypeError):
+        literal(value)
+
+
+def test_nul_is_refused() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        literal("a\0b")
