@@ -46,7 +46,7 @@ class Criteria:
     @property
     def lock(self) -> str:
         """The text for Store.lock; different criteria seldom share one."""
-        return f"criteria/{zlib.crc32(str(self).encode()) % _LOCKS}"
+        return f"criteria/{zlib.crc32(str(self).encode("utf-8", "surrogatepass")) % _LOCKS}"
 
 
 def criteria(resource_type: str, query: str) -> Criteria:
