@@ -46,7 +46,8 @@ class Criteria:
     @property
     def lock(self) -> str:
         """The text for Store.lock; different criteria seldom share one."""
-        return f"criteria/{zlib.crc32(str(self).encode("utf-8", "surrogatepass")) % _LOCKS}"
+        number = zlib.crc32(str(self).encode("utf-8", "surrogatepass")) % _LOCKS
+        return f"criteria/{number}"
 
 
 def criteria(resource_type: str, query: str) -> Criteria:
