@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -27,6 +28,9 @@ SCOPE = "system/*.cruds"
 STATEMENT_TIMEOUT_MS = 600_000
 """Nobody waits for an answer, and a large transaction on a slow disk may take its time."""
 
+RETRY_SECONDS = (0.1, 0.5, 2.0)
+"""The pauses after which a transaction that lost its connection is run again."""
+
 
 class Session:
     """Transactions of one tenant.
@@ -50,15 +54,23 @@ class Session:
         )
 
     def transaction(self, work: Callable[[Context, psycopg.Connection], T]) -> T:
-        """Run work in one transaction; repeated where it lost against a parallel one.
+        """Run work in one transaction; repeated where it lost against a parallel one, or lost its connection.
 
-        Raises what `store.session.Database.transaction` raises.
+        Whether a lost COMMIT happened is in the notes, which work looks at. Raises what
+        `store.session.Database.transaction` raises.
         """
 
         def run(connection: psycopg.Connection) -> T:
             store = Store(self._database, self._hasher, self._tenant_id, connection)
             return work(self.context.within(store, EVERYTHING), connection)
 
+        for seconds in RETRY_SECONDS:
+            try:
+                return self._database.transaction(self._tenant_id, run)
+            except Unavailable:
+                if not self.answers():
+                    raise
+                time.sleep(seconds)
         return self._database.transaction(self._tenant_id, run)
 
     def progress(self, digest: bytes) -> Progress | None:

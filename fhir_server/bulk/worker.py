@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 from multiprocessing.connection import Connection
 
@@ -20,6 +21,8 @@ def main(channel: Connection, settled: Settled) -> None:
     # Ctrl-C in the terminal reaches every process of the command; only the first one decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure("error")
+    # The pool warns of each connection that it replaces; whether that matters is decided here.
+    logging.disable(logging.WARNING)
     # Parsed JSON holds no cycles, and looking for them among so many objects takes longer than parsing them.
     gc.disable()
     try:
