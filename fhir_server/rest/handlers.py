@@ -34,8 +34,7 @@ def capabilities(ctx: Context, request: Request, segments: Segments) -> Response
 def read(ctx: Context, request: Request, segments: Segments) -> Response:
     """GET [base]/[type]/[id]"""
     resource_type, resource_id = segments
-    if request.query_string:
-        _only_presentation(request)
+    _only_presentation(request)
     conditions = request.conditions()
     return perform(
         ctx, "read", resource_type, lambda c: read_interaction.run(c, resource_type, resource_id, conditions)
@@ -55,6 +54,7 @@ def vread(ctx: Context, request: Request, segments: Segments) -> Response:
 def create(ctx: Context, request: Request, segments: Segments) -> Response:
     """POST [base]/[type], conditional with If-None-Exist"""
     (resource_type,) = segments
+    _only_presentation(request, "a conditional create sends its criteria in the header If-None-Exist")
     if request.content_type == FORM_TYPE:
         raise UnsupportedMediaType(
             f"A create takes application/fhir+json; a search by POST goes to {resource_type}/_search."
@@ -74,6 +74,7 @@ def create(ctx: Context, request: Request, segments: Segments) -> Response:
 def update(ctx: Context, request: Request, segments: Segments) -> Response:
     """PUT [base]/[type]/[id]"""
     resource_type, resource_id = segments
+    _only_presentation(request)
     conditions = request.conditions()
     resource = request.json()
     ctx.phases.mark("parse")
@@ -102,6 +103,7 @@ def conditional_update(ctx: Context, request: Request, segments: Segments) -> Re
 def patch(ctx: Context, request: Request, segments: Segments) -> Response:
     """PATCH [base]/[type]/[id]"""
     resource_type, resource_id = segments
+    _only_presentation(request)
     kind, conditions = _patch_kind(request), request.conditions()
     document = request.json()
     ctx.phases.mark("parse")
@@ -141,6 +143,7 @@ def _patch_kind(request: Request) -> str:
 def delete(ctx: Context, request: Request, segments: Segments) -> Response:
     """DELETE [base]/[type]/[id]"""
     resource_type, resource_id = segments
+    _only_presentation(request)
     conditions = request.conditions()
     return perform(
         ctx, "delete", resource_type, lambda c: delete_interaction.run(c, resource_type, resource_id, conditions)
@@ -197,6 +200,7 @@ def _history(ctx: Context, request: Request, interaction: str, resource_type: st
 
 def bundle(ctx: Context, request: Request, segments: Segments) -> Response:
     """POST [base]: a batch or a transaction, whose entries are each decided on their own"""
+    _only_presentation(request)
     document = request.json()
     ctx.phases.mark("parse")
     return bundles.run(ctx, document)
@@ -211,12 +215,14 @@ def operation(ctx: Context, request: Request, segments: Segments) -> Response:
     return found.run(ctx, scope, request.query(), body)
 
 
-def _only_presentation(request: Request) -> None:
+def _only_presentation(request: Request, hint: str = "") -> None:
+    """Refuse parameters that would be passed over: whoever sent them would think that they had been heeded."""
+    if not request.query_string:
+        return
     for name, _ in request.query():
         if name not in PRESENTATION:
-            raise BadRequest(
-                f"The parameter {name[:64]!r} means nothing here; a read takes {', '.join(sorted(PRESENTATION))}."
-            )
+            known = f"only {', '.join(sorted(PRESENTATION))} do"
+            raise BadRequest(f"The parameter {name[:64]!r} means nothing here; {hint or known}.")
 
 
 Handler = Callable[[Context, Request, Segments], Response]

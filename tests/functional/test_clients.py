@@ -59,8 +59,9 @@ def test_fhirpy(demo: Demo) -> None:
     newest = client.resources("Observation").search(patient="p001", date__ge="2000-01-01").limit(5).fetch()
     assert len(newest) == 5
 
-    found, created = client.resources("Patient").search(_id=patient["id"]).get_or_create(patient)
+    found, created = client.resources("Patient").search(_id=patient["id"]).update(patient)
     assert (found["id"], created) == (patient["id"], False)
+    assert found["meta"]["versionId"] == "3"
 
     with pytest.raises(OperationOutcome, match="nonsense"):
         client.resources("Patient").search(nonsense="1").fetch()

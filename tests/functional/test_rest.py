@@ -220,6 +220,9 @@ REFUSALS: list[tuple[str, Callable[[Api], Answer], int, str]] = [
     ("deep", lambda a: a.post("Patient", b'{"a":' * 5000 + b"1" + b"}" * 5000), 400, "structure"),
     ("long url", lambda a: a.get("Patient?name=" + "x" * 20_000), 414, "too-long"),
     ("bad escape", lambda a: a.get("Patient?name=%ff"), 400, "invalid"),
+    ("criteria of a create in the URL", lambda a: a.post("Patient?identifier=x", PATIENT), 400, "invalid"),
+    ("criteria at an id", lambda a: a.put("Patient/1?identifier=x", PATIENT), 400, "invalid"),
+    ("parameters of a delete", lambda a: a.delete("Patient/1?_cascade=true"), 400, "invalid"),
     ("unknown read parameter", lambda a: a.get("Patient/1?name=x"), 400, "invalid"),
 ]
 

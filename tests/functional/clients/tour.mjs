@@ -24,7 +24,7 @@ assert.equal(first.active, undefined);
 const patched = await client.patch({
   resourceType: "Patient",
   id: created.id,
-  JSONPatch: [{ op: "replace", path: "/active", value: false }],
+  jsonPatch: [{ op: "replace", path: "/active", value: false }],
 });
 assert.equal(patched.active, false);
 
