@@ -8,7 +8,9 @@ from typing import Any
 from fhir_server.errors import BadRequest, FhirError
 from fhir_server.interactions import bundle_response, entry_run
 from fhir_server.interactions.context import Context, Response
-from fhir_server.interactions.entry import ORDER, Entry, Problems, decided, located, read_all
+from fhir_server.interactions.entry import ORDER, Entry, decided
+from fhir_server.interactions.entry_problems import Problems, located
+from fhir_server.interactions.entry_read import read_all
 
 log = logging.getLogger(__name__)
 

@@ -6,16 +6,23 @@ that has written so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 
-from fhir_server.errors import Conflict, FhirError, NotFound, PreconditionFailed
+from fhir_server.errors import Conflict, FhirError, NotFound, PreconditionFailed, TooLarge
 from fhir_server.interactions.bundle_plan import Plan, Planned, twice
-from fhir_server.interactions.conditional import criteria, find, target_id
+from fhir_server.interactions.conditional import Criteria, criteria, find, target_id
 from fhir_server.interactions.context import Context
-from fhir_server.interactions.entry import Problems
+from fhir_server.interactions.entry_problems import Problems
 from fhir_server.interactions.search import Match
 from fhir_server.r4.rewriting import Name, Occurrence, path_to
+
+MAX_QUERIES = 5_000
+"""Searches that one transaction may need; each takes about a millisecond."""
+
+MAX_REPORTED = 100
+"""Conditional references that an answer lists."""
 
 
 class Lookup:
@@ -35,6 +42,10 @@ class Lookup:
         self.matches: dict[int, Match] = {}
         self.expected: dict[int, int | None] = {}
         self._pinned: dict[str, int] = {}
+        self._queries = 0
+        self._urls: dict[int, list[str]] = {}
+        for url, planned in made.links.items():
+            self._urls.setdefault((planned.same_as or planned).entry.index, []).append(url)
 
     def path(self, planned: Planned) -> str:
         """What the entry's resource is called: "Patient/1"."""
@@ -62,7 +73,7 @@ class Lookup:
     def _criteria(self, planned: Planned) -> None:
         if planned.criteria is None:
             return
-        match = find(self.ctx, planned.criteria)
+        match = self._find(planned.criteria)
         if match is not None:
             self.matches[planned.entry.index] = match
         if planned.entry.method == "POST":
@@ -75,9 +86,8 @@ class Lookup:
 
     def _name_existing(self, planned: Planned, match: Match) -> None:
         name = Name(f"{planned.entry.resource_type}/{match.id}", match.version, assigned=True)
-        for url, link in self.plan.links.items():
-            if link is planned or link.same_as is planned:
-                self.names[url] = name
+        for url in self._urls.get(planned.entry.index, ()):
+            self.names[url] = name
 
     def _target(self, planned: Planned, match: Match | None) -> None:
         entry, index = planned.entry, planned.entry.index
@@ -144,22 +154,31 @@ class Lookup:
 
         Raises for those that match several, or cannot be searched.
         """
-        tried: set[str] = set()
+        tried: dict[str, FhirError | None] = {}
         for planned in many:
             for occurrence in conditional_references(planned):
                 text = occurrence.targets[0]
-                if text in self.names or text in tried:
-                    continue
-                tried.add(text)
-                resource_type, _, query = text.partition("?")
-                try:
-                    match = find(self.ctx, criteria(resource_type, query))
-                except FhirError as error:
-                    self._report(text, error)
-                else:
-                    if match is not None:
-                        self.names[text] = Name(f"{resource_type}/{match.id}", match.version)
-        self.problems.raise_all()
+                if text not in self.names and text not in tried:
+                    tried[text] = self._resolve(text)
+        self._refuse({text: error for text, error in tried.items() if error is not None})
+
+    def _resolve(self, text: str) -> FhirError | None:
+        resource_type, _, query = text.partition("?")
+        try:
+            match = self._find(criteria(resource_type, query))
+        except FhirError as error:
+            return error
+        if match is not None:
+            self.names[text] = Name(f"{resource_type}/{match.id}", match.version)
+        return None
+
+    def _find(self, wanted: Criteria) -> Match | None:
+        self._queries += 1
+        if self._queries > MAX_QUERIES:
+            raise TooLarge(
+                f"The transaction looks up more than {MAX_QUERIES} criteria and conditional references: split it."
+            )
+        return find(self.ctx, wanted)
 
     def is_resolved(self, planned: Planned) -> bool:
         """Whether each of its conditional references has a name."""
@@ -175,18 +194,22 @@ class Lookup:
     def refuse_unresolved(self, many: Iterable[Planned]) -> None:
         """Raise where a conditional reference of theirs matches nothing."""
         texts = {o.targets[0] for planned in many for o in conditional_references(planned)} - set(self.names)
-        for text in texts:
-            self._report(text, PreconditionFailed("Nothing matches this conditional reference."))
-        self.problems.raise_all()
+        self._refuse(dict.fromkeys(texts, PreconditionFailed("Nothing matches this conditional reference.")))
 
-    def _report(self, text: str, error: FhirError) -> None:
-        """Note the error wherever this conditional reference stands."""
-        for planned in self.plan.waiting:
-            for occurrence in conditional_references(planned):
-                if occurrence.targets[0] == text:
-                    where = f"{planned.entry.location}.resource.{path_to(planned.entry.resource, occurrence)}"
-                    issues = [replace(issue, expression=where) for issue in error.issues]
-                    self.problems.add(planned.entry, type(error)(issues=issues))
+    def _refuse(self, failed: Mapping[str, FhirError]) -> None:
+        """Raise for these conditional references, wherever they stand; for the first ones, if they are very many."""
+        places = (
+            (planned, occurrence)
+            for planned in self.plan.waiting
+            for occurrence in conditional_references(planned)
+            if occurrence.targets[0] in failed
+        )
+        for planned, occurrence in islice(places, MAX_REPORTED if failed else 0):
+            error = failed[occurrence.targets[0]]
+            where = planned.entry.at(f"resource.{path_to(planned.entry.resource, occurrence)}")
+            issues = [replace(issue, expression=where) for issue in error.issues]
+            self.problems.add(planned.entry, type(error)(issues=issues))
+        self.problems.raise_all()
 
 
 def conditional_references(planned: Planned) -> Iterable[Occurrence]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from fhir_server import validation
@@ -18,7 +17,9 @@ from fhir_server.interactions import entry_run
 from fhir_server.interactions.conditional import Criteria, criteria
 from fhir_server.interactions.context import Context
 from fhir_server.interactions.create import new_id
-from fhir_server.interactions.entry import Entry, Problems, decided, read_all
+from fhir_server.interactions.entry import Entry, decided
+from fhir_server.interactions.entry_problems import Problems
+from fhir_server.interactions.entry_read import read_all
 from fhir_server.interactions.update import expected_version
 from fhir_server.interactions.write import prepare
 from fhir_server.r4 import references
@@ -81,7 +82,7 @@ class Plan:
 
 
 def plan(ctx: Context, bundle: dict[str, Any]) -> Plan:
-    """Read, decide, name, rewrite, validate and index. Raises one error for all entries: see entry.Problems."""
+    """Read, decide, name, rewrite, validate and index. Raises one error for all entries: see entry_problems.py."""
     problems = Problems()
     made = Plan()
     access: dict[tuple[str, str], Context] = {}
@@ -149,20 +150,19 @@ def _refuse_repetitions(made: Plan, problems: Problems) -> None:
             if entry.method == first.entry.method == "POST" and entry.resource == first.entry.resource:
                 planned.same_as = first
             else:
-                where = f"{entry.location}.request"
                 text = f"Entry {first.entry.index} has the same criteria, so both would write the same resource."
-                problems.add(entry, BadRequest(text, expression=where))
+                problems.add(entry, BadRequest(text, expression=entry.at("request")))
     for planned in (*made.creates, *made.updates, *made.patches):
         url = planned.entry.full_url
         if url and (first := made.links.setdefault(url, planned)) is not planned and planned.same_as is not first:
             text = f"Entry {first.entry.index} has the same fullUrl, so a reference to it would be ambiguous."
-            problems.add(planned.entry, BadRequest(text, expression=f"{planned.entry.location}.fullUrl"))
+            problems.add(planned.entry, BadRequest(text, expression=planned.entry.at("fullUrl")))
 
 
 def twice(planned: Planned, first: Planned) -> FhirError:
     """The error for two entries that write one resource. https://hl7.org/fhir/R4/http.html#trules"""
     text = f"Entry {first.entry.index} writes {first.path} too; in a transaction a resource can be written once."
-    return BadRequest(text, expression=f"{planned.entry.location}.request.url")
+    return BadRequest(text, expression=planned.entry.at("request.url"))
 
 
 def _link(made: Plan, base_url: str) -> None:
@@ -185,8 +185,9 @@ def provisional(planned: Planned) -> Name:
     return Name(target.path)
 
 
-@lru_cache(maxsize=1024)
 def _base(full_url: str) -> str:
+    if not full_url.startswith("http"):
+        return ""
     found = references.parse(full_url)
     return found.base if found.kind == "absolute" else ""
 

@@ -90,7 +90,7 @@ def _part(response: Response, entry: Entry) -> Response:
         elif name not in ("_format", "_pretty"):
             raise BadRequest(
                 f"{shown(f'{name}={value}')} means nothing for a {entry.interaction}.",
-                expression=entry.location + ".request.url",
+                expression=entry.at("request.url"),
             )
     if response.body is not None and (summary or elements):
         part = subset(json.parse(response.body), summary="" if elements else summary, elements=elements)
@@ -111,10 +111,8 @@ def patch_document(entry: Entry) -> tuple[Any, str]:
         try:
             return json.parse(b64decode(resource["data"], validate=True)), "json"
         except (Base64Error, ValueError):
-            raise BadRequest(
-                "The Binary does not hold a JSON Patch.", expression=entry.location + ".resource.data"
-            ) from None
+            raise BadRequest("The Binary does not hold a JSON Patch.", expression=entry.at("resource.data")) from None
     raise BadRequest(
         f"A PATCH takes a Parameters (FHIRPath Patch), or a Binary with contentType {JSON_PATCH_TYPE} and data.",
-        expression=entry.location + ".resource",
+        expression=entry.at("resource"),
     )

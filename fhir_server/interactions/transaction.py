@@ -18,7 +18,7 @@ from fhir_server.interactions.bundle_memory import collection_paused
 from fhir_server.interactions.bundle_plan import Plan, Planned, plan, prepare_one
 from fhir_server.interactions.conditional import existing, taken
 from fhir_server.interactions.context import Context, Response
-from fhir_server.interactions.entry import Problems
+from fhir_server.interactions.entry_problems import Problems
 from fhir_server.interactions.write import answer, deletion, refused
 from fhir_server.r4.instants import format_instant
 from fhir_server.store.resources import Write, Written

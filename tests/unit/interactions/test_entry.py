@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.errors import BadRequest, FhirError, Invalid, Issue, PreconditionFailed
-from fhir_server.interactions.entry import METHODS, ORDER, Entry, Problems, located, read_all
+from fhir_server.interactions.entry import METHODS, ORDER, Entry, InBundle
+from fhir_server.interactions.entry_problems import Problems, located
+from fhir_server.interactions.entry_read import read_all
 
 BASE = "http://localhost/t/clinic/fhir"
 
@@ -91,7 +93,7 @@ def test_problems_raise_the_first_entry_s_error_with_all_issues() -> None:
         ("Patient", "Bundle.entry[0].resource"),
         ("Patient.name[0].family", "Bundle.entry[0].resource.name[0].family"),
         ("id", "Bundle.entry[0].resource.id"),
-        ("Bundle.entry[0].request.url", "Bundle.entry[0].request.url"),
+        (InBundle("Bundle.entry[0].request.url"), "Bundle.entry[0].request.url"),
     ],
 )
 def test_locations(expression: str, wanted: str) -> None:
@@ -103,8 +105,8 @@ def test_locations(expression: str, wanted: str) -> None:
 
 def test_locations_within_a_bundle_that_is_stored() -> None:
     entry = one("POST", "Bundle", resource={"resourceType": "Bundle"})
-    error = located(entry, Invalid(issues=[Issue("error", "value", "x", "Bundle.entry[3].resource.id")]))
-    assert error.issues[0].expression == "Bundle.entry[0].resource.entry[3].resource.id"
+    error = located(entry, Invalid(issues=[Issue("error", "value", "x", "Bundle.entry[0].resource.id")]))
+    assert error.issues[0].expression == "Bundle.entry[0].resource.entry[0].resource.id"
 
 
 values = st.recursive(

@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import DeadlockDetected
 
 from fhir_server.access.policy import EVERYTHING
-from fhir_server.errors import Conflict, FhirError, TooLarge
+from fhir_server.errors import Conflict, FhirError, PreconditionFailed, TooLarge
 from fhir_server.interactions import bundle, transaction
 from fhir_server.interactions.context import Context, Limits
 from fhir_server.r4 import json
@@ -144,3 +144,25 @@ def test_entries_are_limited(context: Callable[..., Context]) -> None:
 def test_what_is_no_bundle_is_refused(context: Callable[..., Context], body: Any) -> None:
     with pytest.raises(FhirError):
         bundle.run(context(), body)
+
+
+def test_look_ups_are_limited(context: Callable[..., Context], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.interactions.bundle_lookup.MAX_QUERIES", 3)
+    entries = [entry("POST", "Observation", observation(f"Patient?identifier={number}")) for number in range(5)]
+    with pytest.raises(FhirError) as raised:
+        bundle.run(context(), {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert isinstance(raised.value, TooLarge)
+    assert raised.value.issues[0].expression == "Bundle.entry[3].resource.subject.reference"
+
+
+def test_an_answer_lists_so_many_conditional_references(
+    context: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fhir_server.interactions.bundle_lookup.MAX_REPORTED", 3)
+    performers = [{"reference": f"Patient?identifier={number % 2}"} for number in range(50)]
+    one = entry("POST", "Observation", observation("Patient/1") | {"performer": performers})
+    with pytest.raises(PreconditionFailed) as raised:
+        bundle.run(context(), {"resourceType": "Bundle", "type": "transaction", "entry": [one]})
+    assert [issue.expression for issue in raised.value.issues] == [
+        f"Bundle.entry[0].resource.performer[{number}].reference" for number in range(3)
+    ]
