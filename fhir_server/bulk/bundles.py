@@ -198,6 +198,8 @@ def _attempt(
         error = refusal
     except RecursionError:
         error = BadRequest("A resource is nested too deeply.", code="too-long")
+    except Exception as mishap:  # noqa: BLE001 - one Bundle that we mishandle must not hold up the others
+        error = resources.defect(mishap)
     failures = _by_entry(place, entries, numbers, error)
     return Outcome(waiting=failures) if isinstance(error, PreconditionFailed) else Outcome(failures=failures)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from fhir_server.interactions.write import prepare, refused
 from fhir_server.store.resources import Write
 from fhir_server.store.savepoints import savepoint
 from fhir_server.store.store import Store
+
+log = logging.getLogger(__name__)
 
 STATEMENT = 1000
 """Resources that one statement creates: it bounds the memory that its arguments take."""
@@ -53,6 +56,8 @@ def load(session: Session, digest: bytes, total: int, candidates: Iterable[Candi
             ready.append(_Ready(candidate, _prepared(session, candidate.resource)))
         except FhirError as error:
             refusals.append((candidate, error))
+        except Exception as error:  # noqa: BLE001 - one resource that we mishandle must not hold up a million others
+            refusals.append((candidate, defect(error)))
     failed = {candidate.position for candidate, _ in refusals}
     try:
         loaded, late = session.transaction(_Commit(session, digest, total, ready, failed, done, apart=False))
@@ -63,6 +68,12 @@ def load(session: Session, digest: bytes, total: int, candidates: Iterable[Candi
         loaded, late = session.transaction(_Commit(session, digest, total, ready, failed, done, apart=True))
     failures = [Failure.of(c.place, c.position, c.resource, error) for c, error in refusals + late]
     return Outcome(loaded=loaded, failures=sorted(failures, key=lambda failure: failure.position))
+
+
+def defect(error: Exception) -> FhirError:
+    """What is told of an error that should not be; the log has its type and the places it passed."""
+    log.error("unexpected error while loading", exc_info=error)
+    return FhirError(f"Unexpected {type(error).__name__}: this is a defect, please report it.", code="exception")
 
 
 def _prepared(session: Session, resource: Any) -> Write:

@@ -157,3 +157,19 @@ def test_deep_nesting_is_an_issue(session: Session) -> None:
     outcome = load_lines(session, deep, patient(1))
     assert outcome.loaded == 1
     assert positions(outcome) == [0]
+
+
+@pytest.mark.parametrize("given", [patient(2), bundle("transaction", put(patient(2)))])
+def test_defect_of_ours_holds_up_no_other(
+    session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, given: dict[str, object]
+) -> None:
+    def broken(resource: dict[str, object]) -> None:
+        if resource.get("id") == "p2":
+            raise KeyError("secret")
+
+    monkeypatch.setattr("fhir_server.validation.validate", broken)
+    outcome = load_lines(session, patient(1), given, patient(3))
+    assert outcome.loaded == 2
+    assert positions(outcome) == [1]
+    assert outcome.failures[0].issues[0].diagnostics == "Unexpected KeyError: this is a defect, please report it."
+    assert "unexpected error while loading" in caplog.text
