@@ -48,7 +48,9 @@ def interval(text: str) -> tuple[int, int]:
     if length in (20, 24):
         if text[-1] != "Z":
             return _any_interval(text)
-    elif text[-6] not in "+-" or text[-3] != ":" or text[-2] > "5" or not (text[-5:-3] < "14" or text[-5:] == "14:00"):
+    elif text[-6] not in "+-" or text[-3] != ":":
+        return _any_interval(text)
+    elif text[-2] > "5" or not (text[-5:-3] < "14" or text[-5:] == "14:00"):
         raise ValueError("the zone must be Z or between -14:00 and +14:00")
     since = datetime.fromisoformat(text) - _EPOCH
     low = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import fhirpathpy
+from fhirpathpy.engine.nodes import TypeInfo
 from fhirpathpy.models import models
 
 from fhir_server.crypto.hashing import Hasher
@@ -39,6 +40,8 @@ def _compiled(expression: str) -> Any:
 
 def values(expression: str, resource: dict[str, Any]) -> list[str]:
     """The values of a published expression as sorted, distinct JSON texts."""
+    # The engine remembers the model of whoever asked it for a type last, and then takes a canonical for a uri.
+    TypeInfo.model = None
     return sorted({text(value) for value in _compiled(expression)(resource, {"resource": resource})})
 
 
