@@ -57,14 +57,22 @@ def test_kibibytes() -> None:
     assert kibibytes("Name:\tpython\nVmHWM:\t  120 kB\nThreads:\t3\nPss:  90 kB\n") == {"VmHWM": 120, "Pss": 90}
 
 
+BUSY = """
+import os, resource, time
+from benchmarks import accounting
+while time.process_time() < 0.3:
+    pass
+counted = accounting.cpu_microseconds({"own": os.getpid()})["own"]
+own, waited = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+print(counted, sum(usage.ru_utime + usage.ru_stime for usage in (own, waited)) * 1e6)
+"""
+
+
 @linux
-def test_our_own_time_as_the_system_call_says() -> None:
-    deadline = time.process_time() + 0.1
-    while time.process_time() < deadline:
-        pass
-    counted = accounting.cpu_microseconds({"own": os.getpid()})["own"]
-    own, waited = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = sum(usage.ru_utime + usage.ru_stime for usage in (own, waited)) * 1e6
+def test_a_process_time_is_what_the_system_call_says() -> None:
+    # In a process of its own: the one that runs the tests has a PostgreSQL below it, which counts as well.
+    done = subprocess.run([sys.executable, "-c", BUSY], check=True, capture_output=True, text=True)
+    counted, said = map(float, done.stdout.split())
     # Four clocks, each rounded down to a tick.
     assert abs(counted - said) <= 5 * 1e6 / accounting.TICKS_PER_SECOND
 
