@@ -85,9 +85,7 @@ Index(
     postgresql_where=text("patient IS NOT NULL AND NOT deleted"),
 )  # fmt: skip
 Index("resource_updated", resource.c.tenant_id, resource.c.type_id, resource.c.last_updated, resource.c.rid)
-Index(
-    "resource_listed", resource.c.tenant_id, resource.c.type_id, resource.c.rid, postgresql_where=text("NOT deleted")
-)
+Index("resource_listed", resource.c.tenant_id, resource.c.type_id, resource.c.rid, postgresql_where=text("NOT deleted"))
 
 resource_history = Table(
     "resource_history",
