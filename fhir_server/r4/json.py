@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -17,12 +17,15 @@ Json = Any
 def parse(body: bytes | str) -> Json:
     """Parse one JSON document; decimals become Decimal with the digits they were sent with.
 
-    Raises ValueError with the position for text that is not JSON, not UTF-8, or nested too deeply.
+    Raises ValueError with the position for text that is not JSON, not UTF-8, nested too deeply, or holds an absurd
+    exponent.
     """
     try:
         return _decoder.decode(body)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
+    except InvalidOperation:
+        raise ValueError("JSON holds a number whose exponent is beyond all reason") from None
 
 
 def dumps(value: Json) -> bytes:
