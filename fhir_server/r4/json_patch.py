@@ -15,7 +15,11 @@ MAX_DEPTH = 100
 """Steps of a JSON pointer, and levels of a value."""
 
 MAX_COPIED = 16_000_000
-"""Values and characters that all operations of a patch together may put in; a copy of a copy of a copy grows fast."""
+"""What all operations of a patch together may put in: a character counts 1, a value 32, which is what they cost.
+
+A copy of a copy of a copy grows fast."""
+
+_VALUE = 32
 
 _OPERATIONS = frozenset(("add", "remove", "replace", "move", "copy", "test"))
 _END = "-"
@@ -138,9 +142,11 @@ class _Patch:
     def clone(self, step: _Operation, value: Json, depth: int = 0) -> Json:
         if depth > MAX_DEPTH:
             raise BadRequest(f"Operation {step.number}: the value is nested more than {MAX_DEPTH} levels")
-        self.budget -= 1 + (len(value) if isinstance(value, str) else 0)
+        self.budget -= _VALUE + (len(value) if isinstance(value, str) else 0)
         if self.budget < 0:
-            raise TooLarge(f"The patch puts in more than {MAX_COPIED} characters and values")
+            raise TooLarge(
+                f"The patch puts in more than {MAX_COPIED} characters, or {MAX_COPIED // _VALUE} values; use PUT"
+            )
         if isinstance(value, dict):
             if None in value.values():
                 raise BadRequest(f"Operation {step.number}: a null may stand in an array only; leave the member out")
