@@ -157,6 +157,12 @@ def _value(part: dict[str, Any], location: str, depth: int = 0) -> Value:
         return Value(location, parts=inner)
     form = given.pop()
     value, sibling = part.get(form), part.get("_" + form)
-    if (value is None and not isinstance(sibling, dict)) or isinstance(value, list):
+    if (value is None and not isinstance(sibling, dict)) or isinstance(value, list) or _is_hollow(value):
+        # Written into the resource it would be taken out as empty, and the old value would be gone.
         raise BadRequest(f"{form} has no value", expression=location)
     return Value(location, forms[form].code, value, sibling)
+
+
+def _is_hollow(value: Any) -> bool:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return members is not None and all(_is_hollow(member) for member in members)
