@@ -56,7 +56,7 @@ def criteria(resource_type: str, query: str) -> Criteria:
     Raises BadRequest where nothing is looked for, or for parameters that say how to return results.
     """
     try:
-        pairs = parse_qsl(query.rpartition("?")[2], keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs = parse_qsl(_query(query), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
         raise BadRequest("The criteria are not percent-encoded UTF-8, or more than 100.") from None
     wanted = sorted((name, _sorted(value)) for name, value in pairs if name not in _FORMATS)
@@ -68,6 +68,12 @@ def criteria(resource_type: str, query: str) -> Criteria:
     if not wanted:
         raise BadRequest(f"The criteria are empty, so they would match every {resource_type}: name a search parameter.")
     return Criteria(resource_type, tuple(wanted))
+
+
+def _query(text: str) -> str:
+    # A "?" within a value stands behind a "="; it must not cut off what comes before it.
+    before, mark, after = text.partition("?")
+    return after if mark and "=" not in before else text
 
 
 def _sorted(value: str) -> str:
