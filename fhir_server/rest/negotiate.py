@@ -3,6 +3,7 @@ https://hl7.org/fhir/R4/http.html#mime-type"""
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -22,6 +23,7 @@ _JSON = frozenset(
 )
 _SUMMARIES = ("true", "text", "data", "count", "false")
 _WORTH_COMPRESSING = 1400
+_GZIP = re.compile(r"(?:^|,)\s{0,9}gzip(?:\s{0,9};\s{0,9}q=([01](?:\.[0-9]{0,3})?))?\s{0,9}(?:,|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,21 @@ def compress(request: Request, response: Response, headers: list[tuple[str, str]
     body = response.body
     if body is None:
         return b""
-    if len(body) < _WORTH_COMPRESSING or "gzip" not in request.header("ACCEPT_ENCODING"):
+    if len(body) < _WORTH_COMPRESSING or not _takes_gzip(request.header("ACCEPT_ENCODING")):
         return body
     # Level 1: three quarters of level 6's gain for a quarter of its time.
     deflater = zlib.compressobj(1, zlib.DEFLATED, 31)
     headers.append(("Content-Encoding", "gzip"))
     headers.append(("Vary", "Accept-Encoding"))
     return deflater.compress(body) + deflater.flush()
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    """https://www.rfc-editor.org/rfc/rfc9110#field.accept-encoding"""
+    if "gzip" not in accept_encoding:
+        return False
+    found = _GZIP.search(accept_encoding)
+    return found is not None and (found[1] is None or float(found[1]) > 0)
 
 
 _EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Server-Timing"

@@ -17,19 +17,25 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_PATCH_TYPE = "application/json-patch+json"
 
 _MAX_FIELDS = 1000
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 
 
 class Request:
     """One request. ``environ`` is WSGI's (https://peps.python.org/pep-3333/); ``max_body`` bounds the body in bytes."""
 
-    __slots__ = ("_max_body", "environ", "method", "query_string")
+    __slots__ = ("_max_body", "environ", "method")
 
     def __init__(self, environ: dict[str, Any], max_body: int) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
-        self.query_string: str = environ.get("QUERY_STRING", "")
         self._max_body = max_body
+
+    @property
+    def query_string(self) -> str:
+        """What follows the "?", percent-encoded. Raises BadRequest for bytes that are not UTF-8."""
+        value: str = self.environ.get("QUERY_STRING", "")
+        return value if value.isascii() else _utf8(value.encode("latin-1", "replace"))
 
     def header(self, name: str) -> str:
         """A header by its WSGI name ("IF_MATCH"), or ""."""
@@ -39,7 +45,8 @@ class Request:
     def query(self) -> list[tuple[str, str]]:
         """The query string's parameters in order. Raises BadRequest for more than 1,000, or bytes that are not
         UTF-8."""
-        return _pairs(self.query_string) if self.query_string else []
+        query_string = self.query_string
+        return _pairs(query_string) if query_string else []
 
     @property
     def content_type(self) -> str:
@@ -49,13 +56,14 @@ class Request:
 
     def body(self) -> bytes:
         """The body, decompressed. Raises TooLarge, BadRequest, UnsupportedMediaType (an unknown Content-Encoding)."""
-        length = self.environ.get("CONTENT_LENGTH") or ""
-        if length.isdigit() and int(length) > self._max_body:
+        length = self._content_length()
+        if length is not None and length > self._max_body:
             raise self._too_large()
-        data: bytes = self.environ["wsgi.input"].read(int(length) if length.isdigit() else self._max_body + 1)
+        # Without a Content-Length the body came in chunks: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
+        data: bytes = self.environ["wsgi.input"].read(self._max_body + 1 if length is None else length)
         if len(data) > self._max_body:
             raise self._too_large()
-        if length.isdigit() and len(data) < int(length):
+        if length is not None and len(data) < length:
             raise BadRequest("The body is shorter than Content-Length says.")
         encoding = self.header("CONTENT_ENCODING").strip().lower()
         if encoding in ("", "identity"):
@@ -63,6 +71,14 @@ class Request:
         if encoding in ("gzip", "x-gzip"):
             return self._gunzip(data)
         raise UnsupportedMediaType(f"Content-Encoding {encoding[:40]!r} is not understood; send gzip or none.")
+
+    def _content_length(self) -> int | None:
+        written: str = self.environ.get("CONTENT_LENGTH") or ""
+        if not written:
+            return None
+        if not _LENGTH.fullmatch(written):
+            raise BadRequest("Content-Length must be a number of bytes.")
+        return int(written)
 
     def _gunzip(self, data: bytes) -> bytes:
         inflater = zlib.decompressobj(wbits=31)
@@ -75,6 +91,8 @@ class Request:
             raise self._too_large()
         if not inflater.eof:
             raise BadRequest("The gzip body is cut off.")
+        if inflater.unused_data:
+            raise BadRequest("Something follows the gzip body; send it as one gzip member.")
         return plain
 
     def _too_large(self) -> TooLarge:
@@ -99,7 +117,7 @@ class Request:
         if kind and kind != FORM_TYPE:
             raise UnsupportedMediaType(f"_search takes Content-Type {FORM_TYPE}, not {kind[:80]!r}.")
         data = self.body()
-        return _pairs(data.decode("latin-1")) if data else []
+        return _pairs(_utf8(data)) if data else []
 
     def prefer(self) -> Prefer:
         """The Prefer header. https://hl7.org/fhir/R4/http.html#ops; what is not known is passed over, as RFC 7240
@@ -130,7 +148,7 @@ class Request:
             etag(match, "If-Match"),
             etag(none_match, "If-None-Match"),
             _seconds(since),
-            None if none_exist is None else none_exist.rpartition("?")[2].strip(),
+            None if none_exist is None else _utf8(none_exist.encode("latin-1", "replace")).strip(),
         )
 
 
@@ -161,6 +179,13 @@ def _seconds(text: str) -> int | None:
         # An If-Modified-Since that is no date is ignored:
         # https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since
         return None
+
+
+def _utf8(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The query is not percent-encoded UTF-8.") from None
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
