@@ -32,6 +32,8 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+# https://www.rfc-editor.org/rfc/rfc9110#field.content-length: 0 would be the length of the 304's representation.
+_WITHOUT_LENGTH = frozenset((204, 304))
 _PUBLIC = frozenset(("metadata",))
 _NOBODY = Principal("", "", "", ())
 
@@ -95,12 +97,14 @@ class FhirApi:
         phases.mark("serialise")
         headers = self._headers(request, response, request_id, base_url, phases)
         body = negotiate.compress(request, response, headers)
-        headers.append(("Content-Length", str(len(body))))
+        if response.status not in _WITHOUT_LENGTH:
+            headers.append(("Content-Length", str(len(body))))
         template = route.template if route is not None else "?"
         metrics.observe(request.method, template, response.status, phases)
         logs.request(
             request_id=request_id,
-            tenant=slug[:63],
+            # Any other text in its place is the client's, and may be anything.
+            tenant=slug if self._directory.knows(slug) else "?",
             method=request.method,
             route=template,
             status=response.status,

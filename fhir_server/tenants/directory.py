@@ -35,3 +35,7 @@ class Directory:
             self._known = {}
         self._known[slug] = (tenant_id, now + REMEMBERED_SECONDS)
         return tenant_id
+
+    def knows(self, slug: str) -> bool:
+        """Whether this is the slug of a tenant that was found before, without asking the database."""
+        return slug in self._known
