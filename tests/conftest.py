@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -18,6 +19,12 @@ from fhir_server.store.database_urls import APP_ROLE, DatabaseUrls, with_role
 from fhir_server.store.embedded import EmbeddedPostgres, running
 from fhir_server.store.migrate import migrate
 from fhir_server.store.tenants import Tenant
+
+# How long an example takes says nothing on a machine that runs other tests beside it.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 
 _numbers = itertools.count(1)
 
