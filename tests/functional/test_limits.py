@@ -31,12 +31,15 @@ def patient(**elements: Any) -> bytes:
     return json.dumps({"resourceType": "Patient", **elements}).encode()
 
 
+PRACTITIONERS = [{"reference": f"Practitioner/{n}"} for n in range(25_000)]
+
+
 @pytest.mark.parametrize(
     ("elements", "what"),
     [
         ({"identifier": [{"system": "urn:s", "value": str(n)} for n in range(30_000)]}, "identifier=urn:s|29999"),
         ({"name": [{"family": f"Family{n}"} for n in range(40_000)]}, "name=family39999"),
-        ({"link": [{"other": {"reference": f"Patient/{n}"}, "type": "refer"} for n in range(9999)]}, "link=Patient/9998"),
+        ({"generalPractitioner": PRACTITIONERS}, "general-practitioner=Practitioner/24999"),
         ({"identifier": [{"system": "urn:s", "value": "same"}] * 30_000}, "identifier=urn:s|same"),
     ],
     ids=["identifiers", "names", "links", "the same identifier"],
