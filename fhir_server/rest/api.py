@@ -105,7 +105,7 @@ class FhirApi:
             request_id=request_id,
             # Any other text in its place is the client's, and may be anything.
             tenant=slug if self._directory.knows(slug) else "?",
-            method=request.method,
+            method=metrics.known(request.method),
             route=template,
             status=response.status,
             microseconds=phases.total(),

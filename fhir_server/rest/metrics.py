@@ -19,10 +19,14 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _children: dict[object, object] = {}
 
 
+def known(method: str) -> str:
+    """The method, or "other": one that nobody knows is the client's text, and becomes neither a label nor a log entry."""
+    return method if method in _METHODS else "other"
+
+
 def observe(method: str, route: str, status: int, phases: Phases) -> None:
     """Count one answered request."""
-    # A method that nobody knows is the client's text: it must not become a label.
-    key = (method if method in _METHODS else "other", route, status)
+    key = (known(method), route, status)
     counter = _children.get(key)
     if counter is None:
         counter = _children[key] = _requests.labels(key[0], route, str(status))
