@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server import logs
+from fhir_server.rest.uploads import WAITING
 from fhir_server.settings import Settings
 from fhir_server.web import settle_memory
 
@@ -13,7 +14,7 @@ _settings = Settings.from_env()
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
 worker_class = "gthread"
-threads = _settings.web_threads
+threads = _settings.web_threads + WAITING
 # A large transaction may take longer than the default of 30 s, which is meant for workers that are stuck.
 timeout = 120
 graceful_timeout = 10

@@ -19,6 +19,7 @@ from granian.log import LogLevels
 
 from fhir_server import logs
 from fhir_server.errors import FhirError
+from fhir_server.rest.uploads import WAITING
 from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.store.die_with_parent import die_with_this_parent
 
@@ -85,7 +86,8 @@ def serve(settings: Settings, app_url: str) -> None:
         port=settings.port,
         interface=Interfaces.WSGI,
         workers=settings.web_workers,
-        blocking_threads=settings.web_threads,
+        # Those that wait for a body do not count among those that run: fhir_server/rest/uploads.py
+        blocking_threads=settings.web_threads + WAITING,
         backlog=2048,
         http1_settings=HTTP1Settings(header_read_timeout=15_000),
         websockets=False,

@@ -23,6 +23,7 @@ from fhir_server.rest import metrics, negotiate, outcomes
 from fhir_server.rest.request import Request, path_segments
 from fhir_server.rest.routes import Route, match
 from fhir_server.rest.throttle import Throttle
+from fhir_server.rest.uploads import Uploads
 from fhir_server.search.parse import Limits as SearchLimits
 from fhir_server.settings import Settings
 from fhir_server.store.store import Store
@@ -50,6 +51,7 @@ class FhirApi:
         self._verifier = verifier
         self._store_of = store_of
         self._limits = Limits(SearchLimits(settings.default_count, settings.max_count), settings.max_bundle_entries)
+        self._uploads = Uploads(settings.web_threads, settings.max_body_bytes)
         self._throttle = Throttle(settings.rate_limit, 2.0 * settings.rate_limit)
         self._origins = negotiate.Origins(settings.cors_origins)
         base = settings.public_url
@@ -74,8 +76,14 @@ class FhirApi:
         self, environ: dict[str, Any], start_response: StartResponse, address: tuple[str, str, str]
     ) -> Iterable[bytes]:
         """Answer one request. Whatever happens, the answer is FHIR's: a resource, a Bundle or an OperationOutcome."""
+        with self._uploads.run():
+            return self._answer(environ, start_response, address)
+
+    def _answer(
+        self, environ: dict[str, Any], start_response: StartResponse, address: tuple[str, str, str]
+    ) -> Iterable[bytes]:
         phases = Phases()
-        request = Request(environ, self._settings.max_body_bytes)
+        request = Request(environ, self._settings.max_body_bytes, self._uploads)
         request_id = _request_id(request)
         route: Route | None = None
         slug, base_url, path = address

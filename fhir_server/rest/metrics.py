@@ -20,7 +20,7 @@ _children: dict[object, object] = {}
 
 
 def known(method: str) -> str:
-    """The method, or "other": one that nobody knows is the client's text, and becomes neither a label nor a log entry."""
+    """The method, or "other": one that nobody knows is the client's text, which is neither for labels nor for logs."""
     return method if method in _METHODS else "other"
 
 

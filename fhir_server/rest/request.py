@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from fhir_server.errors import BadRequest, TooLarge, UnsupportedMediaType
 from fhir_server.interactions.context import Conditions, Prefer
 from fhir_server.r4 import json
+from fhir_server.rest.uploads import Uploads
 
 JSON_TYPES = frozenset(("application/fhir+json", "application/json", "application/json+fhir", "text/json"))
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -24,9 +25,10 @@ _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 class Request:
     """One request. ``environ`` is WSGI's (https://peps.python.org/pep-3333/); ``max_body`` bounds the body in bytes."""
 
-    __slots__ = ("_max_body", "environ", "method")
+    __slots__ = ("_max_body", "_uploads", "environ", "method")
 
-    def __init__(self, environ: dict[str, Any], max_body: int) -> None:
+    def __init__(self, environ: dict[str, Any], max_body: int, uploads: Uploads) -> None:
+        self._uploads = uploads
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self._max_body = max_body
@@ -55,12 +57,16 @@ class Request:
         return value.partition(";")[0].strip().lower()
 
     def body(self) -> bytes:
-        """The body, decompressed. Raises TooLarge, BadRequest, UnsupportedMediaType (an unknown Content-Encoding)."""
+        """The body, decompressed.
+
+        Raises TooLarge, BadRequest, UnsupportedMediaType (an unknown Content-Encoding), Unavailable.
+        """
         length = self._content_length()
         if length is not None and length > self._max_body:
             raise self._too_large()
         # Without a Content-Length the body came in chunks: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
-        data: bytes = self.environ["wsgi.input"].read(self._max_body + 1 if length is None else length)
+        size = self._max_body + 1 if length is None else length
+        data = self._uploads.read(self.environ["wsgi.input"], size) if size else b""
         if len(data) > self._max_body:
             raise self._too_large()
         if length is not None and len(data) < length:
@@ -140,6 +146,9 @@ class Request:
     def conditions(self) -> Conditions:
         """The conditional headers. Raises BadRequest for an If-Match that is no ETag."""
         environ = self.environ
+        if environ.get("HTTP_IF_MATCH") == "":
+            # Taken for no condition it would overwrite what the client did not want to.
+            raise BadRequest('If-Match is empty; it must be one ETag such as W/"3".')
         match, none_match = environ.get("HTTP_IF_MATCH", ""), environ.get("HTTP_IF_NONE_MATCH", "")
         since, none_exist = environ.get("HTTP_IF_MODIFIED_SINCE", ""), environ.get("HTTP_IF_NONE_EXIST")
         if not (match or none_match or since or none_exist is not None):
