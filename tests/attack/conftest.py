@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import access_token, api, app, new_api, settings
+from tests.functional.conftest import access_token, api, app, live, new_api, settings
 from tests.functional.test_hostile import attack
 
-__all__ = ["access_token", "api", "app", "attack", "new_api", "settings"]
+__all__ = ["access_token", "api", "app", "attack", "live", "new_api", "settings"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

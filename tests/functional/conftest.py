@@ -18,6 +18,7 @@ from fhir_server.authn.access_token import issue
 from fhir_server.settings import Settings
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.tenants import Tenant
+from tests.functional.live import Live, serving
 
 
 @dataclass(frozen=True)
@@ -141,3 +142,10 @@ def new_api(app: FhirServer, access_token: Callable[..., str], new_tenant: Calla
 def api(new_api: Callable[..., Api]) -> Api:
     """A client of a fresh tenant with full access."""
     return new_api()
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    """A server of two web processes behind a port, for what only shows over sockets."""
+    with serving(WEB_WORKERS="2", MAX_BODY_BYTES="2000000", LOG_LEVEL="info") as server:
+        yield server
