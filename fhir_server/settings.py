@@ -143,7 +143,6 @@ class Settings:
     )
     max_body_bytes: int = _setting(64 * 1024 * 1024, _between(1024, 2**31 - 1), "bytes", "The largest request body.")
     max_url_bytes: int = _setting(16 * 1024, _between(1024, 2**20), "bytes", "The longest request URL.")
-    max_nesting: int = _setting(100, _between(16, 400), "levels", "The deepest nesting of JSON in a request body.")
     max_count: int = _setting(1000, _between(1, 10_000), "entries", "The largest page that `_count` can ask for.")
     default_count: int = _setting(50, _between(1, 10_000), "entries", "The page size without `_count`.")
     max_bundle_entries: int = _setting(
