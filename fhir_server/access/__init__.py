@@ -1,1 +1,1 @@
-"""Who may do what: policy, pure, without I/O."""
+"""Who may do what: policy, pure, without I/O. docs/architecture.md, "Access" """

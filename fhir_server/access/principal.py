@@ -1,4 +1,4 @@
-"""Who is asking, once credentials have been verified."""
+"""Who is asking, once credentials have been verified. https://www.rfc-editor.org/rfc/rfc9068"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Credentials in, Principal out."""
+"""Credentials in, Principal out. https://www.rfc-editor.org/rfc/rfc6750"""

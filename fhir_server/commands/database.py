@@ -1,4 +1,5 @@
-"""The database that a command works on: the one of DATABASE_URL, or the embedded one for as long as it is needed."""
+"""The database that a command works on: the one of DATABASE_URL, or the embedded one for as long as it is needed.
+docs/operations.md"""
 
 from __future__ import annotations
 

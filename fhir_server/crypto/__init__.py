@@ -1,1 +1,1 @@
-"""Hashing and, later, encryption; pure."""
+"""Hashing and, later, encryption; pure. docs/decisions/0001-rows-and-index-tables.md"""

@@ -1,4 +1,5 @@
-"""Name pools by community, with the language spoken and, where it has one, the name's own script."""
+"""Name pools by community, with the language spoken and, where it has one, the name's own script.
+https://hl7.org/fhir/us/core/StructureDefinition-us-core-race.html"""
 
 # ruff: noqa: RUF001 -- names stand in their own scripts
 from __future__ import annotations

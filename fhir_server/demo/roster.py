@@ -1,4 +1,5 @@
-"""Who the patients of each clinic are: a few written by hand, the others drawn from the name pools."""
+"""Who the patients of each clinic are: a few written by hand, the others drawn from the name pools.
+docs/operations.md"""
 
 # ruff: noqa: RUF001 -- names stand in their own scripts
 from __future__ import annotations

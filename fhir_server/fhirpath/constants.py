@@ -1,4 +1,5 @@
-"""Which parts of an expression depend on the resource alone, so that a loop need not work them out for each item."""
+"""Which parts of an expression depend on the resource alone, so that a loop need not work them out for each item.
+http://hl7.org/fhirpath/N1/"""
 
 from __future__ import annotations
 

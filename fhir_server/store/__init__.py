@@ -1,1 +1,1 @@
-"""Every SQL statement of the product."""
+"""Every SQL statement of the product. docs/architecture.md, "Rows" """

@@ -1,4 +1,5 @@
-"""What the search index holds of one resource, as the extractors produce it and the store writes it."""
+"""What the search index holds of one resource, as the extractors produce it and the store writes it.
+docs/architecture.md, "Rows" """
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tenants: the clinics that share a server and nothing else."""
+"""Tenants: the clinics that share a server and nothing else. docs/architecture.md, "Rows" """

@@ -1,4 +1,5 @@
-"""Children grow: middling weight, height and head size by age, and what is measured at a child's visit."""
+"""Children grow: middling weight, height and head size by age, and what is measured at a child's visit.
+https://www.cdc.gov/growthcharts/"""
 
 from __future__ import annotations
 

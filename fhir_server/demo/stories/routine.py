@@ -1,4 +1,5 @@
-"""What every adult visit has in common: vital signs that fit the person, and the vaccines of the season."""
+"""What every adult visit has in common: vital signs that fit the person, and the vaccines of the season.
+https://hl7.org/fhir/R4/observation-vitalsigns.html"""
 
 from __future__ import annotations
 
