@@ -34,11 +34,12 @@ def extract(resource: dict[str, Any], hasher: Hasher) -> IndexRows:
     """The index rows of a resource that validation has accepted.
 
     References to resources of this server are relative by now; ``id`` may still be missing.
-    https://hl7.org/fhir/R4/search.html#ptypes
+    https://hl7.org/fhir/R4/search.html#ptypes. Raises TooLarge for more of them than MAX_ROWS.
     """
     function, date_param = extractor(resource["resourceType"])
     rows = IndexRows()
     function(resource, rows, hasher)
+    rows.make_room()
     rows.params = list(set(rows.params))
     rows.tokens = list(set(rows.tokens))
     # Most lists hold one row or none, which needs no comparing.

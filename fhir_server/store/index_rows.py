@@ -5,6 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fhir_server.errors import TooLarge
+
+MAX_ROWS = 500_000
+"""The most index rows of one resource: some seconds of PostgreSQL's time. All of SNOMED CT in one CodeSystem has fewer."""
+
 
 @dataclass(slots=True)
 class IndexRows:
@@ -24,3 +29,15 @@ class IndexRows:
     patient: int | None = None
     date_low: int | None = None
     date_high: int | None = None
+
+    def make_room(self, more: int = 0) -> None:
+        """Raise TooLarge if the resource had more than MAX_ROWS rows with ``more`` of them.
+
+        Composites multiply their components' values: a small resource can ask for any number.
+        """
+        lists = (self.tokens, self.references, self.strings, self.dates, self.quantities, self.composites)
+        if sum(map(len, lists)) + more > MAX_ROWS:
+            raise TooLarge(
+                f"The resource has more than {MAX_ROWS} values to be found by; split it into several.",
+                code="too-costly",
+            )

@@ -47,21 +47,24 @@ _WRITTEN: dict[str, frozenset[str]] = {
 
 
 def write(param: int, kinds: Kinds, values: tuple[Any, ...], rows: IndexRows, hasher: Hasher) -> None:
-    """Write one combination of component values, all of them from the same element."""
+    """Write one combination of component values, all of them from the same element. Raises TooLarge."""
     first = _variants(*kinds[0], values[0])
     if not first:
         return
     if len(kinds) == 3:
+        rows.make_room(len(first))
         start, end = number_ranges.exact(values[1]), number_ranges.exact(values[2])
         rows.composites += [(hasher(f"{param}:x:{one}"), start, end, "") for one in first]
         return
     kind, type_name = kinds[1]
     if kind in _AS_TOKENS:
         second = _variants(kind, type_name, values[1])
+        rows.make_room(len(first) * len(second))
         rows.tokens += [hasher(f"{param}:x:{one}${two}") for one in first for two in second]
         return
     span = _span(kind, type_name, values[1], hasher)
     if span is not None:
+        rows.make_room(len(first))
         rows.composites += [(hasher(f"{param}:x:{one}"), *span) for one in first]
 
 
