@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fhir_server.errors import TooLarge
 
 MAX_ROWS = 500_000
-"""The most index rows of one resource: some seconds of PostgreSQL's time. All of SNOMED CT in one CodeSystem has fewer."""
+"""The most index rows of one resource: some seconds of PostgreSQL's time. SNOMED CT in one CodeSystem has fewer."""
 
 
 @dataclass(slots=True)
