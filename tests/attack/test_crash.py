@@ -1,4 +1,4 @@
-"""kill -9 again and again; CRASH_ROUNDS sets how often. The test is that of tests/functional/test_crash.py."""
+"""kill -9 again and again, each time at another moment; CRASH_RUNS sets how often. tests/functional/test_crash.py"""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 
 import pytest
 
-from tests.functional.test_crash import served, test_every_acknowledged_write_survives
+from tests.functional import test_crash
+from tests.functional.running import Running
+from tests.functional.test_crash import served
 
-__all__ = ["served", "test_every_acknowledged_write_survives"]
+__all__ = ["served"]
 
 
-@pytest.fixture(autouse=True)
-def many_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than `make test` has time for."""
-    rounds = int(os.environ.get("CRASH_ROUNDS", "20"))
-    monkeypatch.setitem(test_every_acknowledged_write_survives.__globals__, "ROUNDS", rounds)
+# The supervisor gives a part up that keeps dying, so that each run has a server of its own.
+@pytest.mark.parametrize("run_number", range(int(os.environ.get("CRASH_RUNS", "6"))))
+@pytest.mark.parametrize("what", ["web", "backend", "postmaster"])
+def test_every_acknowledged_write_survives(served: tuple[Running, str], what: str, run_number: int) -> None:
+    test_crash.test_every_acknowledged_write_survives(served, what)
