@@ -101,6 +101,9 @@ def serve(settings: Settings, app_url: str) -> None:
         # https://prometheus.github.io/client_python/multiprocess/
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", directory)
         failed = Path(directory) / "failed"
-        server.serve(target_loader=partial(load_app, failed=failed))
-        if failed.exists():
-            raise ConfigurationError("The web server could not start: the log above tells why.")
+        try:
+            server.serve(target_loader=partial(load_app, failed=failed))
+        finally:
+            # granian ends by SystemExit or by returning, whichever it notices first: the signal or the dead worker.
+            if failed.exists():
+                raise ConfigurationError("The web server could not start: the log above tells why.")

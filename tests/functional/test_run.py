@@ -235,7 +235,7 @@ def test_web_without_tables_ends_with_the_reason(empty_database: DatabaseUrls, d
         web.process.wait(60)
         assert web.process.returncode == 1
         assert "web worker cannot start" in web.output
-        assert web.output.endswith("fhir-server: The web server could not start: the log above tells why.\n")
+        assert "\nfhir-server: The web server could not start: the log above tells why.\n" in web.output
         assert "Traceback" not in web.output
 
 
