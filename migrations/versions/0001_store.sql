@@ -298,9 +298,14 @@ BEGIN
 
     -- The index follows by difference.
     IF old.tokens <> p_tokens THEN
-        DELETE FROM idx_token t USING unnest(old.tokens) o(hash)
-         WHERE t.tenant_id = p_tenant AND t.hash = o.hash AND t.rid = old.rid AND o.hash <> ALL (p_tokens);
-        INSERT INTO idx_token SELECT p_tenant, t, old.rid FROM unnest(p_tokens) t WHERE t <> ALL (old.tokens);
+        -- Each row by its whole key, whatever the planner believes of the table; EXCEPT, as <> ALL compares all with all.
+        DELETE FROM idx_token t WHERE t.ctid = ANY (ARRAY(
+            SELECT i.ctid
+              FROM (SELECT unnest(old.tokens) EXCEPT SELECT unnest(p_tokens)) o(hash)
+             CROSS JOIN LATERAL (SELECT x.ctid FROM idx_token x
+                                  WHERE x.tenant_id = p_tenant AND x.hash = o.hash AND x.rid = old.rid OFFSET 0) i));
+        INSERT INTO idx_token
+        SELECT p_tenant, n.hash, old.rid FROM (SELECT unnest(p_tokens) EXCEPT SELECT unnest(old.tokens)) n(hash);
     END IF;
     PERFORM fhir_index_difference(
         p_tenant, old.rid, p_ref_param, p_ref_target, p_str_param, p_str_value, p_str_exact, p_dat_param, p_dat_low, p_dat_high,
