@@ -35,8 +35,9 @@ class IndexRows:
 
         Composites multiply their components' values: a small resource can ask for any number.
         """
-        lists = (self.tokens, self.references, self.strings, self.dates, self.quantities, self.composites)
-        if sum(map(len, lists)) + more > MAX_ROWS:
+        count = len(self.tokens) + len(self.references) + len(self.strings)
+        count += len(self.dates) + len(self.quantities) + len(self.composites)
+        if count + more > MAX_ROWS:
             raise TooLarge(
                 f"The resource has more than {MAX_ROWS} values to be found by; split it into several.",
                 code="too-costly",
