@@ -67,6 +67,31 @@ def test_very_many_values_in_one_resource(attack: Attacker, elements: dict[str, 
             assert answer.status in (413, 422)
 
 
+def many_codings(count: int, letter: str) -> dict[str, Any]:
+    return {"coding": [{"system": "urn:s", "code": f"{letter}{n}"} for n in range(count)]}
+
+
+@pytest.mark.parametrize("count", [10, 800])
+def test_composites_that_multiply(attack: Attacker, count: int) -> None:
+    """Each coding of the code with each of the value: 800 times 800 would be 2.5 million index rows of 200 KB."""
+    pair = {"code": many_codings(count, "c"), "valueCodeableConcept": many_codings(count, "v")}
+    observation = {"resourceType": "Observation", "status": "final", **pair}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": observation, "request": {"method": "POST", "url": "Observation"}}],
+    }
+    with within(3):
+        for path, document in (("Observation", observation), ("", bundle)):
+            answer = attack("POST", path, json.dumps(document).encode(), Content_Type=FHIR)
+            if count == 10:
+                assert answer.status in (200, 201)
+                assert attack("GET", "Observation?code-value-concept=c9$v9").json["total"] >= 1
+            else:
+                assert answer.status == 413
+                assert answer.json["issue"][0]["code"] == "too-costly"
+
+
 @pytest.mark.parametrize(
     "text", ["x" * 1_048_576, "é" * 500_000, "😀" * 300_000, "\u0130" * 400_000], ids=["x", "é", "emoji", "İ"]
 )
