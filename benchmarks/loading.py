@@ -26,6 +26,7 @@ from fhir_server.r4 import json
 TENANT = "load"
 FLOOR_TENANT = "load-floor"
 TIMEOUT_SECONDS = 600
+ROOT = Path(__file__).parents[1]
 
 
 def measure(one: Instance, seeded: Seeded, rounds: int, patients: int, say: Callable[[str], None]) -> Measured:
@@ -63,7 +64,7 @@ def load(one: Instance, path: Path, resources: int) -> Load:
     postgres, begun = cpu_microseconds({"postgres": one.postgres_pid})["postgres"], time.perf_counter()
     with one.log.open("ab") as output:
         process = subprocess.Popen(
-            command, env=environment, cwd=one.directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
         status, usage = _wait(process)
