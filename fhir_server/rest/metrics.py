@@ -1,12 +1,23 @@
-"""What Prometheus sees of the FHIR interface. https://prometheus.io/docs/practices/naming/"""
+"""What Prometheus sees of the FHIR interface. https://prometheus.io/docs/practices/naming/
+
+A count is a write to a file that all processes share, and a request has half a dozen of them: they are added up first,
+and written once a second.
+"""
 
 from __future__ import annotations
+
+import threading
+import time
+from collections import Counter as Tally
+from collections import deque
 
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from fhir_server.interactions.context import Phases
 
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_PERIOD_SECONDS = 1.0
+_MOST_PENDING = 512
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -15,8 +26,11 @@ _duration = Histogram("fhir_request_seconds", "Time to answer a FHIR request.", 
 _phase = Counter("fhir_phase_seconds", "Time spent in each phase of answering.", ("phase",))
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-# labels() takes a lock and builds a key each time; the label sets are few and known, so their children are kept.
-_children: dict[object, object] = {}
+
+_Answered = tuple[str, str, int, int, dict[str, int]]
+_pending: deque[_Answered] = deque()
+_writing = threading.Lock()
+_clock: threading.Thread | None = None
 
 
 def known(method: str) -> str:
@@ -25,18 +39,41 @@ def known(method: str) -> str:
 
 
 def observe(method: str, route: str, status: int, phases: Phases) -> None:
-    """Count one answered request."""
-    key = (known(method), route, status)
-    counter = _children.get(key)
-    if counter is None:
-        counter = _children[key] = _requests.labels(key[0], route, str(status))
-    counter.inc()  # type: ignore[attr-defined]
-    histogram = _children.get(route)
-    if histogram is None:
-        histogram = _children[route] = _duration.labels(route)
-    histogram.observe(phases.total() / 1e6)  # type: ignore[attr-defined]
-    for phase, microseconds in phases.microseconds.items():
-        child = _children.get(("phase", phase))
-        if child is None:
-            child = _children[("phase", phase)] = _phase.labels(phase)
-        child.inc(microseconds / 1e6)  # type: ignore[attr-defined]
+    """Count one answered request; `flush` makes it visible, at the latest after a second."""
+    _pending.append((known(method), route, status, phases.total(), phases.microseconds))
+    if _clock is None:
+        _start_clock()
+    if len(_pending) >= _MOST_PENDING:
+        flush()
+
+
+def flush() -> None:
+    """Write what has been counted so far to where Prometheus reads it."""
+    with _writing:
+        requests: Tally[tuple[str, str, int]] = Tally()
+        spent: Tally[str] = Tally()
+        for _ in range(len(_pending)):
+            method, route, status, microseconds, phases = _pending.popleft()
+            requests[method, route, status] += 1
+            _duration.labels(route).observe(microseconds / 1e6)
+            spent.update(phases)
+        for (method, route, status), number in requests.items():
+            _requests.labels(method, route, str(status)).inc(number)
+        for phase, microseconds in spent.items():
+            _phase.labels(phase).inc(microseconds / 1e6)
+
+
+def _start_clock() -> None:
+    """Flush once a second from now on, also when no further request comes."""
+    global _clock
+    with _writing:
+        if _clock is None:
+            _clock = threading.Thread(target=_tick, name="metrics", daemon=True)
+            _clock.start()
+
+
+def _tick() -> None:
+    while True:
+        time.sleep(_PERIOD_SECONDS)
+        if _pending:
+            flush()

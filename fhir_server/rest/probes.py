@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.registry import REGISTRY
 
 from fhir_server.errors import FhirError
+from fhir_server.rest import metrics as counts
 from fhir_server.settings import Settings
 from fhir_server.store import directory
 from fhir_server.store.session import Database
@@ -33,6 +34,7 @@ def probes(settings: Settings, database: Database) -> Blueprint:
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
+        counts.flush()
         registry: CollectorRegistry = REGISTRY
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             registry = CollectorRegistry()

@@ -65,19 +65,25 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:
-        """A connection in autocommit mode, for this thread; what psycopg raises becomes one of errors.py."""
-        try:
-            connection = self._pool.getconn()
-        except PoolTimeout:
-            raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
+        """A connection in autocommit mode, for this thread. Raises Unavailable where none is to be had."""
+        connection = self._take()
         try:
             yield connection
         finally:
-            lost = connection.closed
-            self._pool.putconn(connection)
-            if lost:
-                # The others in the pool have most likely lost the server as well: have them looked at now.
-                self._pool.check()
+            self._give_back(connection)
+
+    def _take(self) -> psycopg.Connection:
+        try:
+            return self._pool.getconn()
+        except PoolTimeout:
+            raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
+
+    def _give_back(self, connection: psycopg.Connection) -> None:
+        lost = connection.closed
+        self._pool.putconn(connection)
+        if lost:
+            # The others in the pool have most likely lost the server as well: have them looked at now.
+            self._pool.check()
 
     def run(self, work: Callable[[psycopg.Connection], T], *, read_only: bool = False) -> T:
         """Run one statement's worth of work, again if it lost against a parallel transaction.
@@ -86,8 +92,11 @@ class Database:
         """
         for attempt in range(RETRIES + 1):
             try:
-                with self.connection() as connection:
+                connection = self._take()
+                try:
                     return work(connection)
+                finally:
+                    self._give_back(connection)
             except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation):
                 if attempt == RETRIES:
                     raise Conflict(BUSY, headers=[("Retry-After", "1")]) from None
