@@ -27,4 +27,5 @@ logconfig_dict = {"version": 1, "disable_existing_loggers": False, "root": {"lev
 
 def post_worker_init(worker: Any) -> None:
     logs.configure(_settings.log_level)
+    logs.gather()
     settle_memory()

@@ -6,14 +6,18 @@ an exception its type and the places it passed, not its message. https://jsonlin
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import select
 import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.util import Finalize
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +31,9 @@ _OUTSPOKEN_LOGGERS = ("_granian", "alembic", "gunicorn", "psycopg.pool")
 """Libraries that never see a request's content; what others say is logged as the place that said it."""
 
 _FRAMES = 30
+_GATHER_SECONDS = 0.25
+_MOST_GATHERED = 500
+_releasing = threading.Lock()
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _encode = msgspec.json.Encoder(enc_hook=lambda value: type(value).__name__).encode
 
@@ -37,9 +44,49 @@ class _Output:
     def __init__(self) -> None:
         self.level = logging.INFO
         self.write: Callable[[bytes], object] = lambda line: os.write(2, line)
+        self.gathered: deque[bytes] | None = None
 
 
 output = _Output()
+
+
+def gather() -> None:
+    """Write the lines of answered requests several at a time from now on, four times a second; all others at once.
+
+    A write for each costs a sixth of a read. What kill -9 can take away is a quarter of a second of them.
+    """
+    if output.gathered is not None:
+        return
+    output.gathered = deque()
+    threading.Thread(target=_release_forever, name="logs", daemon=True).start()
+    # The web server's workers end like multiprocessing's children, which run this and no atexit.
+    Finalize(None, release, exitpriority=0)
+    atexit.register(release)
+
+
+def release() -> None:
+    """Write the lines that were gathered, in the order they came."""
+    lines = output.gathered
+    if not lines:
+        return
+    with _releasing:
+        chunk: list[bytes] = []
+        size = 0
+        for _ in range(len(lines)):
+            line = lines.popleft()
+            if chunk and size + len(line) > select.PIPE_BUF:
+                output.write(b"".join(chunk))
+                chunk, size = [], 0
+            chunk.append(line)
+            size += len(line)
+        if chunk:
+            output.write(b"".join(chunk))
+
+
+def _release_forever() -> None:
+    while True:
+        time.sleep(_GATHER_SECONDS)
+        release()
 
 
 def configure(level: str = "info") -> None:
@@ -83,7 +130,13 @@ def request(
     }
     if phases:
         fields["phases"] = phases
-    _write(logging.INFO, "request", fields, None)
+    gathered = output.gathered
+    if gathered is None:
+        output.write(_line(logging.INFO, "request", fields, None))
+        return
+    gathered.append(_line(logging.INFO, "request", fields, None))
+    if len(gathered) >= _MOST_GATHERED:
+        release()
 
 
 def describe(error: BaseException, causes: int = 5) -> dict[str, object]:
@@ -100,6 +153,12 @@ def describe(error: BaseException, causes: int = 5) -> dict[str, object]:
 
 
 def _write(level: int, name: str, fields: dict[str, object], error: BaseException | None) -> None:
+    release()
+    # One write a line, so that the lines of several processes on one stream do not run into each other.
+    output.write(_line(level, name, fields, error))
+
+
+def _line(level: int, name: str, fields: dict[str, object], error: BaseException | None) -> bytes:
     line: dict[str, Any] = {
         "time": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds"),
         "level": logging.getLevelName(level).lower(),
@@ -109,8 +168,7 @@ def _write(level: int, name: str, fields: dict[str, object], error: BaseExceptio
     }
     if error is not None:
         line["error"] = describe(error)
-    # One write a line, so that the lines of several processes on one stream do not run into each other.
-    output.write(_encode(line) + b"\n")
+    return _encode(line) + b"\n"
 
 
 def _short(filename: str) -> str:

@@ -56,6 +56,7 @@ def load_app(target: str, failed: Path | None = None) -> Callable[..., Any]:
     die_with_this_parent(signal.SIGTERM)
     settings = Settings.from_env()
     logs.configure(settings.log_level)
+    logs.gather()
     try:
         from fhir_server.app import create_app
 

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,3 +108,23 @@ def test_own_logger_gives_its_constant_message_and_its_extra(lines: list[dict[st
 def test_message_cannot_forge_a_line(lines: list[dict[str, Any]]) -> None:
     logging.getLogger("psycopg.pool").warning('broken\n{"event": "forged"}')
     assert [line["event"] for line in lines] == ["library"]
+
+
+def test_gathered_lines_come_soon_in_order_and_before_other_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(logs.output, "write", written.append)
+    monkeypatch.setattr(logs.output, "gathered", None)
+    monkeypatch.setattr(logs.output, "level", logging.INFO)
+    logs.gather()
+    for number in range(100):
+        logs.request(request_id=f"r{number}", tenant="", method="GET", route="/", status=200, microseconds=1)
+    logs.event("something else")
+    lines = b"".join(written).splitlines()
+    assert [json.loads(line).get("request_id") for line in lines] == [*(f"r{n}" for n in range(100)), None]
+    assert len(written) < 20
+    assert all(len(chunk) <= 4096 for chunk in written)
+    logs.request(request_id="last", tenant="", method="GET", route="/", status=200, microseconds=1)
+    deadline = time.monotonic() + 10
+    while b"last" not in written[-1] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert b"last" in written[-1]
