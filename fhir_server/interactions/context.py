@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/http.html"""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fhir_server.access.policy import Access
 from fhir_server.access.principal import Principal
@@ -99,7 +99,7 @@ class Context:
 
     def within(self, store: Store, access: Access) -> Context:
         """The same context inside a transaction, or under another decision."""
-        return replace(self, store=store, access=access)
+        return Context(self.tenant, self.principal, access, store, self.base_url, self.prefer, self.limits, self.phases)
 
 
 @dataclass(slots=True)

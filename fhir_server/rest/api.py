@@ -6,9 +6,11 @@ Flask's.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -76,8 +78,11 @@ class FhirApi:
         self, environ: dict[str, Any], start_response: StartResponse, address: tuple[str, str, str]
     ) -> Iterable[bytes]:
         """Answer one request. Whatever happens, the answer is FHIR's: a resource, a Bundle or an OperationOutcome."""
-        with self._uploads.run():
+        self._uploads.begin()
+        try:
             return self._answer(environ, start_response, address)
+        finally:
+            self._uploads.end()
 
     def _answer(
         self, environ: dict[str, Any], start_response: StartResponse, address: tuple[str, str, str]
@@ -177,4 +182,13 @@ class FhirApi:
 
 def _request_id(request: Request) -> str:
     given = request.header("X_REQUEST_ID")
-    return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+    return given if given and _REQUEST_ID.fullmatch(given) else f"{_request_prefix()}{next(_requests):08x}"
+
+
+@cache
+def _request_prefix() -> str:
+    """Sixteen random digits for this process; with a number behind them they name a request like no other."""
+    return os.urandom(8).hex()
+
+
+_requests = itertools.count()

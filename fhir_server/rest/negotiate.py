@@ -7,6 +7,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 import msgspec
 
@@ -59,6 +60,7 @@ def presentation(request: Request) -> Presentation:
     return Presentation(wanted.get("_pretty") == "true", summary, elements)
 
 
+@lru_cache(maxsize=1024)
 def _accepts_json(accept: str) -> bool:
     for part in accept.split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -87,10 +89,15 @@ def versioning(response: Response, base_url: str) -> list[tuple[str, str]]:
     if response.version is not None:
         headers.append(("ETag", f'W/"{response.version}"'))
     if response.last_updated is not None:
-        headers.append(("Last-Modified", formatdate(response.last_updated // 1_000_000, usegmt=True)))
+        headers.append(("Last-Modified", _http_date(response.last_updated // 1_000_000)))
     if response.location:
         headers.append(("Location", f"{base_url}/{response.location}"))
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def compress(request: Request, response: Response, headers: list[tuple[str, str]]) -> bytes:

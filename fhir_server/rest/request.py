@@ -25,13 +25,14 @@ _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 class Request:
     """One request. ``environ`` is WSGI's (https://peps.python.org/pep-3333/); ``max_body`` bounds the body in bytes."""
 
-    __slots__ = ("_max_body", "_uploads", "environ", "method")
+    __slots__ = ("_max_body", "_pairs", "_uploads", "environ", "method")
 
     def __init__(self, environ: dict[str, Any], max_body: int, uploads: Uploads) -> None:
         self._uploads = uploads
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self._max_body = max_body
+        self._pairs: list[tuple[str, str]] | None = None
 
     @property
     def query_string(self) -> str:
@@ -47,8 +48,10 @@ class Request:
     def query(self) -> list[tuple[str, str]]:
         """The query string's parameters in order. Raises BadRequest for more than 1,000, or bytes that are not
         UTF-8."""
-        query_string = self.query_string
-        return _pairs(query_string) if query_string else []
+        if self._pairs is None:
+            query_string = self.query_string
+            self._pairs = _pairs(query_string) if query_string else []
+        return self._pairs
 
     @property
     def content_type(self) -> str:

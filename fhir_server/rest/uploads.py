@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Protocol
 
 from fhir_server.errors import Unavailable
@@ -34,20 +35,34 @@ class Uploads:
     """Lets ``running`` requests run at the same time, and WAITING more wait for bodies of up to ``most`` bytes."""
 
     def __init__(self, running: int, most: int) -> None:
-        self._running = threading.Semaphore(running)
+        # A queue of places in the place of a semaphore: it is written in C and costs a tenth.
+        self._running: SimpleQueue[None] = SimpleQueue()
+        for _ in range(running):
+            self._running.put(None)
         self._free = threading.Condition()
         self._places = WAITING
         self._bytes = _BODIES * most
 
+    def begin(self) -> None:
+        """Wait until less than ``running`` other requests run; `end` ends it."""
+        self._running.get()
+
+    def end(self) -> None:
+        """Let the next request run."""
+        self._running.put(None)
+
     @contextmanager
     def run(self) -> Iterator[None]:
         """Run a request, once less than ``running`` others do."""
-        with self._running:
+        self.begin()
+        try:
             yield
+        finally:
+            self.end()
 
     def read(self, stream: Stream, size: int) -> bytes:
         """Read a body, within `run`; others run meanwhile. Raises Unavailable where too many are on their way."""
-        self._running.release()
+        self.end()
         try:
             self._take(size)
             try:
@@ -55,7 +70,7 @@ class Uploads:
             finally:
                 self._give(size)
         finally:
-            self._running.acquire()
+            self.begin()
 
     def _take(self, size: int) -> None:
         with self._free:
