@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 MIN = -(1 << 63)
@@ -114,6 +115,7 @@ def timing(value: dict[str, Any]) -> tuple[int, int] | None:
     return min(low for low, _ in found), max(high for _, high in found)
 
 
+@lru_cache(maxsize=8192)
 def format_instant(us: int) -> str:
     """Microseconds since 1970 UTC as an instant in milliseconds: ``2026-11-25T17:48:29.123Z``.
 
