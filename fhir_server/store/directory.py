@@ -19,7 +19,9 @@ def tenant_id(database: Database, slug: str) -> int | None:
     """The number of a tenant, or None. Raises Unavailable."""
     if not slug.isascii() or "\0" in slug or len(slug) > 63:
         return None
-    row = database.run(lambda c: c.execute("SELECT id FROM tenant WHERE slug = %s", [slug]).fetchone(), read_only=True)
+    row = database.run(
+        lambda c: c.execute("SELECT id FROM tenant WHERE slug = %s", [slug], prepare=False).fetchone(), read_only=True
+    )
     return None if row is None else int(row[0])
 
 

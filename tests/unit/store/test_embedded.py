@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -66,11 +67,10 @@ def test_data_is_kept_and_everything_ends_with_stop(directory: Path) -> None:
 
 def test_nothing_listens_on_tcp_and_the_socket_is_private(directory: Path) -> None:
     with running(EmbeddedPostgres(directory, options=SMALL)) as server:
-        assert not [
-            connection
-            for process in [_postmaster(directory), *_postmaster(directory).children()]
-            for connection in process.net_connections("inet")
-        ]
+        for process in [_postmaster(directory), *_postmaster(directory).children()]:
+            # Some of the children, such as autovacuum's, have ended by the time they are looked at.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                assert process.net_connections("inet") == []
         for path, mode in (("", 0o700), ("socket", 0o700), ("data", 0o700), ("socket/.s.PGSQL.5432", 0o700)):
             assert stat.S_IMODE((directory / path).stat().st_mode) == mode, path
         with psycopg.connect(server.app_url) as connection:
