@@ -19,6 +19,7 @@ def tenant_id(database: Database, slug: str) -> int | None:
     """The number of a tenant, or None. Raises Unavailable."""
     if not slug.isascii() or "\0" in slug or len(slug) > 63:
         return None
+    # Not prepared: it is asked seldom, and preparing it would be a round trip of its own.
     row = database.run(
         lambda c: c.execute("SELECT id FROM tenant WHERE slug = %s", [slug], prepare=False).fetchone(), read_only=True
     )
