@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 WORKERS ?= 2
 
-.PHONY: help run test check lint bench soak attack lock clean
+.PHONY: help run test check lint bench attack lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +31,6 @@ lint: $(VENV)/.installed-dev ## Repair format and what the linter can repair
 
 bench: $(VENV)/.installed-dev ## Measure each path beside its floor; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks $(ARGS)
-
-soak: $(VENV)/.installed-dev ## Run a mixed load for a long time and watch memory and latency
-	@$(BIN)/python -m benchmarks soak $(ARGS)
 
 attack: $(VENV)/.installed-dev ## Kill processes in a loop and throw hostile input at the server
 	@$(BIN)/python -m pytest -q -m attack $(ARGS)
