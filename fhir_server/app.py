@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
 
 from fhir_server.authn import keys
 from fhir_server.authn.access_token import Verifier
 from fhir_server.crypto.hashing import Hasher
+from fhir_server.rest import negotiate, outcomes
 from fhir_server.rest.api import FhirApi, StartResponse
 from fhir_server.rest.probes import probes
 from fhir_server.settings import ConfigurationError, Settings
@@ -28,6 +30,13 @@ class FhirServer(Flask):
         self.database = database
         self.api = api
         self.register_blueprint(probes(settings, database))
+        self.register_error_handler(HTTPException, self._refused)
+
+    def _refused(self, error: HTTPException) -> Response:
+        """Flask's own refusals in FHIR's words, for clients that have mistaken the base URL."""
+        headers = [(name, value) for name, value in error.get_headers() if name.lower() == "allow"]
+        body = outcomes.elsewhere(error.code or 500, self.settings.public_url)
+        return Response(body, error.code or 500, headers, content_type=negotiate.CONTENT_TYPE)
 
     def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """WSGI's entry. https://flask.palletsprojects.com/en/stable/api/#flask.Flask.wsgi_app"""

@@ -18,7 +18,7 @@ from fhir_server.r4 import json
 from fhir_server.r4.compose import compose
 from fhir_server.r4.subset import subset
 from fhir_server.search import compile as compiler
-from fhir_server.search.cursor import Binding, Continuation, CursorSealer, Position
+from fhir_server.search.cursor import BEGINNING, Binding, Continuation, CursorSealer, Position
 from fhir_server.search.parse import parse
 from fhir_server.search.query import SearchQuery
 
@@ -55,7 +55,8 @@ def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
     )
     query = _own_references(query, ctx.base_url)
     counted = query.summary == "count" or query.count == 0
-    matches = [] if counted else _page(ctx, query, opened.position if opened else None)
+    position = opened.position if opened and opened.position != BEGINNING else None
+    matches = [] if counted else _page(ctx, query, position)
     more = len(matches) > query.count
     del matches[query.count :]
     total = opened.total if opened and opened.total is not None else _total(ctx, query, matches, more, opened is None)
@@ -66,7 +67,9 @@ def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
         continuation = Continuation(applied, Position(last.values, last.rid), total)
         links.append(("next", f"{resource_type}?_cursor={sealer.seal(continuation, binding)}"))
     if sealed:
-        links.append(("first", _url(resource_type, applied)))
+        # Sealed as well: what was POSTed to keep it out of URLs must not come back as one to be followed.
+        beginning = Continuation(applied, BEGINNING, total)
+        links.append(("first", f"{resource_type}?_cursor={sealer.seal(beginning, binding)}"))
     body = _bundle(ctx.base_url, query, matches, links, total)
     ctx.phases.mark("serialise")
     return Response(200, body)

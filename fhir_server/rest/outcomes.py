@@ -16,6 +16,18 @@ def outcome(issues: tuple[Issue, ...]) -> bytes:
     return json.dumps({"resourceType": "OperationOutcome", "issue": [issue.to_json() for issue in issues]})
 
 
+def elsewhere(status: int, url: str) -> bytes:
+    """The answer to a URL that is neither FHIR's nor another page of the server, whose own address is ``url``."""
+    issue = Issue(
+        "error",
+        "not-supported" if status == 405 else "not-found" if status == 404 else "processing",
+        f"There is nothing here. FHIR is served for each tenant: {url}/t/TENANT/fhir"
+        if status == 404
+        else "This URL cannot be used like this.",
+    )
+    return outcome((issue,))
+
+
 def respond(error: Exception) -> Response:
     """The answer to an exception: its status and every issue; 500 without any detail for one that nobody foresaw."""
     if isinstance(error, RecursionError):

@@ -53,6 +53,10 @@ class Position:
     rid: int
 
 
+BEGINNING = Position((), 0)
+"""Before the first row: the place of the ``first`` link. No row has this ``rid``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Continuation:
     """What a cursor holds: the search's parameters as applied, and the total or None where none was counted."""

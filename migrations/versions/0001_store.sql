@@ -422,6 +422,9 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', f);
     END LOOP;
 END $$;
+-- Old and new rows are compared as sets: row by row it would be quadratic, which PostgreSQL 15 would choose for the few rows
+-- that it expects of an array.
+ALTER FUNCTION fhir_index_difference SET enable_nestloop = off;
 
 -- For people: every current resource as FHIR JSON, under the same row level security.
 CREATE VIEW fhir_resource WITH (security_invoker = true) AS

