@@ -14,7 +14,8 @@ class Parameter:
     """A search parameter of one resource type. https://hl7.org/fhir/R4/searchparameter.html
 
     ``param`` is its number in the index. ``expression`` is the FHIRPath as published, for all its bases; "" when the
-    parameter has none (_text, _content, _query, _filter, near ...).
+    parameter has none (_text, _content, _query, _filter, near ...). ``status`` is "active", or says how far a custom
+    parameter has come: its index rows are written, but searches that name it are refused until it is active.
     """
 
     resource_type: str
@@ -25,6 +26,27 @@ class Parameter:
     expression: str
     targets: tuple[str, ...]
     components: tuple[definitions.Component, ...]
+    status: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The search parameters of one tenant: the standard ones and its ``custom`` ones.
+
+    https://hl7.org/fhir/R4/searchparameter.html
+    """
+
+    custom: tuple[Parameter, ...] = ()
+
+    def parameters(self, resource_type: str) -> dict[str, Parameter]:
+        """The parameters of a resource type by code. Raises KeyError for a name that is no resource type."""
+        return _with_custom(self, resource_type) if self.custom else parameters(resource_type)
+
+
+@lru_cache(maxsize=2_048)
+def _with_custom(registry: Registry, resource_type: str) -> dict[str, Parameter]:
+    own = {p.code: p for p in registry.custom if p.resource_type == resource_type}
+    return dict(sorted((parameters(resource_type) | own).items())) if own else parameters(resource_type)
 
 
 @cache
@@ -54,6 +76,10 @@ def parameters(resource_type: str) -> dict[str, Parameter]:
         if base in p.bases
     }
     return dict(sorted(found.items()))
+
+
+STANDARD = Registry()
+"""The parameters that FHIR R4 itself defines."""
 
 
 def parameter(resource_type: str, code: str) -> Parameter | None:
