@@ -108,7 +108,7 @@ class _Writer:
     # Placing parameters in the tree.
 
     def place(self, parameter: Parameter) -> None:
-        if not parameter.expression or parameter.code in special.COLUMNS or parameter.type == "special":
+        if not parameter.expression or parameter.code in special.COLUMNS:
             return
         found = paths(parameter.expression, parameter.resource_type)
         coded = any(path.type in CODED for path in found)
@@ -151,7 +151,7 @@ class _Writer:
             self.root.at(steps).patient = True
 
     def name(self, parameter_type: str, path_type: str, write: Write) -> str:
-        name = f"{parameter_type}_{path_type}_{write.__name__}"
+        name = f"{parameter_type}_{path_type}_{write.__name__}".replace(".", "_")
         self.names[name] = write
         return name
 

@@ -15,7 +15,7 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.query import Clause
 from fhir_server.search.registry import Parameter, parameters
 from fhir_server.search.sql import SqlParameters
-from fhir_server.search.types import composite, date, number, quantity, reference, special, string, token, uri
+from fhir_server.search.types import composite, date, near, number, quantity, reference, special, string, token, uri
 from fhir_server.search.values import PREFIXES as ALL_PREFIXES
 
 Where = Callable[[Clause, SqlParameters, Hasher], Condition]
@@ -26,6 +26,7 @@ WHERE: dict[str, Where] = {
     "number": number.where,
     "quantity": quantity.where,
     "reference": reference.where,
+    "special": near.where,
     "string": string.where,
     "token": token.where,
     "uri": uri.where,
