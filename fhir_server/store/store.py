@@ -24,17 +24,26 @@ class Store:
 
     Outside a transaction each call is one round trip and one transaction of its own. Inside `transaction` every call
     works on the same connection. Every read takes an Access and yields nothing that it does not reach.
+
+    ``search_timeout_ms`` is how many milliseconds one statement of a search may take; 0 leaves it to the connection.
     """
 
-    __slots__ = ("_connection", "_database", "hasher", "tenant_id")
+    __slots__ = ("_connection", "_database", "hasher", "search_timeout_ms", "tenant_id")
 
     def __init__(
-        self, database: Database, hasher: Hasher, tenant_id: int, connection: psycopg.Connection | None = None
+        self,
+        database: Database,
+        hasher: Hasher,
+        tenant_id: int,
+        connection: psycopg.Connection | None = None,
+        *,
+        search_timeout_ms: int = 0,
     ) -> None:
         self._database = database
         self._connection = connection
         self.hasher = hasher
         self.tenant_id = tenant_id
+        self.search_timeout_ms = search_timeout_ms
 
     @property
     def in_transaction(self) -> bool:
@@ -80,8 +89,15 @@ class Store:
 
     def search(self, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
         """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round
-        trip."""
-        return self._run(lambda c: searching.run_search(c, self.tenant_id, sql, values), read_only=True)
+        trip.
+
+        Raises Unavailable with the issue code timeout where it takes longer than a search may.
+        """
+        # Inside a transaction the limit would go on to hold for the writes that follow.
+        timeout_ms = 0 if self.in_transaction else self.search_timeout_ms
+        return self._run(
+            lambda c: searching.run_search(c, self.tenant_id, sql, values, timeout_ms=timeout_ms), read_only=True
+        )
 
     def history(self, access: Access, scope: history.Scope, page: history.Page) -> list[history.Version]:
         """A page of versions, newest first. See store/history.py."""

@@ -35,6 +35,7 @@ tenant = Table(
     Column("slug", TEXT_C, nullable=False),
     Column("name", Text, nullable=False),
     Column("created", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("search_timeout_ms", Integer),
     PrimaryKeyConstraint("id", name="tenant_pkey"),
     UniqueConstraint("slug", name="tenant_slug_key"),
 )
