@@ -65,7 +65,11 @@ def create_app(settings: Settings) -> FhirServer:
         Directory(lambda slug: directory.entry(database, slug)),
         Verifier(keys.load_or_create(settings.key_file), settings.issuer),
         lambda tenant: Store(
-            database, hasher, tenant.id, search_timeout_ms=tenant.search_timeout_ms or settings.search_timeout_ms
+            database,
+            hasher,
+            tenant.id,
+            search_timeout_ms=tenant.search_timeout_ms or settings.search_timeout_ms,
+            full_text=settings.full_text,
         ),
     )
     return FhirServer(settings, database, api)

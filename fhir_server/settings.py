@@ -160,6 +160,13 @@ class Settings:
     cors_origins: str = _setting(
         "*", _text, "list", "Origins whose browser pages may call the server, with commas between them; * allows any."
     )
+    full_text: bool = _setting(
+        True,
+        _flag,
+        "1 or 0",
+        "1 indexes the words of resources, for `_text`, `_content` and `:text`; 0 saves about a tenth of the cost of "
+        "writing, and those searches are refused. The same for all processes; after turning it on, `$reindex`.",
+    )
     embedded_postgres_user: str = _setting(
         "fhir-server",
         _text,

@@ -44,11 +44,12 @@ class Session:
         self._database = database
         self._hasher = hasher
         self._tenant_id = settled.tenant_id
+        self._full_text = settled.full_text
         self.context = Context(
             tenant=Tenant(settled.tenant_id, settled.tenant),
             principal=Principal(settled.tenant, SUBJECT, SUBJECT, scopes.parse(SCOPE)),
             access=EVERYTHING,
-            store=Store(database, hasher, settled.tenant_id),
+            store=Store(database, hasher, settled.tenant_id, full_text=settled.full_text),
             base_url=settled.base_url,
             prefer=Prefer(returning="minimal"),
         )
@@ -61,7 +62,7 @@ class Session:
         """
 
         def run(connection: psycopg.Connection) -> T:
-            store = Store(self._database, self._hasher, self._tenant_id, connection)
+            store = Store(self._database, self._hasher, self._tenant_id, connection, full_text=self._full_text)
             return work(self.context.within(store, EVERYTHING), connection)
 
         for seconds in RETRY_SECONDS:

@@ -56,4 +56,8 @@ def _session(settings: Settings, app_url: str, database: Database, hasher: Hashe
     if tenant_id is None:
         raise NotFound(f"There is no tenant {slug}.")
     base_url = f"{settings.public_url}/t/{slug}/fhir"
-    return Session(Settled(app_url, tenant_id, slug, base_url, settings.max_body_bytes, again=False), database, hasher)
+    return Session(
+        Settled(app_url, tenant_id, slug, base_url, settings.max_body_bytes, again=False, full_text=settings.full_text),
+        database,
+        hasher,
+    )

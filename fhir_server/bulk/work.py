@@ -15,6 +15,7 @@ class Settled:
     """How a worker reaches the database and on whose behalf; everything that is the same for each piece of work.
 
     ``limit`` is the length in bytes of the longest line or document. ``again`` loads what was loaded before too.
+    ``full_text`` as in Store.
     """
 
     app_url: str
@@ -23,6 +24,7 @@ class Settled:
     base_url: str
     limit: int
     again: bool
+    full_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)

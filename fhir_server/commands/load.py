@@ -118,7 +118,7 @@ def _settled(settings: Settings, app_url: str, slug: str, again: bool) -> Settle
                 f"There is no tenant {slug!r}; {have}. `fhir-server tenant create {slug}` creates it."
             )
     base_url = f"{settings.public_url}/t/{slug}/fhir"
-    return Settled(app_url, tenant.id, slug, base_url, settings.max_body_bytes, again)
+    return Settled(app_url, tenant.id, slug, base_url, settings.max_body_bytes, again, settings.full_text)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, exp
     body_json = json.dumps(body)
     # Few resources name the server's own base, and only for those is a copy worth making.
     indexed = relative_to(ctx.base_url, resource) if ctx.base_url.encode() in body_json else resource
-    rows = extract(indexed, ctx.store.hasher)
+    rows = extract(indexed, ctx.store.hasher, full_text=ctx.store.full_text)
     if resource_type == "Patient":
         # A patient's own compartment: its key, whatever id the resource itself carried.
         rows.patient = ctx.store.hasher.uncached(f"Patient/{resource_id}")

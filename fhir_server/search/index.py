@@ -13,6 +13,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
 from fhir_server.search.extract_source import generate
 from fhir_server.search.registry import STANDARD, Parameter, Registry, parameters
+from fhir_server.search.types import text
 from fhir_server.store.index_rows import IndexRows
 
 Extractor = Callable[[dict[str, Any], IndexRows, Hasher], None]
@@ -39,10 +40,13 @@ def _compiled(resource_type: str, custom: tuple[Parameter, ...]) -> tuple[Extrac
     return names["extract"], parameters(resource_type)[code].param if code else 0
 
 
-def extract(resource: dict[str, Any], hasher: Hasher, registry: Registry = STANDARD) -> IndexRows:
+def extract(
+    resource: dict[str, Any], hasher: Hasher, registry: Registry = STANDARD, *, full_text: bool = True
+) -> IndexRows:
     """The index rows of a resource that validation has accepted, for the parameters of its tenant.
 
     References to resources of this server are relative by now; ``id`` may still be missing.
+    ``full_text`` has the words of its texts as well: FULL_TEXT in docs/settings.md.
     https://hl7.org/fhir/R4/search.html#ptypes. Raises TooLarge for more of them than MAX_ROWS.
     """
     resource_type = resource["resourceType"]
@@ -50,6 +54,8 @@ def extract(resource: dict[str, Any], hasher: Hasher, registry: Registry = STAND
     function, date_param = _extended(resource_type, custom) if custom else extractor(resource_type)
     rows = IndexRows(generation=registry.generation)
     function(resource, rows, hasher)
+    if full_text:
+        text.write(resource, rows, hasher)
     rows.make_room()
     rows.params = list(set(rows.params))
     rows.tokens = list(set(rows.tokens))

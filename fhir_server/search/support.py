@@ -15,7 +15,19 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.query import Clause
 from fhir_server.search.registry import Parameter, parameters
 from fhir_server.search.sql import SqlParameters
-from fhir_server.search.types import composite, date, near, number, quantity, reference, special, string, token, uri
+from fhir_server.search.types import (
+    composite,
+    date,
+    near,
+    number,
+    quantity,
+    reference,
+    special,
+    string,
+    text,
+    token,
+    uri,
+)
 from fhir_server.search.values import PREFIXES as ALL_PREFIXES
 
 Where = Callable[[Clause, SqlParameters, Hasher], Condition]
@@ -35,8 +47,8 @@ WHERE: dict[str, Where] = {
 
 MODIFIERS: dict[str, tuple[str, ...]] = {
     "reference": ("identifier",),
-    "string": string.MODIFIERS,
-    "token": token.MODIFIERS,
+    "string": (*string.MODIFIERS, text.MODIFIER),
+    "token": (*token.MODIFIERS, text.MODIFIER),
 }
 """The modifiers of each parameter type, beside :missing and, for references, the types they may refer to."""
 
@@ -52,7 +64,7 @@ _MOST_TARGETS = 5_000
 
 def is_supported(parameter: Parameter) -> bool:
     """Whether searches may use the parameter."""
-    return parameter.code in special.COLUMNS or (parameter.type in WHERE and bool(parameter.expression))
+    return parameter.code in special.COLUMNS | text.SCORED or (parameter.type in WHERE and bool(parameter.expression))
 
 
 @cache
@@ -63,9 +75,11 @@ def searchable(resource_type: str) -> tuple[Parameter, ...]:
 
 def modifiers(parameter: Parameter) -> tuple[str, ...]:
     """The modifiers that a parameter takes. https://hl7.org/fhir/R4/search.html#modifiers"""
-    if parameter.code in special.COLUMNS:
+    if parameter.code in special.COLUMNS | text.SCORED:
         return ()
     common = (*MODIFIERS.get(parameter.type, ()), "missing")
+    if text.MODIFIER in common and not text.has_text(parameter):
+        common = tuple(name for name in common if name != text.MODIFIER)
     return (*common, *parameter.targets) if parameter.type == "reference" else common
 
 
@@ -84,6 +98,8 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
         return _missing(clause, sql)
     if clause.parameter.code in special.COLUMNS:
         return special.where(clause, sql, hasher)
+    if clause.modifier == text.MODIFIER or clause.parameter.code in text.SCORED:
+        return text.where(clause, sql, hasher)
     if clause.parameter.type == "reference":
         _check_targets(clause)
     return WHERE[clause.parameter.type](clause, sql, hasher)

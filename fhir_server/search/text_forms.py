@@ -12,19 +12,22 @@ MAX_LENGTH = 200
 _LAST = chr(0x10FFFF)
 
 
+def fold(text: str) -> str:
+    """The text in NFKD without combining marks, casefolded."""
+    if text.isascii():
+        return text.lower()
+    # Casefolding may bring new marks (U+0130) and compatibility forms new capitals, hence both before and after.
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
+
+
 def normalise(text: str) -> str:
-    """The text in NFKD without combining marks, casefolded, white space collapsed, cut to MAX_LENGTH characters.
+    """The folded text with white space collapsed, cut to MAX_LENGTH characters.
 
     Punctuation stays. NUL, which PostgreSQL cannot store, counts as white space.
     """
     # A value may be of any length; what stands far behind the cut is not worth looking at.
-    text = text[: MAX_LENGTH * 8]
-    if text.isascii():
-        folded = text.lower()
-    else:
-        # Casefolding may bring new marks (U+0130) and compatibility forms new capitals, hence both before and after.
-        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-        folded = "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
+    folded = fold(text[: MAX_LENGTH * 8])
     if "\0" in folded:
         folded = folded.replace("\0", " ")
     return " ".join(folded.split())[:MAX_LENGTH].rstrip()

@@ -12,11 +12,23 @@ MAX_ROWS = 500_000
 
 
 @dataclass(slots=True)
+class Words:
+    """What full-text search finds a resource by. docs/decisions/0010-full-text.md
+
+    ``rows`` maps (hash of a word or of a phrase, place) to the weight there, 0 for a phrase. ``phrases`` maps the hash
+    of each of those phrases to the hash and the weight of its words.
+    """
+
+    rows: dict[tuple[int, int], int] = field(default_factory=dict)
+    phrases: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class IndexRows:
     """The index rows of one resource; see the tables in docs/architecture.md.
 
     Times are microseconds since 1970 UTC, intervals are [low, high); hashes are signed 64-bit, params signed 32-bit.
-    No list holds the same row twice.
+    No list holds the same row twice. ``words`` is None where full text is switched off.
     """
 
     params: list[int] = field(default_factory=list)
@@ -31,6 +43,7 @@ class IndexRows:
     date_high: int | None = None
     unevaluated: int = 0  # expressions of the tenant's own parameters that could not be evaluated here
     generation: int = 0  # of the tenant's own parameters: store/search_parameters.py
+    words: Words | None = None
 
     def make_room(self, more: int = 0) -> None:
         """Raise TooLarge if the resource had more than MAX_ROWS rows with ``more`` of them.
@@ -39,6 +52,8 @@ class IndexRows:
         """
         count = len(self.tokens) + len(self.references) + len(self.strings)
         count += len(self.dates) + len(self.quantities) + len(self.composites)
+        if self.words is not None:
+            count += len(self.words.rows)
         if count + more > MAX_ROWS:
             raise TooLarge(
                 f"The resource has more than {MAX_ROWS} values to be found by; split it into several.",

@@ -13,6 +13,7 @@ from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
 from fhir_server.r4.compose import compose
+from fhir_server.store import word_rows
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.wire import Argument, Statement, array, run, text_array
 
@@ -21,15 +22,25 @@ TYPE_NAMES = {number: name for name, number in TYPE_IDS.items()}
 
 _READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
 _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
+
+
+def _numbered(first: int, last: int) -> str:
+    return ", ".join(f"${n}" for n in range(first, last + 1))
+
+
+# The words are written by the same statement; one that nothing was written by has none.
 _PUT = Statement(
     "fhir_put",
-    "SELECT * FROM fhir_put(" + ", ".join(f"${n}" for n in range(1, 30)) + ")",
+    "SELECT p.status, p.version, p.last_updated, CASE WHEN p.status IN ('created', 'updated', 'deleted')"  # noqa: S608
+    f" THEN fhir_words($1, $2, $4, p.status = 'created', {_numbered(30, 36)}) END"
+    f" FROM fhir_put({_numbered(1, 29)}) p",
 )
 
 
 _CREATE_MANY = Statement(
     "fhir_create_many",
-    "SELECT * FROM fhir_create_many(" + ", ".join(f"${n}" for n in range(1, 25)) + ")",
+    "SELECT m.existing, m.last_updated, CASE WHEN m.existing IS NULL"  # noqa: S608
+    f" THEN fhir_words_many($1, {_numbered(25, 34)}) END FROM fhir_create_many({_numbered(1, 24)}) m",
 )
 
 
@@ -137,9 +148,13 @@ def _stored(result: pq.abc.PGresult, access: Access, resource_type: str, resourc
 
 def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: Write) -> Written:
     """Write one version of a resource with its history and index rows, in one statement."""
-    result = run(connection, _PUT, _put_arguments(tenant_id, hasher, write))
+    known = word_rows.known_phrases(connection, tenant_id)
+    result = run(connection, _PUT, _put_arguments(tenant_id, hasher, write, known))
     get = result.get_value
-    return Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
+    written = Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
+    if written.status in ("created", "updated"):
+        word_rows.note_phrases(connection, known, write.rows.words)
+    return written
 
 
 def create_many(
@@ -158,6 +173,7 @@ def create_many(
 
 def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Write], fresh: bool) -> list[Argument]:
     rows: list[bytes] = []
+    keys: list[int] = []
     refs: list[tuple[int, int, int]] = []
     strings: list[tuple[int, int, str, int]] = []
     dates: list[tuple[int, int, int, int]] = []
@@ -166,6 +182,7 @@ def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Writ
     for number, write in enumerate(writes, start=1):
         index = write.rows
         key = hasher.uncached(f"{write.resource_type}/{write.id}")
+        keys.append(key)
         rows.append(
             (
                 f'{{"o":{number},"k":{key},"t":{TYPE_IDS[write.resource_type]},"i":"{write.id}","m":"{write.method}",'
@@ -188,6 +205,8 @@ def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Writ
         *_columns(dates, 4),
         *_columns(quantities, 5),
         *_columns(composites, 5, text=4),
+        array(keys),
+        *word_rows.of_many([(TYPE_IDS[write.resource_type], write.rows.words) for write in writes]),
     ]
 
 
@@ -206,7 +225,7 @@ def _number(value: int | None) -> Argument:
     return None if value is None else b"%d" % value
 
 
-def _put_arguments(tenant_id: int, hasher: Hasher, write: Write) -> list[Argument]:
+def _put_arguments(tenant_id: int, hasher: Hasher, write: Write, known_phrases: set[int]) -> list[Argument]:
     rows = write.rows
     refs, strings, dates, quantities, composites = (
         rows.references, rows.strings, rows.dates, rows.quantities, rows.composites,
@@ -241,4 +260,5 @@ def _put_arguments(tenant_id: int, hasher: Hasher, write: Write) -> list[Argumen
         array([r[1] for r in composites]) if composites else None,
         array([r[2] for r in composites]) if composites else None,
         text_array([r[3] for r in composites]) if composites else None,
+        *word_rows.of_one(rows.words, known_phrases, deleted=write.body is None),
     ]

@@ -9,9 +9,24 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import pq
 
+from fhir_server.errors import BadRequest
 from fhir_server.store.wire import literal, run_simple
 
+# fhir_words_complete in migrations/versions/0005_words.sql
+_WORDS_MISSING = "FH001"
+
+INCOMPLETE = (
+    "Full-text search (_text, _content, :text) is not available for this resource type: some of its resources were "
+    "written while FULL_TEXT was off, or before this version. With FULL_TEXT on, $reindex of the type makes up for it."
+)
+SWITCHED_OFF = "Full-text search (_text, _content, :text) is switched off on this server, by its setting FULL_TEXT."
+
 _PLACEHOLDER = re.compile(r"\$(\d+)")
+
+
+def needs_words(sql: str) -> bool:
+    """Whether a compiled search looks for words; every condition on words has this function in it."""
+    return "fhir_words_complete" in sql
 
 
 def run_search(
@@ -26,8 +41,14 @@ def run_search(
     forgets it with the transaction, so that a pooler in transaction mode changes nothing.
     https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-STATEMENT-TIMEOUT
 
-    Raises psycopg.errors.QueryCanceled for a statement that takes longer.
+    Raises psycopg.errors.QueryCanceled for a statement that takes longer, BadRequest for a full-text search where
+    words are missing.
     """
     bound = _PLACEHOLDER.sub(lambda match: literal(values[int(match[1]) - 1]), sql)
     limit = f", set_config('statement_timeout', '{int(timeout_ms)}', true)" if timeout_ms else ""
-    return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {bound}")
+    try:
+        return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {bound}")
+    except psycopg.DatabaseError as error:
+        if error.sqlstate != _WORDS_MISSING:
+            raise
+        raise BadRequest(INCOMPLETE, code="not-supported") from None

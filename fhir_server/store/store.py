@@ -25,10 +25,11 @@ class Store:
     Outside a transaction each call is one round trip and one transaction of its own. Inside `transaction` every call
     works on the same connection. Every read takes an Access and yields nothing that it does not reach.
 
+    ``full_text`` says whether the words of resources are written and searched: FULL_TEXT in docs/settings.md.
     ``search_timeout_ms`` is how many milliseconds one statement of a search may take; 0 leaves it to the connection.
     """
 
-    __slots__ = ("_connection", "_database", "hasher", "search_timeout_ms", "tenant_id")
+    __slots__ = ("_connection", "_database", "full_text", "hasher", "search_timeout_ms", "tenant_id")
 
     def __init__(
         self,
@@ -38,12 +39,14 @@ class Store:
         connection: psycopg.Connection | None = None,
         *,
         search_timeout_ms: int = 0,
+        full_text: bool = True,
     ) -> None:
         self._database = database
         self._connection = connection
         self.hasher = hasher
         self.tenant_id = tenant_id
         self.search_timeout_ms = search_timeout_ms
+        self.full_text = full_text
 
     @property
     def in_transaction(self) -> bool:
@@ -58,7 +61,8 @@ class Store:
         if self._connection is not None:
             return work(self)
         return self._database.transaction(
-            self.tenant_id, lambda c: work(Store(self._database, self.hasher, self.tenant_id, c))
+            self.tenant_id,
+            lambda c: work(Store(self._database, self.hasher, self.tenant_id, c, full_text=self.full_text)),
         )
 
     def _run(self, work: Callable[[psycopg.Connection], T], *, read_only: bool = False) -> T:
@@ -91,8 +95,11 @@ class Store:
         """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round
         trip.
 
-        Raises Unavailable with the issue code timeout where it takes longer than a search may.
+        Raises Unavailable with the issue code timeout where it takes longer than a search may, BadRequest for a
+        full-text search where that is switched off or words are missing.
         """
+        if not self.full_text and searching.needs_words(sql):
+            raise BadRequest(searching.SWITCHED_OFF, code="not-supported")
         # Inside a transaction the limit would go on to hold for the writes that follow.
         timeout_ms = 0 if self.in_transaction else self.search_timeout_ms
         return self._run(

@@ -182,6 +182,39 @@ idx_composite = Table(
 )
 Index("idx_composite_rid", idx_composite.c.tenant_id, idx_composite.c.rid)
 
+idx_word = Table(
+    "idx_word",
+    metadata,
+    Column("tenant_id", Integer, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("hash", BigInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    Column("weight", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "hash", "rid", "place", name="idx_word_pkey"),
+)
+Index("idx_word_rid", idx_word.c.tenant_id, idx_word.c.rid)
+
+idx_phrase = Table(
+    "idx_phrase",
+    metadata,
+    Column("tenant_id", Integer, nullable=False),
+    Column("weight", SmallInteger, nullable=False),
+    Column("word", BigInteger, nullable=False),
+    Column("phrase", BigInteger, nullable=False),
+)
+Index("idx_phrase_word", idx_phrase.c.tenant_id, idx_phrase.c.word, idx_phrase.c.phrase)
+Index("idx_phrase_phrase", idx_phrase.c.tenant_id, idx_phrase.c.phrase)
+
+word_gap = Table(
+    "word_gap",
+    metadata,
+    Column("tenant_id", Integer, nullable=False),
+    Column("type_id", SmallInteger, nullable=False),
+    Column("closing", Boolean, nullable=False, server_default=text("false")),
+    Column("since", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+)
+Index("word_gap_type", word_gap.c.tenant_id, word_gap.c.type_id)
+
 load_progress = Table(
     "load_progress",
     metadata,
@@ -195,6 +228,6 @@ load_progress = Table(
 
 TENANT_TABLES = (
     resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite,
-    load_progress,
+    load_progress, idx_word, idx_phrase, word_gap,
 )  # fmt: skip
 """The tables that hold a tenant's data: each has row level security, forced."""

@@ -13,7 +13,7 @@ from psycopg import sql
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
-from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.resources import Write
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
@@ -27,6 +27,7 @@ ROWS: dict[str, Callable[[range], IndexRows]] = {
     "idx_date": lambda numbers: IndexRows(dates=[(7, n, n + 1) for n in numbers]),
     "idx_quantity": lambda numbers: IndexRows(quantities=[(7, float(n), n + 1.0, 3) for n in numbers]),
     "idx_composite": lambda numbers: IndexRows(composites=[(n, float(n), n + 1.0, "") for n in numbers]),
+    "idx_word": lambda numbers: IndexRows(words=Words({(n, 7): 500 for n in numbers})),
 }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fhir_server.access.policy import EVERYTHING, NOTHING, Access
 from fhir_server.store.history import Page, Scope
-from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.resources import Write
 from fhir_server.store.store import Store
 
@@ -24,6 +24,7 @@ INDEX_TABLES = {
     "idx_date": "param, low, high",
     "idx_quantity": "param, low, high, unit",
     "idx_composite": "hash, low, high, value",
+    "idx_word": "hash, place, weight",
 }
 
 
@@ -145,6 +146,7 @@ def _rows(n: int) -> IndexRows:
         patient=n,
         date_low=n,
         date_high=n + 1,
+        words=Words({(n, 1): 500, (n, 2): 7, (-n - 9, 1): 0}, {-n - 9: ((n, 400), (n + 1, 400))}),
     )
 
 
@@ -160,6 +162,7 @@ index_rows = st.builds(
     dates=st.lists(st.tuples(small, small, small), unique=True),
     quantities=st.lists(st.tuples(small, floats, floats, small), unique=True),
     composites=st.lists(st.tuples(small, floats, floats, words), unique=True),
+    words=st.none() | st.builds(Words, rows=st.dictionaries(st.tuples(small, small), st.integers(0, 999))),
 )
 
 

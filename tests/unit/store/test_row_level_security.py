@@ -10,7 +10,7 @@ from psycopg import sql
 
 from fhir_server.errors import Unavailable
 from fhir_server.store.database_urls import DatabaseUrls
-from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.resources import Write
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
@@ -25,10 +25,12 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
     both = new_store(), new_store()
     for store in both:
         rows = IndexRows(
-            [1], [2], [(1, 2)], [(1, "a", 2)], [(1, 2, 3)], [(1, 0.5, 1.5, 2)], [(1, 0.5, 1.5, "a")], 5, 6, 7
-        )
+            [1], [2], [(1, 2)], [(1, "a", 2)], [(1, 2, 3)], [(1, 0.5, 1.5, 2)], [(1, 0.5, 1.5, "a")], 5, 6, 7,
+            words=Words({(1, 2): 3, (4, 2): 0}, {4: ((5, 6), (7, 8))}),
+        )  # fmt: skip
         for _ in range(2):
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
+        store.search("INSERT INTO word_gap VALUES ($1, 1, false, now()) RETURNING 1", [store.tenant_id])
         store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
     return both
 
