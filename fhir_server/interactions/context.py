@@ -4,12 +4,13 @@ https://hl7.org/fhir/R4/http.html"""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fhir_server.access.policy import Access
 from fhir_server.access.principal import Principal
 from fhir_server.search.parse import DEFAULT_LIMITS
 from fhir_server.search.parse import Limits as SearchLimits
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.store.store import Store
 
 
@@ -85,7 +86,7 @@ class Context:
     """Everything an interaction may use.
 
     ``access`` is the decision for this interaction; ``decide`` asks for another one (a bundle's entries).
-    ``base_url`` is the tenant's FHIR base without a trailing slash.
+    ``base_url`` is the tenant's FHIR base without a trailing slash; ``registry`` has its search parameters.
     """
 
     tenant: Tenant
@@ -96,10 +97,11 @@ class Context:
     prefer: Prefer = Prefer()
     limits: Limits = Limits()
     phases: Phases = field(default_factory=Phases)
+    registry: Registry = STANDARD
 
     def within(self, store: Store, access: Access) -> Context:
         """The same context inside a transaction, or under another decision."""
-        return Context(self.tenant, self.principal, access, store, self.base_url, self.prefer, self.limits, self.phases)
+        return replace(self, access=access, store=store)
 
 
 @dataclass(slots=True)

@@ -19,6 +19,13 @@ CURRENCIES = "urn:iso:std:iso:4217"
 
 _LONGEST_KEPT = 200
 
+
+@lru_cache(maxsize=1_024)
+def canonical_param(param: int) -> int:
+    """The number under which the index holds each value of a quantity parameter once, in canonical units."""
+    return param
+
+
 QUANTITIES = frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"})
 
 

@@ -11,6 +11,9 @@ from psycopg import pq
 
 from fhir_server.store.wire import literal, run_simple
 
+Result = pq.abc.PGresult
+"""The rows of a search; cells are read with ``result.get_value(row, column)``, as bytes or None."""
+
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
@@ -22,3 +25,15 @@ def run_search(connection: psycopg.Connection, tenant_id: int, sql: str, values:
     """
     bound = _PLACEHOLDER.sub(lambda match: literal(values[int(match[1]) - 1]), sql)
     return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true); {bound}")
+
+
+def present_types(connection: psycopg.Connection, tenant_id: int) -> frozenset[str]:
+    """The resource types of which a tenant has any resource, by one look into an index for each type there is."""
+    result = run_search(
+        connection,
+        tenant_id,
+        "SELECT t.name FROM resource_type t WHERE EXISTS (SELECT FROM resource r"
+        " WHERE r.tenant_id = $1 AND r.type_id = t.id AND NOT r.deleted)",
+        [tenant_id],
+    )
+    return frozenset((result.get_value(row, 0) or b"").decode() for row in range(result.ntuples))

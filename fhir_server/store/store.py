@@ -83,6 +83,10 @@ class Store:
         trip."""
         return self._run(lambda c: searching.run_search(c, self.tenant_id, sql, values), read_only=True)
 
+    def present_types(self) -> frozenset[str]:
+        """The resource types of which the tenant has any resource."""
+        return self._run(lambda c: searching.present_types(c, self.tenant_id), read_only=True)
+
     def history(self, access: Access, scope: history.Scope, page: history.Page) -> list[history.Version]:
         """A page of versions, newest first. See store/history.py."""
         return self._run(lambda c: history.fetch(c, self.tenant_id, access, self.hasher, scope, page), read_only=True)
