@@ -133,4 +133,4 @@ def test_every_exception_for_clients_has_a_status_of_theirs() -> None:
 
 def test_every_interaction_has_a_letter() -> None:
     """https://hl7.org/fhir/smart-app-launch/STU2/scopes-and-launch-context.html"""
-    assert set(LETTERS.values()) == set("cruds")
+    assert set("".join(LETTERS.values())) == set("cruds")
