@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from fhir_server.errors import Unavailable
-from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store import search_parameters
+from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.resources import Write
@@ -33,7 +34,9 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
         store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
         definition = Definition("own", "token", "urn:own", "Patient.name.use", ("Patient",))
-        store.within(lambda c, t=store.tenant_id: search_parameters.register(c, t, "own", definition))  # type: ignore[misc]
+        store.within(
+            partial(search_parameters.register, tenant_id=store.tenant_id, parameter_id="a", definition=definition)
+        )
     return both
 
 
