@@ -37,6 +37,7 @@ MODIFIERS: dict[str, tuple[str, ...]] = {
     "reference": ("identifier",),
     "string": string.MODIFIERS,
     "token": token.MODIFIERS,
+    "uri": uri.MODIFIERS,
 }
 """The modifiers of each parameter type, beside :missing and, for references, the types they may refer to."""
 

@@ -75,7 +75,7 @@ def test_every_searchable_parameter_compiles_with_every_modifier(resource_type: 
                 values = [f"{modifier}/1"]
             elif modifier:
                 values = ["true"] if modifier == "missing" else ["a"]
-                values.append("true")
+                values += ["true", "urn:a|b|c", "http://example.org"]
             assert any(compiles(found, modifier, value) for value in values), (found.code, modifier)
 
 
