@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -15,10 +16,19 @@ from fhir_server.store.wire import array
 
 Row = tuple[object, ...]
 
-_RESOURCE = (
-    "tenant_id", "version", "rid", "key", "patient", "date_low", "date_high", "last_updated", "type_id", "deleted",
-    "id", "method", "tokens", "params", "meta", "body",
-)  # fmt: skip
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "resource": (
+        "tenant_id", "version", "rid", "key", "patient", "date_low", "date_high", "last_updated", "type_id", "deleted",
+        "id", "method", "tokens", "params", "meta", "body",
+    ),
+    "idx_token": ("tenant_id", "hash", "rid"),
+    "idx_reference": ("tenant_id", "param", "target", "rid"),
+    "idx_string": ("tenant_id", "param", "value", "exact", "rid"),
+    "idx_date": ("tenant_id", "param", "low", "high", "rid"),
+    "idx_quantity": ("tenant_id", "param", "low", "high", "unit", "rid"),
+    "idx_composite": ("tenant_id", "hash", "low", "high", "value", "rid"),
+}  # fmt: skip
+"""What is written of each table, in the order of its rows here."""
 
 
 def copy_rows(
@@ -35,20 +45,15 @@ def copy_rows(
         ).fetchone()
         assert taken is not None
         last_updated = time.time_ns() // 1_000_000 * 1000
-        tables = [
-            (name, columns, list(rows)) for name, columns, rows in _tables(prepared, tenant_id, taken[0], last_updated)
-        ]
-        texts = [(name, columns, [_line(row) for row in rows]) for name, columns, rows in tables if rows]
+        tables = _tables(prepared, tenant_id, taken[0], last_updated)
+        texts = [(name, [_line(row) for row in rows]) for name, rows in tables if rows]
         trees = {"postgres": postgres_pid} if count else {}
         before, begun = cpu_microseconds(trees), time.perf_counter()
         with connection.transaction():
-            for name, columns, lines in texts:
-                statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-                    sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, columns))
-                )
-                with connection.cursor().copy(statement) as copy:
-                    for start in range(0, len(lines), 500):
-                        copy.write(b"".join(lines[start : start + 500]))
+            for name, texts_of in texts:
+                with connection.cursor().copy(statement(name)) as copy:
+                    for start in range(0, len(texts_of), 500):
+                        copy.write(b"".join(texts_of[start : start + 500]))
         seconds = time.perf_counter() - begun
         cpu = {name: used - before[name] for name, used in cpu_microseconds(trees).items()}
     return Load(seconds, len(prepared), {"resource": [seconds * 1e6 / len(prepared)]}, cpu)
@@ -56,31 +61,41 @@ def copy_rows(
 
 def _tables(
     prepared: Sequence[Prepared], tenant: int, first: int, last_updated: int
-) -> Iterator[tuple[str, tuple[str, ...], Iterable[Row]]]:
+) -> Iterator[tuple[str, list[Row]]]:
     numbered = list(enumerate(prepared, start=first))
-    yield "resource", _RESOURCE, (_resource(one, tenant, rid, last_updated) for rid, one in numbered)
-    made: dict[str, tuple[tuple[str, ...], Callable[[Prepared, int], Iterable[Row]]]] = {
-        "idx_token": (("hash", "rid"), lambda one, rid: ((token, rid) for token in one.rows.tokens)),
-        "idx_reference": (("param", "target", "rid"), lambda one, rid: ((*row, rid) for row in one.rows.references)),
-        "idx_string": (("param", "value", "exact", "rid"), lambda one, rid: ((*row, rid) for row in one.rows.strings)),
-        "idx_date": (("param", "low", "high", "rid"), lambda one, rid: ((*row, rid) for row in one.rows.dates)),
-        "idx_quantity": (
-            ("param", "low", "high", "unit", "rid"), lambda one, rid: ((*row, rid) for row in one.rows.quantities),
-        ),
-        "idx_composite": (
-            ("hash", "low", "high", "value", "rid"), lambda one, rid: ((*row, rid) for row in one.rows.composites),
-        ),
-    }  # fmt: skip
-    for name, (columns, rows_of) in made.items():
-        yield name, ("tenant_id", *columns), ((tenant, *row) for rid, one in numbered for row in rows_of(one, rid))
+    for name, rows_of in _ROWS.items():
+        yield name, [row for rid, one in numbered for row in rows_of(one, tenant, rid, last_updated)]
 
 
-def _resource(one: Prepared, tenant: int, rid: int, last_updated: int) -> Row:
+def lines(one: Prepared, tenant: Any, rid: Any, last_updated: Any) -> Iterator[tuple[str, bytes]]:
+    """The lines of COPY for one resource, by table; the numbers may be anything that ``str`` makes their text of."""
+    for name, rows_of in _ROWS.items():
+        yield name, b"".join(_line(row) for row in rows_of(one, tenant, rid, last_updated))
+
+
+def statement(table: str) -> sql.Composed:
+    """The COPY of a table, in the text format and the order of `lines`."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table]))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
+
+
+def _resource(one: Prepared, tenant: Any, rid: Any, last_updated: Any) -> Iterable[Row]:
     rows = one.rows
-    return (
+    return ((
         tenant, 1, rid, one.key, rows.patient, rows.date_low, rows.date_high, last_updated, one.type_id, "f", one.id,
         "POST", array(rows.tokens), array(rows.params), one.meta, one.body,
-    )  # fmt: skip
+    ),)  # fmt: skip
+
+
+_ROWS: dict[str, Callable[[Prepared, Any, Any, Any], Iterable[Row]]] = {
+    "resource": _resource,
+    "idx_token": lambda one, tenant, rid, _: ((tenant, token, rid) for token in one.rows.tokens),
+    "idx_reference": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.references),
+    "idx_string": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.strings),
+    "idx_date": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.dates),
+    "idx_quantity": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.quantities),
+    "idx_composite": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.composites),
+}
 
 
 def _line(row: Row) -> bytes:

@@ -62,8 +62,10 @@ def create_app(settings: Settings) -> FhirServer:
     hasher = Hasher(directory.hash_key(database))
     api = FhirApi(
         settings,
-        Directory(lambda slug: directory.tenant_id(database, slug)),
+        Directory(lambda slug: directory.entry(database, slug)),
         Verifier(keys.load_or_create(settings.key_file), settings.issuer),
-        lambda tenant_id: Store(database, hasher, tenant_id),
+        lambda tenant: Store(
+            database, hasher, tenant.id, search_timeout_ms=tenant.search_timeout_ms or settings.search_timeout_ms
+        ),
     )
     return FhirServer(settings, database, api)

@@ -141,6 +141,12 @@ class Settings:
     statement_timeout_ms: int = _setting(
         30_000, _between(100, 3_600_000), "milliseconds", "The longest a single SQL statement of a request may take."
     )
+    search_timeout_ms: int = _setting(
+        10_000,
+        _between(1, 3_600_000),
+        "milliseconds",
+        "The longest a search may take, for clinics without a limit of their own (`fhir-server tenant limit`).",
+    )
     max_body_bytes: int = _setting(64 * 1024 * 1024, _between(1024, 2**31 - 1), "bytes", "The largest request body.")
     max_url_bytes: int = _setting(16 * 1024, _between(1024, 2**20), "bytes", "The longest request URL.")
     max_count: int = _setting(1000, _between(1, 10_000), "entries", "The largest page that `_count` can ask for.")

@@ -25,6 +25,7 @@ TESTS = {
     "number": "`tests/unit/search/types/test_number.py`",
     "quantity": "`tests/unit/search/types/test_quantity.py`",
     "reference": ORACLE,
+    "special": "`tests/unit/search/types/test_near.py`",
     "string": ORACLE,
     "token": ORACLE,
     "uri": ORACLE,
@@ -44,7 +45,8 @@ def tables() -> str:
         modifiers = [*support.MODIFIERS.get(name, ()), "missing", *(["[type]"] if name == "reference" else [])]
         shown = " ".join(f"`:{modifier}`" for modifier in modifiers)
         prefixes = " ".join(support.PREFIXES.get(name, ())) or "-"
-        lines.append(f"| {name} | {types[name]} | {shown} | {prefixes} | {TESTS[name]} |")
+        label = "special: `near`" if name == "special" else name
+        lines.append(f"| {label} | {types[name]} | {shown} | {prefixes} | {TESTS[name]} |")
     codes = ", ".join(f"`{code}`" for code in sorted(special.COLUMNS))
     lines += [
         "",

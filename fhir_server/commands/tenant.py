@@ -1,4 +1,4 @@
-"""`fhir-server tenant`: create and list tenants (clinics). docs/architecture.md, "Rows"."""
+"""`fhir-server tenant`: create, limit and list tenants (clinics). docs/architecture.md, "Rows"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fhir_server.store import tenants
 
 @click.group(name="tenant", epilog=example("fhir-server tenant list"))
 def command() -> None:
-    """Create and list tenants; a tenant is one clinic with its own data and base URL."""
+    """Create, limit and list tenants; a tenant is one clinic with its own data and base URL."""
 
 
 @command.command(epilog=example('fhir-server tenant create lakeside --name "Lakeside Clinic"'))
@@ -24,6 +24,22 @@ def create(slug: str, name: str) -> None:
     with owner_connection(settings) as connection:
         tenant = tenants.create(connection, slug, name)
     click.echo(f"{tenant.slug}\t{settings.public_url}/t/{tenant.slug}/fhir")
+
+
+@command.command(epilog=example("fhir-server tenant limit lakeside --search-timeout 3000"))
+@click.argument("slug")
+@click.option(
+    "--search-timeout",
+    "milliseconds",
+    type=int,
+    required=True,
+    help="How many milliseconds a search of the clinic may take; 0 goes back to SEARCH_TIMEOUT_MS.",
+)
+def limit(slug: str, milliseconds: int) -> None:
+    """Limit what the tenant SLUG may ask of the server; web processes follow within half a minute."""
+    with owner_connection(Settings.from_env()) as connection:
+        tenants.set_search_timeout(connection, slug, milliseconds or None)
+    click.echo(f"{slug}\t{milliseconds or 'default'}")
 
 
 @command.command(name="list", epilog=example("fhir-server tenant list | cut -f1"))

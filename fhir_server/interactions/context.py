@@ -10,7 +10,8 @@ from fhir_server.access.policy import Access
 from fhir_server.access.principal import Principal
 from fhir_server.search.parse import DEFAULT_LIMITS
 from fhir_server.search.parse import Limits as SearchLimits
-from fhir_server.search.registry import STANDARD, Registry
+from fhir_server.search.registries import registry_of
+from fhir_server.search.registry import Registry
 from fhir_server.store.store import Store
 
 
@@ -86,7 +87,7 @@ class Context:
     """Everything an interaction may use.
 
     ``access`` is the decision for this interaction; ``decide`` asks for another one (a bundle's entries).
-    ``base_url`` is the tenant's FHIR base without a trailing slash; ``registry`` has its search parameters.
+    ``base_url`` is the tenant's FHIR base without a trailing slash.
     """
 
     tenant: Tenant
@@ -97,7 +98,11 @@ class Context:
     prefer: Prefer = Prefer()
     limits: Limits = Limits()
     phases: Phases = field(default_factory=Phases)
-    registry: Registry = STANDARD
+
+    @property
+    def registry(self) -> Registry:
+        """The tenant's search parameters: the standard ones and its own."""
+        return registry_of(self.store)
 
     def within(self, store: Store, access: Access) -> Context:
         """The same context inside a transaction, or under another decision."""

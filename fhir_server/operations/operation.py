@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fhir_server.interactions.context import Context, Response
 
@@ -13,9 +13,19 @@ Run = Callable[[Context, Sequence[str], list[tuple[str, str]], object], Response
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation: ``name`` without "$", the canonical URL of its ``definition``, the ``levels`` it exists at."""
+    """An operation: ``name`` without "$", the canonical URL of its ``definition``, the ``levels`` it exists at.
+
+    ``types`` maps the resource types that have it to the definitions for them; empty where every type has it.
+    """
 
     name: str
     definition: str
     levels: tuple[str, ...]
     run: Run
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    def definition_for(self, resource_type: str) -> str | None:
+        """The canonical URL of its definition for this resource type; None where the type does not have it."""
+        if "type" not in self.levels and "instance" not in self.levels:
+            return None
+        return self.types.get(resource_type) if self.types else self.definition

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_server.errors import MethodNotAllowed, NotFound
-from fhir_server.operations import validate
+from fhir_server.operations import everything, lastn, validate
 from fhir_server.operations.operation import Operation
 
-OPERATIONS: tuple[Operation, ...] = (validate.OPERATION,)
+OPERATIONS: tuple[Operation, ...] = (everything.OPERATION, lastn.OPERATION, validate.OPERATION)
 
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
@@ -16,12 +16,15 @@ _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 def find(name: str, scope: Sequence[str]) -> Operation:
     """The operation of this name at this level: ``scope`` is [], [type] or [type, id].
 
-    Raises NotFound for an unknown name, MethodNotAllowed where it exists at other levels only.
+    Raises NotFound for an unknown name or a type that does not have it, MethodNotAllowed where it exists at other
+    levels only.
     """
     operation = _BY_NAME.get(name)
     if operation is None:
         known = ", ".join(f"${n}" for n in sorted(_BY_NAME))
         raise NotFound(f"The operation ${name[:64]} is not known; there are: {known}.", code="not-supported")
+    if scope and operation.types and scope[0] not in operation.types:
+        raise NotFound(f"${name} exists for {' and '.join(operation.types)}, not for {scope[0]}.", code="not-supported")
     level = ("system", "type", "instance")[len(scope)]
     if level not in operation.levels:
         raise MethodNotAllowed(f"${name} exists at the level of {' and '.join(operation.levels)}, not of the {level}.")

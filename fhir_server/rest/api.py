@@ -28,6 +28,7 @@ from fhir_server.rest.throttle import Throttle
 from fhir_server.rest.uploads import Uploads
 from fhir_server.search.parse import Limits as SearchLimits
 from fhir_server.settings import Settings
+from fhir_server.store.directory import Entry
 from fhir_server.store.store import Store
 from fhir_server.tenants.directory import Directory
 
@@ -46,7 +47,7 @@ class FhirApi:
     (riverside.localhost/fhir)."""
 
     def __init__(
-        self, settings: Settings, directory: Directory, verifier: Verifier, store_of: Callable[[int], Store]
+        self, settings: Settings, directory: Directory, verifier: Verifier, store_of: Callable[[Entry], Store]
     ) -> None:
         self._settings = settings
         self._directory = directory
@@ -135,15 +136,15 @@ class FhirApi:
                 # The same answer for every other tenant, whether it exists or not.
                 raise Forbidden("The access_token was issued for another tenant.")
             self._throttle.admit(f"{slug}/{principal.client_id}")
-        tenant_id = self._directory.find(slug)
-        if tenant_id is None:
+        tenant = self._directory.find(slug)
+        if tenant is None:
             raise NotFound("There is no such tenant at this server.")
         phases.mark("authenticate")
         return Context(
-            Tenant(tenant_id, slug),
+            Tenant(tenant.id, slug),
             principal,
             NOTHING,
-            self._store_of(tenant_id),
+            self._store_of(tenant),
             base_url,
             request.prefer(),
             self._limits,

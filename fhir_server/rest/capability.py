@@ -71,8 +71,8 @@ def _resource(resource_type: str) -> dict[str, Any]:
         "referencePolicy": ["literal", "logical"],
         "searchParam": [{"name": p.code, "type": p.type, "definition": p.url} for p in searchable(resource_type)],
         "operation": [
-            {"name": o.name, "definition": o.definition}
+            {"name": o.name, "definition": definition}
             for o in operations.OPERATIONS
-            if "type" in o.levels or "instance" in o.levels
+            if (definition := o.definition_for(resource_type)) is not None
         ],
     }

@@ -107,7 +107,7 @@ def compile(  # noqa: A001 - the word of the layout: search.compile
     BadRequest for values that cannot be searched, Forbidden for chains through types that may not be.
     """
     parts = [False]
-    frame = _passed(PASSES, query, access, tenant_id, hasher, joined)
+    frame = passed(PASSES, query, access, tenant_id, hasher, joined)
     if not frame.branches:
         return []
     if position is not None and len(position.values) != len(frame.order):
@@ -194,7 +194,7 @@ def compile_total(
 
     https://hl7.org/fhir/R4/search.html#total
     """
-    frame = _passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
+    frame = passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
     if not frame.branches:
         return CompiledSearch("", [])
     counted = " UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches)
@@ -202,7 +202,7 @@ def compile_total(
     return CompiledSearch(text, frame.compiler.sql.values)
 
 
-def _passed(
+def passed(
     passes: tuple[Pass, ...],
     query: SearchQuery,
     access: Access,
@@ -210,6 +210,7 @@ def _passed(
     hasher: Hasher,
     joined: Access | None,
 ) -> Frame:
+    """The branches that passes leave of a query."""
     compiler = FilterCompiler(SqlParameters(tenant_id), hasher, access, joined or access)
     frame = Frame(query, compiler)
     for one in passes:

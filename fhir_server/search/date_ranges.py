@@ -51,5 +51,7 @@ def comparison(prefix: str, searched_for: tuple[int, int], sql: SqlParameters, l
             return f"{low} >= {bind(end)}"
         case "eb":
             return f"{high} <= {bind(start)}"
+        case "po":
+            return f"{high} > {bind(start)} AND {low} < {bind(end)}"
     margin = abs(time.time_ns() // 1_000 - start) // _AP_SHARE
     return f"{high} > {bind(start - margin)} AND {low} < {bind(end + margin)}"

@@ -6,12 +6,24 @@ once for code, combo-code and six composites. https://hl7.org/fhir/R4/searchpara
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.r4 import definitions, references
-from fhir_server.search.paths import Child, First, IsTrue, Path, Step, WhereEquals, WhereType, paths
+from fhir_server.search.expression_values import evaluator
+from fhir_server.search.paths import (
+    Child,
+    Computed,
+    First,
+    IsTrue,
+    OfType,
+    Path,
+    Step,
+    WhereEquals,
+    WhereType,
+    paths,
+)
 from fhir_server.search.registry import Parameter, parameters
 from fhir_server.search.token_variants import CODED
 from fhir_server.search.types import BY_TYPE, composite, reference, special, token
@@ -55,12 +67,14 @@ class _Node:
         return node
 
 
-def generate(resource_type: str) -> tuple[str, dict[str, Any]]:
+def generate(resource_type: str, custom: Sequence[Parameter] = ()) -> tuple[str, dict[str, Any]]:
     """The source of ``extract(r, rows, hasher)`` for one resource type, and the names that it uses.
 
-    The function expects a resource that validation has accepted. Raises KeyError for a name that is no resource type.
+    ``custom`` are a tenant's own parameters of this type, beside the standard ones. The function expects a resource
+    that validation has accepted. Raises KeyError for a name that is no resource type, Unsupported for a parameter of
+    ``custom`` that search/custom.py would refuse.
     """
-    writer = _Writer(resource_type)
+    writer = _Writer(resource_type, custom)
     return writer.source(), writer.names
 
 
@@ -87,14 +101,14 @@ def _tuple(params: list[int]) -> str:
 
 
 class _Writer:
-    def __init__(self, resource_type: str) -> None:
+    def __init__(self, resource_type: str, custom: Sequence[Parameter]) -> None:
         self.resource_type = resource_type
         self.names: dict[str, Any] = {"is_of_type": is_of_type}
         self.lines: list[str] = []
         self.depth = 1
         self.variables = 0
         self.root = _Node()
-        for parameter in parameters(resource_type).values():
+        for parameter in (*parameters(resource_type).values(), *custom):
             self.place(parameter)
         self.place_patient()
 
@@ -111,19 +125,22 @@ class _Writer:
     # Placing parameters in the tree.
 
     def place(self, parameter: Parameter) -> None:
-        if not parameter.expression or parameter.code in special.COLUMNS or parameter.type == "special":
+        if not parameter.expression or parameter.code in special.COLUMNS:
             return
         found = paths(parameter.expression, parameter.resource_type)
         coded = any(path.type in CODED for path in found)
         for path in found:
             for steps in self.by_target(path, parameter):
+                write = BY_TYPE[parameter.type].EXTRACT.get(path.type) if parameter.type != "composite" else None
+                if write is None and isinstance(steps[-1] if steps else None, OfType) and parameter.type != "composite":
+                    # One of the types that an expression may yield, and none that this parameter has values of.
+                    continue
                 node = self.root.at(steps)
                 if parameter.type == "composite":
                     self.place_composite(parameter, path.type, node)
                     continue
                 node.primitive = path.type[0].islower()
                 node.params.append(parameter.param)
-                write = BY_TYPE[parameter.type].EXTRACT.get(path.type)
                 if coded and write in (token.fixed, token.boolean):
                     write = token.fixed_among_coded
                 if write is not None:
@@ -154,7 +171,7 @@ class _Writer:
             self.root.at(steps).patient = True
 
     def name(self, parameter_type: str, path_type: str, write: Write) -> str:
-        name = f"{parameter_type}_{path_type}_{write.__name__}"
+        name = f"{parameter_type}_{path_type}_{write.__name__}".replace(".", "_")
         self.names[name] = write
         return name
 
@@ -190,13 +207,23 @@ class _Writer:
                 self.line(f'for {found} in {value}.get("{name}", ())[:1]:')
                 self.depth += 1
             case WhereEquals(name=name, value=wanted):
-                self.line(f'if {value}.get("{name}") == "{wanted}":')
+                # Of a client's own expression: any text.
+                self.line(f'if {value}.get("{name}") == {wanted!r}:')
                 self.depth += 1
                 found = value
             case WhereType(type=wanted):
                 self.line(f'if is_of_type({value}, "{wanted}", r):')
                 self.depth += 1
                 found = value
+            case Computed(expression=expression, root=root):
+                evaluate = f"evaluate{len(self.names)}"
+                self.names[evaluate] = evaluator(expression, root)
+                self.line(f"for {found} in {evaluate}({value}, r, rows):")
+                self.depth += 1
+            case OfType(type=wanted):
+                self.line(f"if {value}[0] == {wanted!r}:")
+                self.depth += 1
+                self.line(f"{found} = {value}[1]")
             case IsTrue(names=names):
                 tests = " or ".join(f'{value}.get("{name}") not in (None, False)' for name in names)
                 self.line(f"{found} = {tests}")

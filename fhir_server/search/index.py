@@ -6,13 +6,13 @@ The functions that find the values are generated per resource type on first use:
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
 from fhir_server.search.extract_source import generate
-from fhir_server.search.registry import parameters
+from fhir_server.search.registry import STANDARD, Parameter, Registry, parameters
 from fhir_server.store.index_rows import IndexRows
 
 Extractor = Callable[[dict[str, Any], IndexRows, Hasher], None]
@@ -24,20 +24,31 @@ def extractor(resource_type: str) -> tuple[Extractor, int]:
 
     Raises KeyError for a name that is no resource type.
     """
-    source, names = generate(resource_type)
+    return _compiled(resource_type, ())
+
+
+@lru_cache(maxsize=1_024)
+def _extended(resource_type: str, custom: tuple[Parameter, ...]) -> tuple[Extractor, int]:
+    return _compiled(resource_type, custom)
+
+
+def _compiled(resource_type: str, custom: tuple[Parameter, ...]) -> tuple[Extractor, int]:
+    source, names = generate(resource_type, custom)
     exec(compile(source, f"<search extractor of {resource_type}>", "exec"), names)  # noqa: S102 generated from the pack
     code = definitions.load().date_param.get(resource_type)
     return names["extract"], parameters(resource_type)[code].param if code else 0
 
 
-def extract(resource: dict[str, Any], hasher: Hasher) -> IndexRows:
-    """The index rows of a resource that validation has accepted.
+def extract(resource: dict[str, Any], hasher: Hasher, registry: Registry = STANDARD) -> IndexRows:
+    """The index rows of a resource that validation has accepted, for the parameters of its tenant.
 
     References to resources of this server are relative by now; ``id`` may still be missing.
     https://hl7.org/fhir/R4/search.html#ptypes. Raises TooLarge for more of them than MAX_ROWS.
     """
-    function, date_param = extractor(resource["resourceType"])
-    rows = IndexRows()
+    resource_type = resource["resourceType"]
+    custom = registry.indexed(resource_type)
+    function, date_param = _extended(resource_type, custom) if custom else extractor(resource_type)
+    rows = IndexRows(generation=registry.generation)
     function(resource, rows, hasher)
     rows.make_room()
     rows.params = list(set(rows.params))

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import json
 
-from fhir_server.search.paths import Child, First, IsTrue, Path, Step, WhereEquals, WhereType, paths
+from fhir_server.search.paths import (
+    Child,
+    Computed,
+    First,
+    IsTrue,
+    OfType,
+    Path,
+    Step,
+    Unsupported,
+    WhereEquals,
+    WhereType,
+    paths,
+)
 from fhir_server.search.registry import Parameter
 from fhir_server.search.sql import SqlParameters
 
@@ -44,6 +56,15 @@ def _values(path: Path, sql: SqlParameters) -> str:
     return f"SELECT jsonb_path_query({column}, {bound}) #>> '{{}}' AS v"
 
 
+def is_readable(parameter: Parameter) -> bool:
+    """Whether all values of a parameter stand at paths that SQL can follow."""
+    try:
+        found = paths(parameter.expression, parameter.resource_type)
+    except Unsupported:
+        return False
+    return bool(found) and not any(isinstance(step, Computed | OfType) for path in found for step in path.steps)
+
+
 def _step(step: Step) -> str:
     match step:
         case Child(name=name, many=many):
@@ -56,3 +77,4 @@ def _step(step: Step) -> str:
             return f' ? (@.reference starts with "{name}/" || @.type == "{name}")'
         case IsTrue(names=names):
             return " ? (" + " || ".join(f'(exists (@."{name}") && !(@."{name}" == false))' for name in names) + ")"
+    raise ValueError(f"{step} cannot be followed in SQL")

@@ -7,6 +7,7 @@ rounds to it. A comparator leaves one end open.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from math import inf, isfinite, nextafter
 from typing import Any
@@ -15,6 +16,9 @@ from fhir_server.search.sql import SqlParameters
 
 Range = tuple[float, float]
 
+Scale = Callable[[float | Decimal], float]
+"""How a number becomes the double that the index holds; it keeps their order."""
+
 _NUMBER = re.compile(r"[+-]?(\d{1,400})(?:\.(\d{1,400}))?(?:[eE]([+-]?\d{1,4}))?", re.ASCII)
 _MOST_DATA = 1_000_000
 
@@ -22,7 +26,7 @@ _AP_SHARE = Decimal("0.1")
 """``ap`` accepts a tenth of the value on either side, as the specification recommends."""
 
 
-def exact(value: Any) -> float:
+def exact(value: float | Decimal) -> float:
     """A JSON number as a double; beyond its range it is infinite."""
     try:
         return float(value)
@@ -30,9 +34,9 @@ def exact(value: Any) -> float:
         return inf if value > 0 else -inf
 
 
-def compared(value: Any, comparator: str | None) -> Range:
+def compared(value: float | Decimal, comparator: str | None, scale: Scale = exact) -> Range:
     """A value with Quantity.comparator as a closed range. https://hl7.org/fhir/R4/valueset-quantity-comparator.html"""
-    number = exact(value)
+    number = scale(value)
     match comparator:
         case "<":
             return -inf, nextafter(number, -inf)
@@ -45,15 +49,15 @@ def compared(value: Any, comparator: str | None) -> Range:
     return number, number
 
 
-def of_range(value: dict[str, Any]) -> Range | None:
-    """A Range as a closed range, open where an end is missing; None without both ends.
+def of_range(value: dict[str, Any], low_scale: Scale = exact, high_scale: Scale = exact) -> Range | None:
+    """A Range as a closed range, open where an end is missing; None without both ends. Each end has a scale.
 
     https://hl7.org/fhir/R4/datatypes.html#Range
     """
     low, high = value.get("low", {}).get("value"), value.get("high", {}).get("value")
     if low is None and high is None:
         return None
-    return -inf if low is None else exact(low), inf if high is None else exact(high)
+    return -inf if low is None else low_scale(low), inf if high is None else high_scale(high)
 
 
 def of_sampled_data(value: dict[str, Any]) -> Range | None:
@@ -94,14 +98,21 @@ def searched(text: str) -> tuple[Decimal, Decimal]:
     return Decimal(text), Decimal(5).scaleb(exponent - 1)
 
 
-def comparison(prefix: str, value: Decimal, half: Decimal, sql: SqlParameters, low: str, high: str) -> str:
-    """The SQL condition on a range's columns for one prefix. https://hl7.org/fhir/R4/search.html#prefix"""
+def comparison(
+    prefix: str, value: Decimal, half: Decimal, sql: SqlParameters, low: str, high: str, scale: Scale = exact
+) -> str:
+    """The SQL condition on a range's columns for one prefix. https://hl7.org/fhir/R4/search.html#prefix
+
+    ``scale`` is the one that the columns were written with: the limits are taken before it.
+    """
 
     def bind(number: Decimal) -> str:
-        return sql.bind(exact(number), "float8")
+        return sql.bind(scale(number), "float8")
 
     def equal() -> str:
-        return f"{low} >= {bind(value - half)} AND {low} < {bind(value + half)} AND {high} < {bind(value + half)}"
+        # With more digits than a double has, the number itself and the upper limit are one double.
+        end = sql.bind(max(scale(value + half), nextafter(scale(value), inf)), "float8")
+        return f"{low} >= {bind(value - half)} AND {low} < {end} AND {high} < {end}"
 
     match prefix:
         case "eq":

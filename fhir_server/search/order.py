@@ -52,10 +52,7 @@ def is_sortable(parameter: Parameter) -> bool:
         return False
     if parameter.type in _TABLES:
         return True
-    try:
-        return bool(paths(parameter.expression, parameter.resource_type))
-    except Unsupported:
-        return False
+    return json_values.is_readable(parameter)
 
 
 def column(parameter: Parameter, *, narrow: bool) -> tuple[str, str, bool] | None:

@@ -2,7 +2,8 @@
 
 The standard expressions use a small part of FHIRPath: element paths, unions, ``as``, ``where(element = 'value')``,
 ``where(resolve() is Type)``, ``[0]``, ``%resource`` and one boolean. Types are decided from the definitions pack, so
-that nothing is left to decide when a resource is written but which elements it has.
+that nothing is left to decide when a resource is written but which elements it has. What a tenant's own parameter
+asks for beyond that is one step, `Computed`, which FHIRPath's compiler evaluates.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fhir_server.fhirpath import ast
+from fhir_server.fhirpath.compiler import compile_tree
 from fhir_server.fhirpath.parser import parse
 from fhir_server.r4 import definitions
+from fhir_server.search.expression_types import result_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,22 @@ class IsTrue:
     names: tuple[str, ...]
 
 
-Step = Child | First | WhereEquals | WhereType | IsTrue
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A step to what FHIRPath finds: ``expression`` evaluated on a value of the type ``root``."""
+
+    expression: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfType:
+    """Follows Computed: goes on only where the value found has this type."""
+
+    type: str
+
+
+Step = Child | First | WhereEquals | WhereType | IsTrue | Computed | OfType
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,10 @@ class Path:
     @property
     def many(self) -> bool:
         """Whether a resource may have more than one value here."""
-        return any(isinstance(step, Child) and step.many for step in self.steps)
+        return any(isinstance(step, Computed) or (isinstance(step, Child) and step.many) for step in self.steps)
+
+
+_NO_TEXTS = frozenset(("boolean", "integer", "positiveInt", "unsignedInt", "decimal", "xhtml"))
 
 
 class Unsupported(ValueError):
@@ -89,8 +110,46 @@ def paths(expression: str, root: str, *, in_type: str = "") -> tuple[Path, ...]:
     """
     found: list[Path] = []
     for part in _union(parse(expression)):
-        found.extend(path for path in _Walker(root, in_type or root).walk(part) if path not in found)
+        walker = _Walker(root, in_type or root)
+        try:
+            ways = walker.walk(part)
+        except Unsupported:
+            ways = _computed(part, root)
+        found.extend(path for path in ways if path not in found)
     return tuple(found)
+
+
+def _computed(node: ast.Node, root: str) -> list[Path]:
+    """What the walk does not know is evaluated by FHIRPath's compiler, if its text tells the types of the values."""
+    if _starts_elsewhere(node, root):
+        return []
+    try:
+        compile_tree(node)
+        types = result_types(node, root)
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+    return [Path((Computed(str(node), root), OfType(name)), name) for name in sorted(types)]
+
+
+def _starts_elsewhere(node: ast.Node, root: str) -> bool:
+    """Whether every type that the expression starts at is another resource type than this one."""
+    pack = definitions.load()
+    named = {
+        one.name
+        for one in node.walk()
+        if isinstance(one, ast.Member) and one.source is None and one.name in pack.types and one.name[:1].isupper()
+    }
+    return bool(named) and named.isdisjoint((root, *ancestors(root)))
+
+
+def ancestors(type_name: str) -> list[str]:
+    """The types that this one is derived from, the nearest first."""
+    pack, chain = definitions.load(), []
+    name = pack.types[type_name].base
+    while name:
+        chain.append(name)
+        name = pack.types[name].base if name in pack.types else ""
+    return chain
 
 
 def _union(node: ast.Node) -> list[ast.Node]:
@@ -119,6 +178,9 @@ class _Walker:
                 return self.only(self.walk(source), wanted)
             case ast.Function(source=source, name="where", arguments=(criterion,)) if source is not None:
                 return [self.where(path, criterion) for path in self.walk(source)]
+            case ast.Function(source=source, name="extension", arguments=(ast.Literal(value=str(url)),)) if source:
+                found = [step for path in self.walk(source) for step in self.child(path, "extension")]
+                return [Path((*p.steps, WhereEquals("url", url)), p.type, "", p.from_resource) for p in found]
             case ast.Indexer(source=source, index=ast.Literal(value=0)):
                 return [self.first_item(path) for path in self.walk(source)]
             case ast.Operator(operator="and"):
@@ -127,22 +189,16 @@ class _Walker:
 
     def first(self, name: str) -> list[Path]:
         """The first name of a path is the type it starts at, or an element of the focus."""
-        if name == self.root or name in self.ancestors():
+        if name == self.root or name in ancestors(self.root):
             return [Path((), self.root)]
-        if name[0].isupper():
+        if name[:1].isupper():
             return []
         return self.child(Path((), self.root), name)
 
-    def ancestors(self) -> list[str]:
-        chain, name = [], self.pack.types[self.root].base
-        while name:
-            chain.append(name)
-            name = self.pack.types[name].base if name in self.pack.types else ""
-        return chain
-
     def child(self, path: Path, name: str) -> list[Path]:
-        if path.type not in self.pack.types:
-            raise Unsupported(f"{path.type} is not a type")
+        # A primitive is no object in JSON; what belongs to it stands in a property of its own.
+        if path.type not in self.pack.types or self.pack.types[path.type].kind == "primitive":
+            raise Unsupported(f"{path.type} has no elements in JSON")
         element = self.pack.types[path.type].elements.get(name)
         if element is None:
             raise Unsupported(f"{path.type} has no element {name}")
@@ -164,18 +220,30 @@ class _Walker:
             case ast.Operator(
                 operator="=", left=ast.Member(source=None, name=name), right=ast.Literal(value=str(value))
             ):
-                self.child(path, name)
+                if not self.is_text(path, name):
+                    raise Unsupported(f"{name} of {path.type} is not one text in JSON")
                 step: Step = WhereEquals(name, value)
-            case ast.TypeOperation(operator="is", operand=ast.Function(source=None, name="resolve"), type=wanted):
+            case ast.TypeOperation(operator="is", operand=ast.Function(source=None, name="resolve"), type=wanted) if (
+                path.type in ("Reference", "Resource") and wanted.name in self.pack.type_ids
+            ):
                 step = WhereType(wanted.name)
             case _:
                 raise Unsupported(f"where({criterion}) is not supported in a search expression")
         return Path((*path.steps, step), path.type, path.value_set, path.from_resource)
 
+    def is_text(self, path: Path, name: str) -> bool:
+        """Whether ``name`` is one primitive that JSON writes as a text."""
+        kind = self.pack.types.get(path.type)
+        element = kind.elements.get(name) if kind is not None and kind.kind != "primitive" else None
+        if element is None or element.max != 1 or element.choice:
+            return False
+        code = element.types[0].code
+        return self.pack.types[code].kind == "primitive" and code not in _NO_TEXTS
+
     def first_item(self, path: Path) -> Path:
-        last = path.steps[-1]
-        if not isinstance(last, Child):
-            raise Unsupported("[0] is supported behind an element alone")
+        last = path.steps[-1] if path.steps else None
+        if not isinstance(last, Child) or Path(path.steps[:-1], "").many:
+            raise Unsupported("[0] is supported behind a single element alone")
         return Path((*path.steps[:-1], First(last.name)), path.type, path.value_set, path.from_resource)
 
     def truth(self, node: ast.Operator) -> list[Path]:
@@ -187,6 +255,8 @@ class _Walker:
             ) if str(left) == f"{root}.{name}":
                 if root != self.root:
                     return []
+                if name not in self.pack.types[root].elements:
+                    raise Unsupported(f"{root} has no element {name}")
                 element = self.pack.types[root].elements[name]
                 return [Path((IsTrue(name, tuple(element.json_names())),), "boolean")]
         raise Unsupported(f"{node} is not supported in a search expression")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from fhir_server.crypto.hashing import param_id
@@ -33,14 +33,29 @@ class Parameter:
 class Registry:
     """The search parameters of one tenant: the standard ones and its ``custom`` ones.
 
+    ``generation`` numbers what is indexed: rows of an earlier one lack a parameter, or have one too many.
     https://hl7.org/fhir/R4/searchparameter.html
     """
 
     custom: tuple[Parameter, ...] = ()
+    generation: int = 0
 
     def parameters(self, resource_type: str) -> dict[str, Parameter]:
         """The parameters of a resource type by code. Raises KeyError for a name that is no resource type."""
         return _with_custom(self, resource_type) if self.custom else parameters(resource_type)
+
+    def indexed(self, resource_type: str) -> tuple[Parameter, ...]:
+        """The custom parameters of a type, in any status: each has index rows from when its index is being built.
+
+        They are the same values for the same index, however far it has come.
+        """
+        return _indexed(self, resource_type) if self.custom else ()
+
+
+@lru_cache(maxsize=2_048)
+def _indexed(registry: Registry, resource_type: str) -> tuple[Parameter, ...]:
+    own = (p for p in registry.custom if p.resource_type == resource_type and not p.status.startswith("failed"))
+    return tuple(replace(p, status="active") for p in own)
 
 
 @lru_cache(maxsize=2_048)

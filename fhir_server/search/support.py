@@ -15,7 +15,7 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.query import Clause
 from fhir_server.search.registry import STANDARD, Parameter, Registry
 from fhir_server.search.sql import SqlParameters
-from fhir_server.search.types import composite, date, number, quantity, reference, special, string, token, uri
+from fhir_server.search.types import composite, date, near, number, quantity, reference, special, string, token, uri
 from fhir_server.search.values import PREFIXES as ALL_PREFIXES
 
 Where = Callable[[Clause, SqlParameters, Hasher], Condition]
@@ -26,6 +26,7 @@ WHERE: dict[str, Where] = {
     "number": number.where,
     "quantity": quantity.where,
     "reference": reference.where,
+    "special": near.where,
     "string": string.where,
     "token": token.where,
     "uri": uri.where,
@@ -36,6 +37,7 @@ MODIFIERS: dict[str, tuple[str, ...]] = {
     "reference": ("identifier",),
     "string": string.MODIFIERS,
     "token": token.MODIFIERS,
+    "uri": uri.MODIFIERS,
 }
 """The modifiers of each parameter type, beside :missing and, for references, the types they may refer to."""
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fhir_server.store.session import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tenant as requests need it: its number, and how many milliseconds its searches may take, None for the default.
+
+    docs/search.md, "Costly searches"
+    """
+
+    id: int
+    search_timeout_ms: int | None = None
 
 
 def hash_key(database: Database) -> bytes:
@@ -15,15 +28,24 @@ def hash_key(database: Database) -> bytes:
     return bytes(row[0])
 
 
-def tenant_id(database: Database, slug: str) -> int | None:
-    """The number of a tenant, or None. Raises Unavailable."""
+def entry(database: Database, slug: str) -> Entry | None:
+    """What is known of a tenant, or None. Raises Unavailable."""
     if not slug.isascii() or "\0" in slug or len(slug) > 63:
         return None
     # Not prepared: it is asked seldom, and preparing it would be a round trip of its own.
     row = database.run(
-        lambda c: c.execute("SELECT id FROM tenant WHERE slug = %s", [slug], prepare=False).fetchone(), read_only=True
+        lambda c: c.execute(
+            "SELECT id, search_timeout_ms FROM tenant WHERE slug = %s", [slug], prepare=False
+        ).fetchone(),
+        read_only=True,
     )
-    return None if row is None else int(row[0])
+    return None if row is None else Entry(*row)
+
+
+def tenant_id(database: Database, slug: str) -> int | None:
+    """The number of a tenant, or None. Raises Unavailable."""
+    found = entry(database, slug)
+    return None if found is None else found.id
 
 
 def ready(database: Database) -> bool:

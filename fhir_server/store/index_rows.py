@@ -29,6 +29,8 @@ class IndexRows:
     patient: int | None = None
     date_low: int | None = None
     date_high: int | None = None
+    unevaluated: list[str] = field(default_factory=list)  # expressions of own parameters that failed here
+    generation: int = 0  # of the tenant's own parameters: store/search_parameters.py
 
     def make_room(self, more: int = 0) -> None:
         """Raise TooLarge if the resource had more than MAX_ROWS rows with ``more`` of them.

@@ -14,6 +14,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
 from fhir_server.r4.compose import compose
 from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.wire import Argument, Statement, array, run, text_array
 
 TYPE_IDS = definitions.load().type_ids
@@ -61,7 +62,8 @@ class Write:
     """One version to be written. ``body`` None deletes.
 
     ``expect``: None takes any state; 0 wants nothing there or a deleted resource; -1 wants any version that is not
-    deleted; n wants version n to be current.
+    deleted; n wants version n to be current. ``parameter`` is what a SearchParameter defines, None where it is not to
+    be in use.
     """
 
     resource_type: str
@@ -71,6 +73,7 @@ class Write:
     meta: bytes | None
     body: bytes | None
     rows: IndexRows
+    parameter: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def _stored(result: pq.abc.PGresult, access: Access, resource_type: str, resourc
 
 def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: Write) -> Written:
     """Write one version of a resource with its history and index rows, in one statement."""
-    result = run(connection, _PUT, _put_arguments(tenant_id, hasher, write))
+    result = run(connection, _PUT, put_arguments(tenant_id, hasher, write))
     get = result.get_value
     return Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
 
@@ -206,7 +209,8 @@ def _number(value: int | None) -> Argument:
     return None if value is None else b"%d" % value
 
 
-def _put_arguments(tenant_id: int, hasher: Hasher, write: Write) -> list[Argument]:
+def put_arguments(tenant_id: int, hasher: Hasher, write: Write) -> list[Argument]:
+    """What fhir_put is called with. docs/architecture.md, "Rows" """
     rows = write.rows
     refs, strings, dates, quantities, composites = (
         rows.references, rows.strings, rows.dates, rows.quantities, rows.composites,

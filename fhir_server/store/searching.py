@@ -17,14 +17,23 @@ Result = pq.abc.PGresult
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
-def run_search(connection: psycopg.Connection, tenant_id: int, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
-    """Execute one SELECT with placeholders $1 ... for one tenant.
+def run_search(
+    connection: psycopg.Connection, tenant_id: int, sql: str, values: Sequence[object], *, timeout_ms: int = 0
+) -> pq.abc.PGresult:
+    """Execute one SELECT with placeholders $1 ... for one tenant, in ``timeout_ms`` milliseconds at most; 0: no limit
+    of its own.
 
     Values are written into the text as literals: a token's selectivity decides the plan (a generic one costs twenty
-    times as much on rare tokens), and the tenant is set in the same message, one transaction with the statement.
+    times as much on rare tokens), and the tenant is set in the same message, one transaction with the statement. So is
+    the limit: PostgreSQL applies it to each statement of a message separately, with the value that it has by then, and
+    forgets it with the transaction, so that a pooler in transaction mode changes nothing.
+    https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-STATEMENT-TIMEOUT
+
+    Raises psycopg.errors.QueryCanceled for a statement that takes longer.
     """
     bound = _PLACEHOLDER.sub(lambda match: literal(values[int(match[1]) - 1]), sql)
-    return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true); {bound}")
+    limit = f", set_config('statement_timeout', '{int(timeout_ms)}', true)" if timeout_ms else ""
+    return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {bound}")
 
 
 def present_types(connection: psycopg.Connection, tenant_id: int) -> frozenset[str]:

@@ -12,7 +12,7 @@ from psycopg import pq
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.store import history, locks, resources, searching
+from fhir_server.store import history, locks, own_parameters, resources, searching
 from fhir_server.store.resources import Stored, Write, Written
 from fhir_server.store.session import Database
 
@@ -24,17 +24,31 @@ class Store:
 
     Outside a transaction each call is one round trip and one transaction of its own. Inside `transaction` every call
     works on the same connection. Every read takes an Access and yields nothing that it does not reach.
+
+    ``search_timeout_ms`` is how many milliseconds one statement of a search may take; 0 leaves it to the connection.
     """
 
-    __slots__ = ("_connection", "_database", "hasher", "tenant_id")
+    __slots__ = ("_connection", "_database", "hasher", "search_timeout_ms", "tenant_id")
 
     def __init__(
-        self, database: Database, hasher: Hasher, tenant_id: int, connection: psycopg.Connection | None = None
+        self,
+        database: Database,
+        hasher: Hasher,
+        tenant_id: int,
+        connection: psycopg.Connection | None = None,
+        *,
+        search_timeout_ms: int = 0,
     ) -> None:
         self._database = database
         self._connection = connection
         self.hasher = hasher
         self.tenant_id = tenant_id
+        self.search_timeout_ms = search_timeout_ms
+
+    @property
+    def database(self) -> Database:
+        """The database that the tenant is in."""
+        return self._database
 
     @property
     def in_transaction(self) -> bool:
@@ -72,16 +86,43 @@ class Store:
 
     def put(self, write: Write) -> Written:
         """Write one version of a resource. Raises ValueError never; see `Written` for what may not be written."""
-        return self._run(lambda c: resources.put(c, self.tenant_id, self.hasher, write))
+        if write.resource_type == "SearchParameter":
+            return own_parameters.put(self, write)
+        return self._run(lambda c: self._put(c, write))
+
+    def _put(self, connection: psycopg.Connection, write: Write) -> Written:
+        own_parameters.refuse_stale(self._database, self.tenant_id, (write,))
+        return resources.put(connection, self.tenant_id, self.hasher, write)
 
     def create_many(self, writes: Sequence[Write], *, fresh: bool) -> tuple[list[int], int]:
         """Create resources in one statement; see resources.create_many."""
-        return self._run(lambda c: resources.create_many(c, self.tenant_id, self.hasher, writes, fresh=fresh))
+        if any(write.resource_type == "SearchParameter" for write in writes):
+            return own_parameters.create_many(self, writes, fresh=fresh)
+        return self._run(lambda c: self._create_many(c, writes, fresh))
+
+    def _create_many(
+        self, connection: psycopg.Connection, writes: Sequence[Write], fresh: bool
+    ) -> tuple[list[int], int]:
+        own_parameters.refuse_stale(self._database, self.tenant_id, writes)
+        return resources.create_many(connection, self.tenant_id, self.hasher, writes, fresh=fresh)
+
+    def within(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """Run statements of other modules of the store in a transaction of the tenant, joining one that is open."""
+        if self._connection is not None:
+            return work(self._connection)
+        return self._database.transaction(self.tenant_id, work)
 
     def search(self, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
         """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round
-        trip."""
-        return self._run(lambda c: searching.run_search(c, self.tenant_id, sql, values), read_only=True)
+        trip.
+
+        Raises Unavailable with the issue code timeout where it takes longer than a search may.
+        """
+        # Inside a transaction the limit would go on to hold for the writes that follow.
+        timeout_ms = 0 if self.in_transaction else self.search_timeout_ms
+        return self._run(
+            lambda c: searching.run_search(c, self.tenant_id, sql, values, timeout_ms=timeout_ms), read_only=True
+        )
 
     def present_types(self) -> frozenset[str]:
         """The resource types of which the tenant has any resource."""

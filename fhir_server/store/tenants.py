@@ -14,6 +14,9 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """A label of a host name, since riverside.example.org is a tenant's address. https://www.rfc-editor.org/rfc/rfc1123#page-13"""
 
 LONGEST_NAME = 200
+LONGEST_SEARCH_MS = 3_600_000
+
+_COLUMNS = "id, slug, name, created, search_timeout_ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Tenant:
     slug: str
     name: str
     created: datetime
+    search_timeout_ms: int | None = None
 
 
 def create(connection: psycopg.Connection, slug: str, name: str = "") -> Tenant:
@@ -47,15 +51,27 @@ def create(connection: psycopg.Connection, slug: str, name: str = "") -> Tenant:
     return Tenant(*row)
 
 
+def set_search_timeout(connection: psycopg.Connection, slug: str, milliseconds: int | None) -> None:
+    """Limit how long the searches of a tenant may take; None: to what SEARCH_TIMEOUT_MS says.
+
+    Raises ConfigurationError for a tenant that is not there, or a limit outside of 1 to 3,600,000.
+    """
+    if milliseconds is not None and not 1 <= milliseconds <= LONGEST_SEARCH_MS:
+        raise ConfigurationError(f"A search may be given 1 to {LONGEST_SEARCH_MS} milliseconds, not {milliseconds}.")
+    changed = connection.execute("UPDATE tenant SET search_timeout_ms = %s WHERE slug = %s", [milliseconds, slug])
+    if not changed.rowcount:
+        raise ConfigurationError(f"There is no tenant {slug!r}; `fhir-server tenant list` shows them.")
+
+
 def find(connection: psycopg.Connection, slug: str) -> Tenant | None:
     """The tenant ``slug``, or None."""
-    row = connection.execute("SELECT id, slug, name, created FROM tenant WHERE slug = %s", [slug]).fetchone()
+    row = connection.execute(f"SELECT {_COLUMNS} FROM tenant WHERE slug = %s", [slug]).fetchone()
     return Tenant(*row) if row else None
 
 
 def listed(connection: psycopg.Connection) -> list[Tenant]:
     """Every tenant, by slug."""
-    return [Tenant(*row) for row in connection.execute("SELECT id, slug, name, created FROM tenant ORDER BY slug")]
+    return [Tenant(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM tenant ORDER BY slug")]
 
 
 def is_done(connection: psycopg.Connection, step: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from fhir_server.search.types import composite, date, number, quantity, reference, special, string, token, uri
+from fhir_server.search.types import composite, date, near, number, quantity, reference, string, token, uri
 
 BY_TYPE: dict[str, ModuleType] = {
     "composite": composite,
@@ -12,7 +12,7 @@ BY_TYPE: dict[str, ModuleType] = {
     "number": number,
     "quantity": quantity,
     "reference": reference,
-    "special": special,
+    "special": near,
     "string": string,
     "token": token,
     "uri": uri,

@@ -4,8 +4,11 @@ What is written depends on the second component, the first being a token in one 
 out) or a reference:
 
 - token or reference: the token ``{param}:x:{variant}${variant}``;
-- quantity, number, date or string: a row of idx_composite under ``{param}:x:{variant}`` with the range in ``low`` and
-  ``high`` (dates in microseconds) and, in ``value``, the hashes of the quantity's units or the normalised string;
+- number, date or string: a row of idx_composite under ``{param}:x:{variant}`` with the range in ``low`` and ``high``
+  (dates in microseconds) and, in ``value``, the normalised string;
+- quantity: a row as stated under ``{param}:x:{variant}`` and, where UCUM knows its unit, a canonical one under
+  ``{param}:x:{variant}#{base units}``. Variants are ``c:{code}`` alone: the hash of ``b:{system}|{code}`` is in
+  ``value``, with those of the units as stated, so that there are not twice as many rows;
 - two numbers behind the token (start and end of MolecularSequence's coordinates): one row, the second component in
   ``low`` and the third in ``high``.
 """
@@ -22,6 +25,7 @@ from fhir_server.r4 import instants, references
 from fhir_server.r4.definitions import Component
 from fhir_server.search import date_ranges, number_ranges, token_variants, units
 from fhir_server.search.condition import Condition
+from fhir_server.search.number_ranges import Scale
 from fhir_server.search.paths import Path, paths
 from fhir_server.search.query import Clause
 from fhir_server.search.registry import Parameter, by_url
@@ -34,6 +38,7 @@ Kinds = tuple[tuple[str, str], ...]
 """Of each component: its search parameter type and the type of its element."""
 
 _AS_TOKENS = ("token", "reference")
+_MOST_KEPT = 500
 
 
 _WRITTEN: dict[str, frozenset[str]] = {
@@ -62,10 +67,45 @@ def write(param: int, kinds: Kinds, values: tuple[Any, ...], rows: IndexRows, ha
         rows.make_room(len(first) * len(second))
         rows.tokens += [hasher(f"{param}:x:{one}${two}") for one in first for two in second]
         return
-    span = _span(kind, type_name, values[1], hasher)
-    if span is not None:
-        rows.make_room(len(first))
-        rows.composites += [(hasher(f"{param}:x:{one}"), *span) for one in first]
+    if kind == "quantity":
+        _write_quantity(param, first, units.written(type_name, values[1], hasher), rows, hasher)
+        return
+    rows.make_room(len(first))
+    span = _span(kind, type_name, values[1])
+    rows.composites += [(hasher(f"{param}:x:{one}"), *span) for one in first]
+
+
+def _write_quantity(
+    param: int, first: list[str], quantity: units.Written | None, rows: IndexRows, hasher: Hasher
+) -> None:
+    if quantity is None:
+        return
+    stated, canonical, unit = quantity
+    # Codes are few; what is longer than any is not worth remembering.
+    fold = _kept_codes if sum(map(len, first)) < _MOST_KEPT else _codes
+    codes = fold(hasher, tuple(first))
+    rows.make_room(2 * len(codes))
+    for code, with_system in codes:
+        rows.composites.append((hasher(f"{param}:x:{code}"), *stated, unit.text + with_system))
+        if unit.base:
+            rows.composites.append((hasher(f"{param}:x:{code}#{unit.base}"), *canonical, with_system[1:]))
+
+
+def _codes(hasher: Hasher, variants: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Each variant without a system, and the hashes of those with one that it stands for, each after a space."""
+    found: dict[str, str] = {}
+    for variant in variants:
+        code = _without_system(variant)
+        found[code] = found.get(code, "") + (f" {hasher.uncached(variant)}" if code != variant else "")
+    return tuple(found.items())
+
+
+_kept_codes = lru_cache(maxsize=4_096)(_codes)
+
+
+def _without_system(variant: str) -> str:
+    """``b:system|code`` as ``c:code``; other variants as they are. A system holds no "|"."""
+    return f"c:{variant.partition('|')[2]}" if variant.startswith("b:") else variant
 
 
 def _variants(kind: str, type_name: str, value: Any) -> list[str]:
@@ -83,20 +123,14 @@ def _variants(kind: str, type_name: str, value: Any) -> list[str]:
     return found
 
 
-def _span(kind: str, type_name: str, value: Any, hasher: Hasher) -> tuple[float, float, str] | None:
+def _span(kind: str, type_name: str, value: Any) -> tuple[float, float, str]:
     if kind == "string":
         return 0.0, 0.0, normalise(value)
     if kind == "date":
         start, end = instants.period(value) if type_name == "Period" else instants.interval(value)
         return float(start), float(end), ""
-    if kind == "number":
-        point = number_ranges.exact(value)
-        return point, point, ""
-    found = units.written(type_name, value, hasher)
-    if found is None:
-        return None
-    (low, high), hashes = found
-    return low, high, units.as_text(hashes)
+    point = number_ranges.exact(value)
+    return point, point, ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +194,10 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
                 prefix = f"{clause.parameter.param}:x:"
                 tokens += (hasher.uncached(f"{prefix}{one}${two}") for one, two in product(first, second))
                 continue
-            condition = _span_condition(wanted, texts, sql, hasher)
+            if wanted[1].kind == "quantity":
+                conditions += _quantity_conditions(clause.parameter.param, first, texts[1], sql, hasher)
+                continue
+            condition = _span_condition(wanted, texts, sql)
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
         hashes = [hasher.uncached(f"{clause.parameter.param}:x:{one}") for one in first]
@@ -187,7 +224,7 @@ def _searched(part: Part, text: str) -> list[str]:
     return [f"r:{references.target(value)}"]
 
 
-def _span_condition(wanted: tuple[Part, ...], texts: list[str], sql: SqlParameters, hasher: Hasher) -> str:
+def _span_condition(wanted: tuple[Part, ...], texts: list[str], sql: SqlParameters) -> str:
     if len(wanted) == 3:
         return f"{_number(texts[1], sql, 'i.low', 'i.low')} AND {_number(texts[2], sql, 'i.high', 'i.high')}"
     kind, text = wanted[1].kind, texts[1]
@@ -200,15 +237,30 @@ def _span_condition(wanted: tuple[Part, ...], texts: list[str], sql: SqlParamete
         prefix, moment = split_prefix(text)
         searched = date_ranges.searched(moment)
         return f"({date_ranges.comparison(prefix, searched, sql, 'i.low', 'i.high', 'float8')})"
-    number, unit = units.searched(text)
-    condition = _number(number, sql, "i.low", "i.high")
-    if unit:
-        hashed = str(hasher.uncached(unit))
-        condition += f" AND {sql.bind(hashed, 'text')} = ANY(string_to_array(i.value, ' '))"
-    return condition
+    return _number(text, sql, "i.low", "i.high")
 
 
-def _number(text: str, sql: SqlParameters, low: str, high: str) -> str:
+def _quantity_conditions(param: int, first: list[str], text: str, sql: SqlParameters, hasher: Hasher) -> list[str]:
+    """One condition for each variant of the first component."""
+    searched = units.searched(text)
+    found = []
+    for variant in first:
+        name = f"{param}:x:{_without_system(variant)}" + (f"#{searched.base}" if searched.base else "")
+        condition = f"i.hash = {sql.bind(hasher.uncached(name), 'bigint')}"
+        condition += f" AND {_number(searched.number, sql, 'i.low', 'i.high', searched.scale)}"
+        if searched.variant and not searched.base:
+            condition += f" AND {_holds(searched.variant, sql, hasher)}"
+        if variant.startswith("b:"):
+            condition += f" AND {_holds(variant, sql, hasher)}"
+        found.append(f"({condition})")
+    return found
+
+
+def _holds(variant: str, sql: SqlParameters, hasher: Hasher) -> str:
+    return f"{sql.bind(str(hasher.uncached(variant)), 'text')} = ANY(string_to_array(i.value, ' '))"
+
+
+def _number(text: str, sql: SqlParameters, low: str, high: str, scale: Scale = number_ranges.exact) -> str:
     prefix, number = split_prefix(text)
     searched, half = number_ranges.searched(number)
-    return f"({number_ranges.comparison(prefix, searched, half, sql, low, high)})"
+    return f"({number_ranges.comparison(prefix, searched, half, sql, low, high, scale)})"

@@ -14,6 +14,12 @@ from fhir_server.search.sql import SqlParameters
 from fhir_server.search.values import bad_modifier, bad_value, split_prefix
 from fhir_server.store.index_rows import IndexRows
 
+OVERLAPS = "po"
+"""The operator of a _filter that no search has; search/filter_language.py puts it in for a modifier.
+
+https://hl7.org/fhir/R4/search_filter.html#ops
+"""
+
 
 def moment(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
     """Write a date, dateTime or instant."""
@@ -48,11 +54,11 @@ def _single(clause: Clause) -> bool:
 
 
 def _condition(clause: Clause, sql: SqlParameters, low: str, high: str) -> str:
-    if clause.modifier:
+    if clause.modifier not in ("", OVERLAPS):
         raise bad_modifier(clause)
     conditions = []
     for value in clause.values:
-        prefix, text = split_prefix(value)
+        prefix, text = (OVERLAPS, value) if clause.modifier else split_prefix(value)
         try:
             searched = date_ranges.searched(text)
         except ValueError as error:

@@ -19,34 +19,40 @@ Extract = Callable[[dict[str, Any], tuple[int, ...], IndexRows, Hasher], None]
 def _extract(type_name: str) -> Extract:
     def extract(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
         found = units.written(type_name, value, hasher)
-        if found is not None:
-            (low, high), hashes = found
-            rows.quantities += [(param, low, high, unit) for param in params for unit in hashes]
+        if found is None:
+            return
+        (low, high), canonical, unit = found
+        for param in params:
+            rows.quantities += [(param, low, high, hashed) for hashed in unit.hashes]
+            rows.quantities.append((units.canonical_param(param), *canonical, unit.canonical))
 
     return extract
 
 
 EXTRACT: dict[str, Extract] = {name: _extract(name) for name in (*units.QUANTITIES, "Money", "Range", "SampledData")}
-"""One row for each unit variant of a value."""
+"""One row for each unit as stated, and one canonical row."""
 
 
 def _condition(clause: Clause, sql: SqlParameters, hasher: Hasher) -> str:
     if clause.modifier:
         raise bad_modifier(clause)
-    param = clause.parameter.param
-    conditions = []
+    by_param: dict[int, list[str]] = {}
     for value in clause.values:
         try:
-            number, unit = units.searched(value)
-            prefix, text = split_prefix(number)
-            searched, half = number_ranges.searched(text)
+            searched = units.searched(value)
+            prefix, text = split_prefix(searched.number)
+            number, half = number_ranges.searched(text)
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
-        condition = number_ranges.comparison(prefix, searched, half, sql, "i.low", "i.high")
-        if unit:
-            condition = f"i.unit = {sql.bind(hasher.uncached(unit), 'bigint')} AND {condition}"
-        conditions.append(f"({condition})")
-    return f"i.param = {sql.bind(param, 'int')} AND ({' OR '.join(conditions)})"
+        condition = number_ranges.comparison(prefix, number, half, sql, "i.low", "i.high", searched.scale)
+        if searched.variant:
+            condition = f"i.unit = {sql.bind(hasher.uncached(searched.variant), 'bigint')} AND {condition}"
+        param = clause.parameter.param
+        by_param.setdefault(units.canonical_param(param) if searched.canonical else param, []).append(f"({condition})")
+    alternatives = [
+        f"i.param = {sql.bind(param, 'int')} AND ({' OR '.join(conditions)})" for param, conditions in by_param.items()
+    ]
+    return alternatives[0] if len(alternatives) == 1 else f"({' OR '.join(f'({one})' for one in alternatives)})"
 
 
 def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:

@@ -14,6 +14,19 @@ from fhir_server.store.index_rows import IndexRows
 
 MODIFIERS = ("exact", "contains")
 
+FILTER_OPERATORS = {
+    "eq": "{column} = {value}",
+    "ew": "right({column}, length({value})) = {value}",
+    "gt": "{column} > {value}",
+    "ge": "{column} >= {value}",
+    "lt": "{column} < {value}",
+    "le": "{column} <= {value}",
+}
+"""What the operators of a _filter are on the normalised text; search/filter_language.py puts them in for modifiers.
+
+https://hl7.org/fhir/R4/search_filter.html#ops
+"""
+
 _LONGEST_REPEATED = 40
 
 
@@ -58,7 +71,7 @@ EXTRACT = {"string": text, "markdown": text, "HumanName": human_name, "Address":
 
 
 def _condition(clause: Clause, sql: SqlParameters, hasher: Hasher) -> str:
-    if clause.modifier not in ("", *MODIFIERS):
+    if clause.modifier not in ("", *MODIFIERS, *FILTER_OPERATORS):
         raise bad_modifier(clause, *MODIFIERS)
     conditions = []
     for escaped in clause.values:
@@ -71,6 +84,8 @@ def _condition(clause: Clause, sql: SqlParameters, hasher: Hasher) -> str:
             found = f"i.value = {sql.bind(folded, 'text')} AND i.exact = {sql.bind(hasher.uncached(value), 'bigint')}"
         elif clause.modifier == "contains":
             found = f"strpos(i.value, {sql.bind(folded, 'text')}) > 0"
+        elif clause.modifier in FILTER_OPERATORS:
+            found = FILTER_OPERATORS[clause.modifier].format(column="i.value", value=sql.bind(folded, "text"))
         else:
             found = starts_with(folded, sql, "i.value")
         conditions.append(f"({found})")

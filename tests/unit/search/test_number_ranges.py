@@ -74,6 +74,25 @@ def test_every_prefix(prefix: str, low: Decimal, width: int, value: Decimal) -> 
     assert Row(float(low), float(high)).satisfies(condition, sql) is expected
 
 
+@given(st.integers(16, 60), st.integers(-(10**6), 10**6))
+def test_more_digits_than_a_double_has_still_find_the_number(digits: int, thousandths: int) -> None:
+    value, half = number_ranges.searched(f"{Decimal(thousandths) / 1000:.{digits}f}")
+    sql = SqlParameters(1)
+    condition = number_ranges.comparison("eq", value, half, sql, "low", "high")
+    point = number_ranges.exact(Decimal(thousandths) / 1000)
+    assert Row(point, point).satisfies(condition, sql)
+
+
+def test_a_scale_is_that_of_the_columns() -> None:
+    sql = SqlParameters(1)
+    condition = number_ranges.comparison("eq", Decimal(5), Decimal("0.5"), sql, "low", "high", lambda n: float(n) * 10)
+    assert sorted(sql.values[1:]) == [45.0, 55.0]
+    assert Row(54.9, 54.9).satisfies(condition, sql)
+    assert number_ranges.compared(5, "<=", lambda n: float(n) * 10) == (-inf, 50.0)
+    limits = {"low": {"value": 1}, "high": {"value": 2}}
+    assert number_ranges.of_range(limits, lambda n: float(n) * 10, lambda n: float(n) * 100) == (10.0, 200.0)
+
+
 def test_ap_takes_a_tenth() -> None:
     sql = SqlParameters(1)
     condition = number_ranges.comparison("ap", Decimal(100), Decimal("0.5"), sql, "low", "high")

@@ -7,8 +7,10 @@ import pytest
 from fhir_server.r4 import definitions
 from fhir_server.search.paths import (
     Child,
+    Computed,
     First,
     IsTrue,
+    OfType,
     Path,
     Unsupported,
     WhereEquals,
@@ -64,18 +66,66 @@ def test_components_start_at_their_element_or_at_the_resource() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "types"),
     [
-        "Patient.nothing",
-        "Patient.name.count()",
-        "Patient.name[1]",
-        "Patient.name.where(use != 'old')",
-        "Patient.name.as(Age)",
+        ("Patient.name.count()", ["integer"]),
+        ("Patient.name[1]", ["HumanName"]),
+        ("Patient.name.given[0]", ["string"]),
+        ("Patient.name.where(use != 'old')", ["HumanName"]),
+        ("Patient.name.where(given = 'x')", ["HumanName"]),
+        ("Patient.name.select(given.first() & ' ' & family)", ["string"]),
+        ("Patient.name.family.lower() | Patient.name.given.exists()", ["string", "boolean"]),
+        ("Patient.birthDate.extension('urn:x').value.ofType(dateTime)", ["dateTime"]),
+        ("iif(Patient.active, Patient.birthDate, Patient.deceased.ofType(dateTime))", ["date", "dateTime"]),
+        ("Patient.name.`family`.where($this = 'x')", ["string"]),
+        ("Patient.multipleBirth is integer", ["boolean"]),
     ],
 )
-def test_what_is_outside_of_the_subset_is_refused(expression: str) -> None:
-    with pytest.raises(Unsupported):
+def test_what_is_no_walk_is_computed(expression: str, types: list[str]) -> None:
+    found = paths(expression, "Patient")
+    assert [path.type for path in found] == types
+    for path in found:
+        computed, of_type = path.steps
+        assert isinstance(computed, Computed)
+        assert of_type == OfType(path.type)
+        assert path.many
+    assert not single_valued(expression, "Patient")
+
+
+def test_standard_parameters_are_all_walks() -> None:
+    for resource_type in definitions.load().resource_types:
+        for parameter in parameters(resource_type).values():
+            for path in paths(parameter.expression, resource_type) if parameter.expression else ():
+                assert not any(isinstance(step, Computed) for step in path.steps), parameter
+
+
+def test_an_extension_by_its_url_is_a_walk() -> None:
+    found = paths("Patient.extension('urn:x').value.ofType(code)", "Patient")
+    assert found == paths("Patient.extension.where(url = 'urn:x').value.ofType(code)", "Patient")
+    assert found == (Path((Child("extension", True), WhereEquals("url", "urn:x"), Child("valueCode", False)), "code"),)
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("Patient.nothing", "Patient has no element nothing"),
+        ("Patient.name.first().famly", "did you mean family"),
+        ("Patient.name.as(Age)", "no Age among HumanName, at character 17"),
+        ("Patient.name.ofType(Nonsense)", "Nonsense is no type"),
+        ("Patient.deceasd.exists() and Patient.deceasd != false", "did you mean deceased"),
+        ("Patient.name.frist()", "There is no function frist(), at character 14"),
+        ("Patient.birthDate > today()", "changes with the clock, so it cannot be indexed, at character 21"),
+        ("Patient.contained.descendants()", "say it with ofType()"),
+        ("Patient.``", "no element"),
+        ("Patient.managingOrganization.resolve().name", "say it with ofType()"),
+        ("%nonsense.x", "no variable %nonsense"),
+        ("(1 | 2).x.y", "say it with ofType()"),
+    ],
+)
+def test_what_cannot_be_typed_is_refused(expression: str, said: str) -> None:
+    with pytest.raises(Unsupported) as caught:
         paths(expression, "Patient")
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,23 @@ def test_steps_of_a_first_run_are_done_once(owner: psycopg.Connection) -> None:
     tenants.mark_done(owner, "demo riverside")
     assert tenants.is_done(owner, "demo riverside")
     assert not tenants.is_done(owner, "demo hillside")
+
+
+def test_a_limit_for_searches_is_set_and_taken_back(owner: psycopg.Connection) -> None:
+    assert tenants.create(owner, "riverside").search_timeout_ms is None
+    tenants.set_search_timeout(owner, "riverside", 2_500)
+    assert [tenant.search_timeout_ms for tenant in tenants.listed(owner)] == [2_500]
+    tenants.set_search_timeout(owner, "riverside", None)
+    assert [tenant.search_timeout_ms for tenant in tenants.listed(owner)] == [None]
+
+
+@pytest.mark.parametrize(("slug", "limit"), [("riverside", 0), ("riverside", -1), ("riverside", 3_600_001)])
+def test_a_limit_lies_within_an_hour(owner: psycopg.Connection, slug: str, limit: int) -> None:
+    tenants.create(owner, slug)
+    with pytest.raises(ConfigurationError, match="1 to 3600000 milliseconds"):
+        tenants.set_search_timeout(owner, slug, limit)
+
+
+def test_a_limit_is_of_a_tenant_that_exists(owner: psycopg.Connection) -> None:
+    with pytest.raises(ConfigurationError, match="no tenant 'elsewhere'"):
+        tenants.set_search_timeout(owner, "elsewhere", 1_000)

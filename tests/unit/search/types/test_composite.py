@@ -11,7 +11,8 @@ from fhir_server.search import paths
 from fhir_server.search.registry import parameters
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import composite
-from tests.unit.search.searching import Searching, clause
+from fhir_server.store.index_rows import IndexRows
+from tests.unit.search.searching import HASHER, Searching, clause
 
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
@@ -54,6 +55,9 @@ def observations(searching: Searching) -> Searching:
         (f"component-code-value-quantity=8480-6$gt140|{UCUM}|mm[Hg]", "panel"),
         ("component-code-value-quantity=8480-6$gt140||mmHg", "panel"),
         ("component-code-value-quantity=8480-6$gt140||kPa", ""),
+        (f"component-code-value-quantity=8480-6$gt18|{UCUM}|kPa", "panel"),
+        (f"component-code-value-quantity={LOINC}|8462-4$lt9.4|{UCUM}|kPa", "panel"),
+        (f"component-code-value-quantity=8480-6$gt20|{UCUM}|kPa", ""),
         ("code-value-quantity=8480-6$150", "single"),
         ("combo-code-value-quantity=8480-6$150", "panel single"),
         ("combo-code-value-quantity=8462-4$lt80,8480-6$lt80", "panel"),
@@ -72,6 +76,61 @@ def observations(searching: Searching) -> Searching:
 )
 def test_observations(observations: Searching, query: str, expected: str) -> None:
     assert observations.find("Observation", query) == expected
+
+
+def test_quantities_are_converted(searching: Searching) -> None:
+    def dose(name: str, code: dict[str, object], value: int, unit: str, system: str = UCUM) -> dict[str, object]:
+        quantity = {"value": value, "unit": "as given", "system": system, "code": unit}
+        return {"resourceType": "Observation", "id": name, "code": code, "valueQuantity": quantity}
+
+    both = {"coding": [{"system": LOINC, "code": "1"}, {"system": "http://local", "code": "1"}, {"code": "z"}]}
+    searching.write(
+        dose("gram", concept("1"), 1, "g"),
+        dose("milligrams", concept("1"), 1000, "mg"),
+        dose("two", both, 1000, "mg"),
+        dose("other", concept("2"), 1, "g"),
+        dose("local", concept("1"), 1, "g", "http://example.org/units"),
+        dose("unknown", concept("1"), 1, "gramme"),
+    )
+
+    def find(value: str) -> str:
+        return searching.find("Observation", f"code-value-quantity={value}")
+
+    assert find(f"1$1|{UCUM}|g") == "gram milligrams two"
+    assert find(f"1$1000|{UCUM}|mg") == "gram milligrams two"
+    assert find(f"{LOINC}|1$gt999|{UCUM}|mg") == "gram milligrams two"
+    assert find(f"http://local|1$0.0010|{UCUM}|kg") == "two"
+    assert find(f"http://none|1$1|{UCUM}|g") == ""
+    assert find(f"|z$1|{UCUM}|g") == "two"
+    assert find(f"|1$1|{UCUM}|g") == ""
+    assert find(f"1$1|{UCUM}|g,2$1|{UCUM}|g") == "gram milligrams other two"
+    assert find(f"1$1|{UCUM}|m") == ""
+    assert find("1$1") == "gram local unknown"
+    assert find("1$1||g") == "gram local"
+    assert find("1$1||as given") == "gram local unknown"
+    assert find(f"{LOINC}|1$1000||mg") == "milligrams two"
+    assert find("http://local|1$1000") == "two"
+    assert find("1$1|http://example.org/units|g") == "local"
+    assert find(f"1$1|{UCUM}|gramme") == "unknown"
+
+
+def test_a_quantity_has_a_row_as_stated_and_a_canonical_one() -> None:
+    rows = IndexRows()
+    kinds = (("token", "CodeableConcept"), ("quantity", "Quantity"))
+    both = {"coding": [{"system": LOINC, "code": "1"}, {"system": "http://local", "code": "1"}]}
+    composite.write(5, kinds, (both, {"value": 1000, "system": UCUM, "code": "mg"}), rows, HASHER)
+    systems = f"{HASHER(f'b:{LOINC}|1')} {HASHER('b:http://local|1')}"
+    assert rows.composites == [
+        (HASHER("5:x:c:1"), 1000.0, 1000.0, f"{HASHER('q:|mg')} {systems}"),
+        (HASHER("5:x:c:1#g"), 1.0, 1.0, systems),
+    ]
+    rows = IndexRows()
+    composite.write(5, kinds, ({"coding": [{"code": "1" * 600}]}, {"value": 1, "unit": "x"}), rows, HASHER)
+    name = "1" * 600
+    assert rows.composites == [(HASHER(f"5:x:c:{name}"), 1.0, 1.0, f"{HASHER('q:|x')} {HASHER(f'b:|{name}')}")]
+    rows = IndexRows()
+    composite.write(5, kinds, (both, {"unit": "x"}), rows, HASHER)
+    assert rows.composites == []
 
 
 def test_contexts_relationships_and_coordinates(searching: Searching) -> None:
@@ -101,6 +160,9 @@ def test_contexts_relationships_and_coordinates(searching: Searching) -> None:
     )  # fmt: skip
     assert searching.find("PlanDefinition", "context-type-quantity=s|age$ge21||a") == "p"
     assert searching.find("PlanDefinition", "context-type-quantity=s|age$lt18||a") == ""
+    assert searching.find("PlanDefinition", f"context-type-quantity=s|age$ge252|{UCUM}|mo") == "p"
+    assert searching.find("PlanDefinition", f"context-type-quantity=s|age$lt216|{UCUM}|mo") == ""
+    assert searching.find("PlanDefinition", f"context-type-quantity=t|age$ge252|{UCUM}|mo") == ""
     assert searching.find("PlanDefinition", f"context-type-value=focus${LOINC}|z") == "p"
     assert searching.find("PlanDefinition", f"context-type-value=age${LOINC}|z") == ""
     assert searching.find("DocumentReference", "relationship=replaces$DocumentReference/old") == "d"

@@ -6,7 +6,9 @@ import pytest
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
+from fhir_server.search.registry import parameters
 from fhir_server.search.sql import SqlParameters
+from fhir_server.search.support import modifiers
 from fhir_server.search.types import date
 from tests.unit.search.searching import Searching, clause
 
@@ -96,3 +98,16 @@ def test_any_of_several_values_matches(searching: Searching) -> None:
 def test_what_cannot_be_answered_is_refused(query: str) -> None:
     with pytest.raises(BadRequest, match=r"Supported: :missing|a date is written as"):
         date.where(clause("Observation", query), SqlParameters(1), Hasher(bytes(16)))
+
+
+def test_overlap_as_a_filter_asks_for_it(searching: Searching) -> None:
+    searching.write(
+        {"resourceType": "Encounter", "id": "may", "period": {"start": "2020-05-01", "end": "2020-05-31"}},
+        {"resourceType": "Encounter", "id": "open", "period": {"start": "2020-06-15"}},
+        {"resourceType": "Encounter", "id": "day", "period": {"start": "2020-06-01", "end": "2020-06-01"}},
+    )
+    assert searching.find("Encounter", "date:po=2020-05-31") == "may"
+    assert searching.find("Encounter", "date:po=2020-06") == "day open"
+    assert searching.find("Encounter", "date:po=2020") == "day may open"
+    assert searching.find("Encounter", "date:po=2019") == ""
+    assert "po" not in modifiers(parameters("Encounter")["date"])

@@ -26,7 +26,7 @@ def test_ids_and_times(searching: Searching) -> None:
         ("Patient", "_id=a b", "an id has 1 to 64"),
         ("Patient", "_id:not=a", "Supported: :missing"),
         ("Patient", "_lastUpdated=x", "a date is written as"),
-        ("Location", "near=1|2", "near is not supported"),
+        ("Patient", "_query=x", "_query is not supported"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(resource_type: str, query: str, message: str) -> None:

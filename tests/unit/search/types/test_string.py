@@ -6,7 +6,9 @@ import pytest
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
+from fhir_server.search.registry import parameters
 from fhir_server.search.sql import SqlParameters
+from fhir_server.search.support import modifiers
 from fhir_server.search.types import string
 from tests.unit.search.searching import Searching, clause
 
@@ -71,3 +73,24 @@ def test_patients(patients: Searching, query: str, expected: str) -> None:
 def test_what_cannot_be_answered_is_refused(query: str) -> None:
     with pytest.raises(BadRequest, match=r"Supported: :exact, :contains, :missing|at least one character is needed"):
         string.where(clause("Patient", query), SqlParameters(1), Hasher(bytes(16)))
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("eq", "LÉA", "lea"),
+        ("eq", "le", ""),
+        ("ew", "ea", "lea thea"),
+        ("ew", "%a", ""),
+        ("gt", "lea", "thea"),
+        ("ge", "lea", "lea thea"),
+        ("lt", "thea", "lea"),
+        ("le", "thea", "lea thea"),
+    ],
+)
+def test_operators_of_a_filter(searching: Searching, operator: str, value: str, expected: str) -> None:
+    """They stand in for a modifier, but no query string can name them: support.modifiers() does not list them."""
+    for name in ("Lea", "Thea"):
+        searching.write({"resourceType": "Patient", "id": name.lower(), "name": [{"given": [name]}]})
+    assert searching.find("Patient", f"given:{operator}={value}") == expected
+    assert operator not in modifiers(parameters("Patient")["given"])

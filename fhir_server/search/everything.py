@@ -1,0 +1,197 @@
+"""The statements of $everything: a compartment, and what it refers to. docs/everything.md
+
+The compartment of a resource is read from ``idx_reference``: each row that leads to it by one of the parameters that
+the CompartmentDefinition names (https://hl7.org/fhir/R4/compartmentdefinition.html). What those resources refer to is
+read from the bodies, since not every reference has a search parameter.
+"""
+
+# ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from fhir_server.access.policy import Access
+from fhir_server.crypto.hashing import param_id
+from fhir_server.r4 import definitions
+from fhir_server.search.sql import SqlParameters
+
+COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "patient")
+"""The columns of a page."""
+
+_PAGE = "r.rid, r.type_id, r.id, r.version, r.last_updated, r.meta::text, r.body::text, r.patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a compartment is asked for.
+
+    ``types`` are resource types, () for all. ``start`` and ``end`` bound the clinical date, ``since`` the time of the
+    last update, all in microseconds since 1970 UTC; None for no bound.
+    """
+
+    types: tuple[str, ...] = ()
+    start: int | None = None
+    end: int | None = None
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """The resource whose compartment it is: ``key`` is its key in the store."""
+
+    resource_type: str
+    key: int
+
+
+@cache
+def memberships(resource_type: str) -> tuple[int, ...]:
+    """The numbers of the search parameters of which one leads to the resource whose compartment it is.
+
+    https://hl7.org/fhir/R4/compartmentdefinition-patient.html. "{def}" in it stands for the resource itself.
+    """
+    compartment = definitions.load().compartments[resource_type]
+    return tuple(
+        sorted(
+            param_id(f"{member}.{code}") for member, codes in compartment.items() for code in codes if code[0] != "{"
+        )
+    )
+
+
+def members(
+    tenant_id: int, focus: Focus, wanted: Wanted, access: Access, after: int, limit: int
+) -> tuple[str, list[object]]:
+    """A page of the compartment without the focus itself, in the order of ``rid``, those after ``after``."""
+    sql = SqlParameters(tenant_id)
+    conditions = [f"r.key <> {sql.bind(focus.key, 'bigint')}", *_seen(wanted, access, sql), *_in_time(wanted, sql)]
+    rids = f"{_rids(focus, sql)} AND i.rid > {sql.bind(after, 'bigint')}"
+    # OFFSET 0 keeps the planner from reading the bodies of all members to sort them.
+    text = (
+        f"SELECT r.* FROM (SELECT r.rid FROM (SELECT DISTINCT i.rid {rids}) m "
+        f"JOIN resource r ON r.tenant_id = {sql.tenant} AND r.rid = m.rid "
+        f"WHERE {' AND '.join(conditions)} ORDER BY r.rid LIMIT {limit}) p CROSS JOIN LATERAL "
+        f"(SELECT {_PAGE} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY p.rid"
+    )
+    return text, sql.values
+
+
+def references(tenant_id: int, focus: Focus, wanted: Wanted, access: Access) -> tuple[str, list[object]]:
+    """Every text that stands as a reference in the focus or in a member that the caller may see, each once."""
+    sql = SqlParameters(tenant_id)
+    types = _allowed(access, sql)
+    conditions = " AND ".join([*types, *_in_time(wanted, sql)]) or "true"
+    attached = sql.bind(list(_with_attachments()), "smallint[]")
+    rows = (
+        f"SELECT r.type_id, r.body FROM resource r WHERE r.tenant_id = {sql.tenant} "
+        f"AND r.key = {sql.bind(focus.key, 'bigint')} AND NOT r.deleted UNION ALL "
+        f"SELECT r.type_id, r.body FROM (SELECT DISTINCT i.rid {_rids(focus, sql)}) m "
+        f"JOIN resource r ON r.tenant_id = {sql.tenant} AND r.rid = m.rid WHERE {conditions}"
+    )
+    text = (
+        f"SELECT DISTINCT v.reference #>> '{{}}' FROM ({rows}) r CROSS JOIN LATERAL ("
+        "SELECT jsonb_path_query(r.body, '$.**.reference ? (@.type() == \"string\")') UNION ALL "
+        f"SELECT jsonb_path_query(r.body, '$.**.url ? (@ starts with \"Binary/\")') WHERE r.type_id = ANY ({attached})"
+        ") v(reference)"
+    )
+    return text, sql.values
+
+
+def referred(
+    tenant_id: int, focus: Focus, wanted: Wanted, access: Access, keys: Sequence[int], after: int, limit: int
+) -> tuple[str, list[object]]:
+    """A page of the resources with these keys that are not in the compartment, in the order of ``rid``."""
+    sql = SqlParameters(tenant_id)
+    conditions = [
+        f"r.key = ANY ({sql.bind(list(keys), 'bigint[]')})",
+        "NOT r.deleted",
+        f"r.key <> {sql.bind(focus.key, 'bigint')}",
+        f"r.rid > {sql.bind(after, 'bigint')}",
+        f"NOT EXISTS (SELECT {_rids(focus, sql)} AND i.rid = r.rid)",
+        *_seen(wanted, access, sql),
+    ]
+    where = " AND ".join(conditions)
+    text = (
+        f"SELECT {_PAGE} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.rid IN ("
+        f"SELECT r.rid FROM resource r WHERE r.tenant_id = {sql.tenant} AND {where} ORDER BY r.rid LIMIT {limit}"
+        ") ORDER BY r.rid"
+    )
+    return text, sql.values
+
+
+def _rids(focus: Focus, sql: SqlParameters) -> str:
+    params = sql.bind(list(memberships(focus.resource_type)), "int[]")
+    return (
+        f"FROM idx_reference i WHERE i.tenant_id = {sql.tenant} AND i.target = {sql.bind(focus.key, 'bigint')} "
+        f"AND i.param = ANY ({params})"
+    )
+
+
+def _allowed(access: Access, sql: SqlParameters) -> list[str]:
+    """The access pass of these statements; the same decision as `Access.allows` makes for a row in memory."""
+    return [] if access.types is None else [_of_types(sorted(access.types), sql)]
+
+
+def _of_types(types: Sequence[str], sql: SqlParameters) -> str:
+    ids = definitions.load().type_ids
+    return f"r.type_id = ANY ({sql.bind([ids[name] for name in types], 'smallint[]')})"
+
+
+def _seen(wanted: Wanted, access: Access, sql: SqlParameters) -> list[str]:
+    """What is given out: of a type that is permitted and wanted, and updated since."""
+    found = _allowed(access, sql)
+    if wanted.types:
+        found.append(_of_types(wanted.types, sql))
+    if wanted.since is not None:
+        found.append(f"r.last_updated >= {sql.bind(wanted.since, 'bigint')}")
+    return found
+
+
+_SECOND_DATES = (
+    "Condition.recorded-date",
+    "MedicationRequest.authoredon",
+    "ServiceRequest.authored",
+    "Task.authored-on",
+)
+"""The dates that count where the clinical date that stands on the row (Definitions.date_param) is missing."""
+
+
+def _in_time(wanted: Wanted, sql: SqlParameters) -> list[str]:
+    """The clinical date overlaps the time asked for; what has none belongs to every time."""
+    if wanted.start is None and wanted.end is None:
+        return []
+
+    def overlaps(low: str, high: str) -> str:
+        bounds = []
+        if wanted.start is not None:
+            bounds.append(f"{high} > {sql.bind(wanted.start, 'bigint')}")
+        if wanted.end is not None:
+            bounds.append(f"{low} < {sql.bind(wanted.end, 'bigint')}")
+        return " AND ".join(bounds)
+
+    params = sql.bind([param_id(name) for name in _SECOND_DATES], "int[]")
+    condition = (
+        f"(({overlaps('r.date_low', 'r.date_high')}) OR (r.date_low IS NULL AND NOT EXISTS ("
+        f"SELECT FROM idx_date d WHERE d.tenant_id = {sql.tenant} AND d.rid = r.rid AND d.param = ANY ({params}) "
+        f"AND NOT ({overlaps('d.low', 'd.high')}))))"
+    )
+    return [condition]
+
+
+@cache
+def _with_attachments() -> tuple[int, ...]:
+    """The types that may hold an Attachment outside of extensions. https://hl7.org/fhir/R4/datatypes.html#Attachment"""
+    pack = definitions.load()
+
+    def holds(name: str, seen: frozenset[str]) -> bool:
+        kind = pack.types.get(name)
+        if kind is None or name in seen or name in ("Extension", "Resource"):
+            return name == "Attachment"
+        return name == "Attachment" or any(
+            holds(ref.code, seen | {name})
+            for element in kind.elements.values()
+            for ref in element.types
+            if pack.types.get(ref.code) is not None and pack.types[ref.code].kind in ("backbone", "complex")
+        )
+
+    return tuple(number for name, number in pack.type_ids.items() if holds(name, frozenset()))
