@@ -22,6 +22,7 @@ LETTERS = {
     "history-type": "s",
     "history-system": "s",
     "explain": "cruds",
+    "reindex": "u",
 }
 """The SMART v2 permissions that each interaction needs, in the order of a scope's.
 

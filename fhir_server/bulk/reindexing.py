@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -75,15 +75,25 @@ class Reindexing:
     def relative(self, store: Store) -> Callable[[dict[str, Any]], dict[str, Any]]:
         """Reads references to the tenant's own base, under either of its addresses, as relative ones."""
         slug = store.within(lambda c: reindex_runs.slug(c, store.tenant_id))
-        scheme, _, host = self.public_url.partition("://")
-        bases = (f"{self.public_url}/t/{slug}/fhir", f"{scheme}://{slug}.{host}/fhir")
+        return relative_to_all(addresses(f"{self.public_url}/t/{slug}/fhir", slug))
 
-        def relative(resource: dict[str, Any]) -> dict[str, Any]:
-            for base in bases:
-                resource = relative_to(base, resource)
-            return resource
 
-        return relative
+def addresses(base_url: str, slug: str) -> tuple[str, str]:
+    """Both base URLs of a tenant, from one of them: by path (/t/riverside/fhir) and by subdomain."""
+    scheme, _, rest = base_url.partition("://")
+    host = rest.removesuffix(f"/t/{slug}/fhir").removesuffix("/fhir").removeprefix(f"{slug}.")
+    return f"{scheme}://{host}/t/{slug}/fhir", f"{scheme}://{slug}.{host}/fhir"
+
+
+def relative_to_all(bases: Sequence[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function that reads references below any of the base URLs as relative ones."""
+
+    def relative(resource: dict[str, Any]) -> dict[str, Any]:
+        for base in bases:
+            resource = relative_to(base, resource)
+        return resource
+
+    return relative
 
 
 def reindex_one(store: Store, row: Row, relative: Callable[[dict[str, Any]], dict[str, Any]]) -> str:

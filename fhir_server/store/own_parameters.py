@@ -10,6 +10,7 @@ import psycopg
 
 from fhir_server.errors import Unavailable
 from fhir_server.store import resources, search_parameters
+from fhir_server.store.parameter_watch import watch
 from fhir_server.store.resources import Write, Written
 from fhir_server.store.session import Database
 
@@ -22,9 +23,7 @@ def refuse_stale(database: Database, tenant_id: int, writes: Sequence[Write]) ->
 
     Raises Unavailable: the same request, sent again, is indexed by what holds now.
     """
-    if database.generation_of is None:
-        return
-    generation = database.generation_of(tenant_id)
+    generation = watch(database).of(tenant_id).generation
     if any(write.body is not None and write.rows.generation != generation for write in writes):
         raise Unavailable(
             "This clinic's search parameters have just changed; send the request again.",
@@ -67,5 +66,4 @@ def create_many(store: Store, writes: Sequence[Write], *, fresh: bool) -> tuple[
 
 def _forget(store: Store) -> None:
     """Ask anew in this process; what a larger transaction has yet to commit is heard of with the rest."""
-    if store.database.forget_generations is not None:
-        store.database.forget_generations()
+    watch(store.database).forget()

@@ -93,6 +93,25 @@ def supersede(connection: psycopg.Connection, tenant_id: int, run: str) -> None:
     )
 
 
+def request(connection: psycopg.Connection, tenant_id: int, types: Sequence[str]) -> str:
+    """Note a run that somebody asks for, in a transaction of the tenant; answers its id."""
+    run = start(connection, tenant_id, types, "request")
+    connection.execute(
+        "INSERT INTO search_parameter_change VALUES (%s, 1, 0, true) ON CONFLICT (tenant_id) DO UPDATE SET"
+        " unfinished = true",
+        [tenant_id],
+    )
+    return run
+
+
+def latest(connection: psycopg.Connection, tenant_id: int, most: int) -> list[Run]:
+    """The runs noted last, the newest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM reindex_run WHERE tenant_id = %s ORDER BY created DESC, id LIMIT %s", [tenant_id, most]
+    )
+    return [Run(*row) for row in rows]
+
+
 def find(connection: psycopg.Connection, tenant_id: int, run: str) -> Run | None:
     """A run, in a transaction of the tenant."""
     row = connection.execute(

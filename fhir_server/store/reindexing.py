@@ -14,7 +14,7 @@ import psycopg
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
 from fhir_server.store.index_rows import IndexRows
-from fhir_server.store.resources import TYPE_IDS, Write, put_arguments
+from fhir_server.store.resources import TYPE_IDS, Stored, Write, put_arguments
 from fhir_server.store.wire import Statement, run
 
 _ROW_ARGUMENTS = slice(8, 13)  # of fhir_put: patient, date_low, date_high, tokens, params
@@ -65,6 +65,15 @@ def _row(resource_type: str, row: tuple[Any, ...]) -> Row:
         resource["meta"] = json.parse(meta.encode())
     resource.update(json.parse(body.encode()))
     return Row(resource_type, rid, resource_id, version, resource)
+
+
+def as_row(stored: Stored) -> Row:
+    """A version that was read, to be indexed. Raises ValueError for a deleted one."""
+    if stored.body is None:
+        raise ValueError("a deleted version has no content")
+    meta = None if stored.meta is None else stored.meta.decode()
+    row = (0, stored.id, stored.version, meta, stored.body.decode())
+    return _row(stored.resource_type, row)
 
 
 def reindex(

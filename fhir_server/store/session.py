@@ -42,9 +42,6 @@ class Database:
         self._statement_timeout_ms = statement_timeout_ms
         self._app_url = app_url
         self.closed = threading.Event()
-        # What this process knows of tenants' own search parameters, once it has asked: search/registries.py
-        self.generation_of: Callable[[int], int] | None = None
-        self.forget_generations: Callable[[], None] | None = None
         self._pool = ConnectionPool(
             app_url,
             min_size=1,
