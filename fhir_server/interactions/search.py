@@ -15,6 +15,7 @@ from fhir_server.interactions import search_page
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.search_bundle import Pairs, applied_pairs, bundle, url
 from fhir_server.interactions.search_page import Match
+from fhir_server.interactions.value_sets import resolve_query
 from fhir_server.r4 import definitions
 from fhir_server.search import result_parameters
 from fhir_server.search.cursor import BEGINNING, Binding, Continuation, CursorSealer, Position
@@ -146,7 +147,7 @@ def _parsed(ctx: Context, scope: _Scope, pairs: Pairs) -> SearchQuery:
 
 def _prepared(ctx: Context, query: SearchQuery) -> SearchQuery:
     """The query with all that depends on this server filled in."""
-    return _own_references(query, ctx.base_url)
+    return resolve_query(ctx, _own_references(query, ctx.base_url))
 
 
 def _within(ctx: Context, query: SearchQuery, owner: str) -> SearchQuery:
