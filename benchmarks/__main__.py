@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from benchmarks import accounting, comparison, growth, instance, loading, machine, paths, report, seeding
+from benchmarks import accounting, comparison, growth, instance, loading, machine, paths, report, searching, seeding
 from benchmarks.comparison import Subject
 from benchmarks.driver import LoadFailed
 from benchmarks.instance import Instance, NotReady
 from benchmarks.paths import Pace
 from benchmarks.pgbench import PgbenchFailed
+from benchmarks.searching import Effort
 from benchmarks.seeding import SeedingFailed
 from benchmarks.wire import Target
 from fhir_server.settings import ConfigurationError
@@ -24,6 +25,8 @@ from fhir_server.settings import ConfigurationError
 HERE = Path(__file__).parent
 OUR_NAME = "fhir-server, one web worker"
 QUICK = Pace(seconds=1.0, rounds=1, connections=(1, 4), patients=10)
+SEARCHED = 50_000
+QUICK_EFFORT = Effort(rounds=1, requests=5, different=5, pages=3)
 
 EXPECTED = (LoadFailed, NotReady, PgbenchFailed, SeedingFailed, ConfigurationError, accounting.NoAccounting, OSError)
 """What can go wrong on a machine, told in a sentence; anything else is a mistake of the benchmark."""
@@ -76,7 +79,9 @@ def main(
         return
     with _told():
         results = run(pace, [_peer(url, headers) for url in peers])
-    _write(output, "results.json", results)
+        _write(output, "results.json", results)
+        found = searching.run([SEARCHED], QUICK_EFFORT if quick else Effort(), None, _say)
+    _write(output, "searches.json", found)
 
 
 @main.command(name="growth", epilog="\b\nExample:\n  python -m benchmarks growth --large 200000")
@@ -93,6 +98,31 @@ def grow(obj: tuple[Pace, Path], small: int, large: int) -> None:
     with _told():
         found = growth.run(small, large, pace, _say)
     _write(output, "growth.json", found)
+
+
+@main.command(
+    name="searches", epilog="\b\nExample:\n  python -m benchmarks searches --resources 500000 --resources 5000000"
+)
+@click.option(
+    "--resources",
+    "sizes",
+    type=click.IntRange(10_000, 50_000_000),
+    multiple=True,
+    default=(500_000, 5_000_000),
+    show_default=True,
+    help="How many there are; several for one instance after the other.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Where the data is kept meanwhile: about 6 GB for each million.",
+)
+@click.pass_obj
+def search(obj: tuple[Pace, Path], sizes: tuple[int, ...], directory: Path | None) -> None:
+    """Measure every kind of search, each beside its bare SQL, on data of these sizes."""
+    with _told():
+        found = searching.run(sizes, Effort(rounds=5), directory, _say)
+    _write(obj[1], "scale.json", found)
 
 
 @contextlib.contextmanager
@@ -166,11 +196,9 @@ def _peer(url: str, headers: tuple[str, ...]) -> tuple[str, Target]:
 def _write(output: Path, name: str, results: dict[str, Any]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / name).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    both = [
-        json.loads((output / one).read_text()) if (output / one).exists() else None
-        for one in ("results.json", "growth.json")
-    ]
-    (output / "RESULTS.md").write_text(report.render(*both))
+    parts = {one: output / one for one in ("results.json", "growth.json", *report.SECTIONS)}
+    found = {one: json.loads(path.read_text()) for one, path in parts.items() if path.exists()}
+    (output / "RESULTS.md").write_text(report.render(found))
     _say(f"written: {output / 'RESULTS.md'}")
 
 

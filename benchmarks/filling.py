@@ -34,7 +34,8 @@ MOST_DAYS = 180
 
 LOAD_SECONDS = 7200
 FIRST_UPDATE = 1_600_000_000_000_000
-"""When the first resource was written, microseconds since 1970; each next one is 10 ms later."""
+UPDATE_STEP = 10_000_000
+"""When the first resource was written, microseconds since 1970, and how much later each next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class _Job:
 def fill(owner_url: str, shares: Sequence[tuple[int, int]], say: Callable[[str], None], workers: int = 2) -> int:
     """Load records into tenants, ``shares`` of (tenant id, patients each), and index them. Returns the resources.
 
+    With one worker it is done in this process. Nothing else may use the tables meanwhile: they have no indexes.
     The owner must be one to whom row level security does not apply, as COPY requires.
     """
     begun = time.monotonic()
@@ -77,7 +79,10 @@ def _pool(owner_url: str, first: int, shares: Sequence[tuple[int, int]], workers
         for tenant in dict.fromkeys(part):
             jobs.append(_Job(owner_url, tenant, first, part.count(tenant), bases, len(jobs)))
             first += part.count(tenant) * TOGETHER * RECORD_SIZE
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    if workers == 1:
+        yield from map(_load, jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers, gc.disable) as pool:
         results = pool.imap_unordered(_load, jobs)
         for _ in jobs:
             yield results.next(timeout=LOAD_SECONDS)
@@ -89,33 +94,32 @@ def _first_free(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
-_templates: dict[int, list[Template]] = {}
-"""Each process makes its base set once."""
+_templates: dict[str, list[Template]] = {}
+"""The base set of a database, which each process makes once: hashes depend on the database's key."""
 
 
 def _load(job: _Job) -> int:
-    gc.disable()
     rng, hasher = Random(job.seed), hasher_of(job.owner_url)
-    if not _templates:
+    if job.owner_url not in _templates:
         made = Random(job.seed)
-        _templates[0] = [Template(population.record(made), hasher) for _ in range(job.bases)]
+        _templates[job.owner_url] = [Template(population.record(made), hasher) for _ in range(job.bases)]
     rid, size = job.first, TOGETHER * RECORD_SIZE
     with psycopg.connect(job.owner_url) as connection:
         for _ in range(job.batches):
-            _copy(connection, _batch(rng, job.tenant, rid))
+            _copy(connection, _batch(rng, _templates[job.owner_url], job.tenant, rid))
             connection.commit()
             rid += size
     return job.batches * size
 
 
-def _batch(rng: Random, tenant: int, rid: int) -> dict[str, list[bytes]]:
+def _batch(rng: Random, templates: Sequence[Template], tenant: int, rid: int) -> dict[str, list[bytes]]:
     """The lines of many records, one resource of each after the other."""
-    chosen = rng.choices(_templates[0], k=TOGETHER)
+    chosen = rng.choices(templates, k=TOGETHER)
     values = [one.values(one.changes(rng, tenant, rng.randint(-MOST_DAYS, MOST_DAYS))) for one in chosen]
     found: dict[str, list[bytes]] = defaultdict(list)
     for number in range(RECORD_SIZE):
         for template, of_clone in zip(chosen, values, strict=True):
-            for table, text in template.write(number, of_clone, rid, FIRST_UPDATE + rid * 10_000):
+            for table, text in template.write(number, of_clone, rid, FIRST_UPDATE + rid * UPDATE_STEP):
                 found[table].append(text)
             rid += 1
     return found
@@ -135,7 +139,7 @@ def _staff(connection: psycopg.Connection, hasher: Hasher, tenant: int) -> int:
     for resource in made:
         one = prepare(json.parse(json.dumps(resource)), hasher, resource["id"])
         rid = _first_free(connection)
-        for table, text in lines(one, tenant, rid, FIRST_UPDATE + rid * 10_000):
+        for table, text in lines(one, tenant, rid, FIRST_UPDATE + rid * UPDATE_STEP):
             found[table].append(text)
     _copy(connection, found)
     return len(made)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from benchmarks import search_report
 from benchmarks.measures import Measured
+from benchmarks.tables import table
 
 LOAD_TARGET = 2500
 MEMORY_TARGET_MIB = 150
@@ -14,17 +16,23 @@ FLOOR_LIMIT = 2.0
 HEAD = """# Benchmark results
 
 Written by `make bench`; what is measured and how stands in [docs/benchmarks.md](../docs/benchmarks.md), the raw
-figures in `results.json` and `growth.json` beside this file.
+figures in `results.json`, `searches.json`, `scale.json` and `growth.json` beside this file.
 """
 
+SECTIONS = {"searches.json": "Searches", "scale.json": "Searches at scale"}
+"""The files of searches, and the titles of their parts."""
 
-def render(results: dict[str, Any] | None, growth: dict[str, Any] | None) -> str:
-    """The whole document from the two files' contents; a part that was never measured is left out."""
+
+def render(found: dict[str, dict[str, Any]]) -> str:
+    """The whole document from the files' contents by name; a part that was never measured is left out."""
     lines = [HEAD]
-    if results:
-        lines += _results(results)
-    if growth:
-        lines += _growth(growth)
+    if "results.json" in found:
+        lines += _results(found["results.json"])
+    for name, title in SECTIONS.items():
+        if name in found:
+            lines += search_report.section(title, found[name])
+    if "growth.json" in found:
+        lines += _growth(found["growth.json"])
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +95,7 @@ def _results(results: dict[str, Any]) -> Iterator[str]:
     pace = results["pace"]
     yield "## The machine"
     yield ""
-    yield from _table(("", ""), [(name, value) for name, value in results["machine"].items()])
+    yield from table(("", ""), [(name, value) for name, value in results["machine"].items()])
     yield (
         f"Each figure is the median of {pace['rounds']} rounds of {pace['seconds']:g} s; ± is half the distance from "
         "the least to the greatest round. The load generator, the web worker and PostgreSQL share the machine's cores: "
@@ -125,7 +133,7 @@ def _results(results: dict[str, Any]) -> Iterator[str]:
         (when, *(f"{found[name] / 1024:.0f}" for name in ("peak", "resident", "proportional")))
         for when, found in results["memory"].items()
     ]
-    yield from _table(("", "peak RSS, MiB", "RSS, MiB", "PSS, MiB"), rows)
+    yield from table(("", "peak RSS, MiB", "RSS, MiB", "PSS, MiB"), rows)
 
 
 def _paths(paths: Sequence[Measured]) -> Iterator[str]:
@@ -149,7 +157,7 @@ def _paths(paths: Sequence[Measured]) -> Iterator[str]:
             )
         if measured.refused:
             rows.append((measured.title, "not measured", "", "", "", "", "", "", ""))
-    yield from _table(
+    yield from table(
         ("path", "unit", "connections", "CPU us", "server", "PostgreSQL", "budget", "floor", "ratio"), rows
     )
 
@@ -169,7 +177,7 @@ def _latencies(measured: Sequence[Measured]) -> Iterator[str]:
                 rows.append((f"- {kind}", str(connections), "", *times, "", ""))
         if one.refused:
             rows.append((one.title, "", f"not measured: {_one_line(one.refused)}", "", "", "", ""))
-    yield from _table(("workload", "connections", "rate", "p50 ms", "p99 ms", "CPU us", "client CPU us"), rows)
+    yield from table(("workload", "connections", "rate", "p50 ms", "p99 ms", "CPU us", "client CPU us"), rows)
 
 
 def _growth(growth: dict[str, Any]) -> Iterator[str]:
@@ -211,14 +219,7 @@ def _growth(growth: dict[str, Any]) -> Iterator[str]:
         "p50 ms",
         "p99 ms",
     )
-    yield from _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "---|" * len(head)
-    yield from ("| " + " | ".join(row) + " |" for row in rows)
-    yield ""
+    yield from table(head, rows)
 
 
 def _one_line(text: str) -> str:

@@ -15,5 +15,5 @@ from fhir_server.store.wire import literal
 def search(url: str, tenant_id: int, hasher: Hasher) -> str:
     """The statement of a search such as Observation?patient=1, its values written into it."""
     resource_type, _, query = url.partition("?")
-    compiled = compile_search(parse(resource_type, parse_qsl(query)), EVERYTHING, tenant_id, hasher)
+    compiled = compile_search(parse(resource_type, parse_qsl(query)), EVERYTHING, tenant_id, hasher)[0]
     return re.sub(r"\$(\d+)", lambda found: literal(compiled.values[int(found[1]) - 1]), compiled.sql)

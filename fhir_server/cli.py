@@ -21,6 +21,8 @@ COMMANDS = {
     "tenant": "fhir_server.commands.tenant",
     "access-token": "fhir_server.commands.access_token",
     "load": "fhir_server.commands.load",
+    "search-parameter": "fhir_server.commands.search_parameter",
+    "reindex": "fhir_server.commands.reindex",
 }
 """Name -> module; each module's ``command`` is the click command. Add a command here and a file there."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, Blueprint, PsycopgConnector
 
 from fhir_server import logs
-from fhir_server.jobs import maintenance
+from fhir_server.bulk import reindexing
+from fhir_server.jobs import maintenance, reindex
 from fhir_server.settings import Settings
 
 GRACE_SECONDS = 5
@@ -17,13 +19,34 @@ CONNECT_SECONDS = 5
 """How long to wait for a connection: without a database, a worker that is told to stop must not wait for one."""
 
 
-def create_app(app_url: str, concurrency: int = 2) -> App:
-    """The queue in the database at ``app_url`` with every task that this product has."""
+def create_app(
+    app_url: str, concurrency: int = 2, public_url: str = "http://localhost", *, full_text: bool = True
+) -> App:
+    """The queue in the database at ``app_url`` with every task that this product has.
+
+    ``public_url`` is the address of the server without a path: references below it are its own. ``full_text`` says
+    whether words are indexed: FULL_TEXT in docs/settings.md.
+    """
     # Each running job may use a connection, and so do listening, fetching and the heartbeat.
     connector = PsycopgConnector(conninfo=app_url, min_size=1, max_size=concurrency + 3, timeout=CONNECT_SECONDS)
     app = App(connector=connector)
     app.add_tasks_from(maintenance.tasks(), namespace="maintenance")
+    app.add_tasks_from(_reindex_tasks(app_url, public_url, full_text=full_text), namespace="reindex")
     return app
+
+
+def _reindex_tasks(app_url: str, public_url: str, *, full_text: bool) -> Blueprint:
+    """The tasks that build indexes, each job over connections of its own: they are few, and seldom."""
+
+    def go_on(tenant_id: int, run: str, should_stop: Callable[[], bool]) -> None:
+        with reindexing.opened(app_url, public_url, full_text=full_text) as work:
+            work.go_on(tenant_id, run, should_stop)
+
+    def sweep() -> None:
+        with reindexing.opened(app_url, public_url) as work:
+            reindexing.sweep(work.database)
+
+    return reindex.tasks(go_on, sweep)
 
 
 async def serve(app: App, concurrency: int) -> None:
@@ -38,4 +61,5 @@ async def serve(app: App, concurrency: int) -> None:
 
 def run(settings: Settings, app_url: str) -> None:
     """Run the worker in this process until it is told to stop."""
-    asyncio.run(serve(create_app(app_url, settings.worker_concurrency), settings.worker_concurrency))
+    app = create_app(app_url, settings.worker_concurrency, settings.public_url, full_text=settings.full_text)
+    asyncio.run(serve(app, settings.worker_concurrency))

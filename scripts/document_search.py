@@ -12,7 +12,7 @@ from pathlib import Path
 from fhir_server.r4 import definitions
 from fhir_server.search import support
 from fhir_server.search.registry import parameters
-from fhir_server.search.result_parameters import SORTABLE, SUMMARIES, TOTALS
+from fhir_server.search.result_parameters import SUMMARIES, TOTALS
 from fhir_server.search.types import special
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs/search.md"
@@ -27,8 +27,8 @@ TESTS = {
     "reference": ORACLE,
     "special": "`tests/unit/search/types/test_near.py`",
     "string": ORACLE,
-    "token": ORACLE,
-    "uri": ORACLE,
+    "token": f"{ORACLE} `tests/functional/test_search_terminology.py`",
+    "uri": f"{ORACLE} `tests/unit/search/types/test_uri.py`",
 }
 
 
@@ -55,7 +55,7 @@ def tables() -> str:
         "| result parameter | values |",
         "|---|---|",
         "| `_count` | 0 for the total alone, up to the server's maximum; more is capped |",
-        f"| `_sort` | {', '.join(f'`{code}` `-{code}`' for code in SORTABLE)}, several with commas |",
+        "| `_sort` | any parameter but composite and special ones, `-` for descending order, several with commas |",
         f"| `_total` | {' '.join(f'`{value}`' for value in TOTALS)} |",
         f"| `_summary` | {' '.join(f'`{value}`' for value in SUMMARIES)} |",
         "| `_elements` | names of top-level elements, with commas |",

@@ -21,8 +21,12 @@ LETTERS = {
     "search-system": "s",
     "history-type": "s",
     "history-system": "s",
+    "explain": "cruds",
+    "reindex": "u",
 }
-"""The SMART v2 permission that each interaction needs.
+"""The SMART v2 permissions that each interaction needs, in the order of a scope's.
+
+How searches run is for those who may do everything anyway: they run the clinic or the platform.
 
 https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scopes-for-requesting-fhir-resources
 """

@@ -121,7 +121,7 @@ def existing(ctx: Context, resource_type: str, match: Match) -> Response:
         issue = {"severity": "information", "code": "informational", "diagnostics": f"exists: {location}"}
         response.body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
     elif ctx.prefer.returning != "minimal":
-        response.body = match.to_bytes(resource_type)
+        response.body = match.to_bytes()
     return response
 
 

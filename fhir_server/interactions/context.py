@@ -4,12 +4,14 @@ https://hl7.org/fhir/R4/http.html"""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fhir_server.access.policy import Access
 from fhir_server.access.principal import Principal
 from fhir_server.search.parse import DEFAULT_LIMITS
 from fhir_server.search.parse import Limits as SearchLimits
+from fhir_server.search.registries import registry_of
+from fhir_server.search.registry import Registry
 from fhir_server.store.store import Store
 
 
@@ -97,9 +99,14 @@ class Context:
     limits: Limits = Limits()
     phases: Phases = field(default_factory=Phases)
 
+    @property
+    def registry(self) -> Registry:
+        """The tenant's search parameters: the standard ones and its own."""
+        return registry_of(self.store)
+
     def within(self, store: Store, access: Access) -> Context:
         """The same context inside a transaction, or under another decision."""
-        return Context(self.tenant, self.principal, access, store, self.base_url, self.prefer, self.limits, self.phases)
+        return replace(self, access=access, store=store)
 
 
 @dataclass(slots=True)

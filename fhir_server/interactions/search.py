@@ -1,44 +1,40 @@
-"""The search interaction: a searchset Bundle as bytes, a page at a time. https://hl7.org/fhir/R4/http.html#search
+"""The search interaction: on one type, on several, and within a compartment, a page at a time.
 
-Stored bodies are joined into the Bundle as PostgreSQL prints them; only _summary and _elements have them parsed.
+https://hl7.org/fhir/R4/http.html#search
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import quote, urlencode
 
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.errors import BadRequest, Issue
+from fhir_server.errors import BadRequest, NotFound
+from fhir_server.interactions import search_page
 from fhir_server.interactions.context import Context, Response
-from fhir_server.r4 import json
-from fhir_server.r4.compose import compose
-from fhir_server.r4.subset import subset
-from fhir_server.search import compile as compiler
+from fhir_server.interactions.search_bundle import Pairs, applied_pairs, bundle, url
+from fhir_server.interactions.search_page import Match
+from fhir_server.interactions.value_sets import resolve_query
+from fhir_server.r4 import definitions
+from fhir_server.search import result_parameters
 from fhir_server.search.cursor import BEGINNING, Binding, Continuation, CursorSealer, Position
-from fhir_server.search.parse import parse
-from fhir_server.search.query import SearchQuery
+from fhir_server.search.filters import owner_parameters
+from fhir_server.search.parse import parse, parse_types
+from fhir_server.search.parse_include import is_include
+from fhir_server.search.query import Clause, InCompartment, SearchQuery, with_clauses
+from fhir_server.search.suggest import nearest, refusal, shown
 
-Pairs = Sequence[tuple[str, str]]
+__all__ = ["Match", "Pairs", "matches", "run", "run_compartment", "run_system"]
 
 
-class Match(NamedTuple):
-    """One resource that a search found. ``values`` are its sort values, ``meta`` and ``body`` JSON as stored."""
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What is searched: the ``path`` of its URL below the base, the ``types``, and the compartment's owner or ""."""
 
-    rid: int
-    id: str
-    version: int
-    last_updated: int
-    meta: bytes | None
-    body: bytes
-    values: tuple[int | str | None, ...]
-
-    def to_bytes(self, resource_type: str) -> bytes:
-        """The resource as JSON."""
-        return compose(resource_type, self.id, self.version, self.last_updated, self.meta, self.body)
+    path: str
+    types: tuple[str, ...]
+    owner: str = ""
 
 
 def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
@@ -46,33 +42,33 @@ def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
 
     ``pairs`` are the percent-decoded parameters of the URL and of the form, or a ``_cursor`` alone. Raises BadRequest.
     """
-    binding = Binding(ctx.tenant.id, resource_type, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
-    sealer = _sealer(ctx.store.hasher)
-    sealed = _sealed(pairs)
-    opened = sealer.open(sealed, binding) if sealed else None
-    query = parse(
-        resource_type, opened.pairs if opened else pairs, lenient=ctx.prefer.lenient, limits=ctx.limits.search
-    )
-    query = _own_references(query, ctx.base_url)
-    counted = query.summary == "count" or query.count == 0
-    position = opened.position if opened and opened.position != BEGINNING else None
-    matches = [] if counted else _page(ctx, query, position)
-    more = len(matches) > query.count
-    del matches[query.count :]
-    total = opened.total if opened and opened.total is not None else _total(ctx, query, matches, more, opened is None)
-    applied = applied_pairs(query)
-    links = [("self", f"{resource_type}?_cursor={sealed}" if sealed else _url(resource_type, applied))]
-    if more:
-        last = matches[-1]
-        continuation = Continuation(applied, Position(last.values, last.rid), total)
-        links.append(("next", f"{resource_type}?_cursor={sealer.seal(continuation, binding)}"))
-    if sealed:
-        # Sealed as well: what was POSTed to keep it out of URLs must not come back as one to be followed.
-        beginning = Continuation(applied, BEGINNING, total)
-        links.append(("first", f"{resource_type}?_cursor={sealer.seal(beginning, binding)}"))
-    body = _bundle(ctx.base_url, query, matches, links, total)
-    ctx.phases.mark("serialise")
-    return Response(200, body)
+    return _run(ctx, _Scope(resource_type, (resource_type,)), pairs)
+
+
+def run_system(ctx: Context, pairs: Pairs) -> Response:
+    """Search several resource types, those in ``_type`` or all. https://hl7.org/fhir/R4/http.html#search"""
+    return _run(ctx, _Scope("", ()), pairs)
+
+
+def run_compartment(ctx: Context, compartment: str, owner_id: str, resource_type: str, pairs: Pairs) -> Response:
+    """Search what belongs to one resource: ``Patient/123/Observation``, or ``Patient/123/*`` for all types.
+
+    https://hl7.org/fhir/R4/http.html#vsearch. Raises NotFound where there is no such compartment.
+    """
+    compartments = definitions.load().compartments
+    members = compartments.get(compartment)
+    if members is None:
+        raise NotFound(
+            f"{compartment} has no compartment; {', '.join(sorted(compartments))} have one.", code="not-supported"
+        )
+    types = tuple(name for name, codes in members.items() if codes) if resource_type == "*" else (resource_type,)
+    if not members.get(resource_type) and resource_type != "*":
+        raise NotFound(
+            f"{resource_type} does not belong to the compartment of a {compartment}; [base]/{compartment}/[id]/* "
+            "searches all types that do.",
+            code="not-supported",
+        )
+    return _run(ctx, _Scope(f"{compartment}/{owner_id}/{resource_type}", types, f"{compartment}/{owner_id}"), pairs)
 
 
 def matches(ctx: Context, resource_type: str, pairs: Pairs, most: int = 2) -> list[Match]:
@@ -81,10 +77,136 @@ def matches(ctx: Context, resource_type: str, pairs: Pairs, most: int = 2) -> li
     https://hl7.org/fhir/R4/http.html#ccreate. Raises BadRequest, also for criteria that name no search parameter: they
     would match everything.
     """
-    query = _own_references(parse(resource_type, pairs), ctx.base_url)
-    if not query.clauses:
+    query = _prepared(ctx, parse(resource_type, pairs, registry=ctx.registry))
+    if not query.filters:
         raise BadRequest(f"The criteria name no search parameter, so they would match every {resource_type}.")
-    return _page(ctx, replace(query, count=most - 1, sort=()), None)
+    selections = tuple(replace(one, sort=()) for one in query.selections)
+    return search_page.fetch(ctx, replace(query, count=most - 1, selections=selections), None)[:most]
+
+
+def _run(ctx: Context, scope: _Scope, pairs: Pairs) -> Response:
+    binding = Binding(ctx.tenant.id, scope.path, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
+    sealer = _sealer(ctx.store.hasher)
+    sealed = _sealed(pairs)
+    opened = sealer.open(sealed, binding) if sealed else None
+    query = _parsed(ctx, scope, opened.pairs if opened else pairs)
+    counted = query.summary == "count" or query.count == 0
+    position = opened.position if opened and opened.position != BEGINNING else None
+    found = [] if counted else search_page.fetch(ctx, query, position)
+    more = len(found) > query.count
+    del found[query.count :]
+    if position is not None and position.backward:
+        found.reverse()
+    total = _total(ctx, query, found, more=more, counted=counted) if opened is None else opened.total
+    applied = applied_pairs(query)
+    links = [("self", f"{scope.path}?_cursor={sealed}" if sealed else url(scope.path, applied))]
+
+    def link(relation: str, place: Position) -> None:
+        links.append((relation, f"{scope.path}?_cursor={sealer.seal(Continuation(applied, place, total), binding)}"))
+
+    if sealed:
+        # Sealed as well: what was POSTed to keep it out of URLs must not come back as one to be followed.
+        link("first", BEGINNING)
+    backward = position is not None and position.backward
+    if found and (more if backward else position is not None):
+        link("previous", Position(found[0].values, found[0].rid, backward=True))
+    if found and (more or backward):
+        link("next", Position(found[-1].values, found[-1].rid))
+    included, warnings = search_page.included(ctx, query, found)
+    ignored = [f"Left out of this search: {text}" for text in query.ignored]
+    body = bundle(ctx.base_url, query, links, total, found, included, [*ignored, *warnings])
+    ctx.phases.mark("serialise")
+    return Response(200, body)
+
+
+def _total(ctx: Context, query: SearchQuery, found: Sequence[Match], *, more: bool, counted: bool) -> int | None:
+    """How many matches there are, if that was asked for or costs nothing. https://hl7.org/fhir/R4/search.html#total"""
+    if not more and not counted:
+        return len(found)
+    if query.total == "none" and not counted:
+        return None
+    return search_page.count(ctx, query, at_least=len(found))
+
+
+def _parsed(ctx: Context, scope: _Scope, pairs: Pairs) -> SearchQuery:
+    """The query of the parameters, and of the URL that they were sent to."""
+    types, named = scope.types, ""
+    if not scope.path or scope.path.endswith("/*"):
+        named = _named_types(pairs)
+        pairs = [pair for pair in pairs if pair[0] != "_type"]
+        types = _chosen(ctx, scope, named)
+        if not scope.path and not named:
+            _check_common(pairs)
+    query = parse_types(
+        types, pairs, lenient=ctx.prefer.lenient, limits=ctx.limits.search, registry=ctx.registry, types=named
+    )
+    if scope.owner:
+        query = _within(ctx, query, scope.owner)
+    return _prepared(ctx, query)
+
+
+def _prepared(ctx: Context, query: SearchQuery) -> SearchQuery:
+    """The query with all that depends on this server filled in."""
+    return resolve_query(ctx, _own_references(query, ctx.base_url))
+
+
+def _within(ctx: Context, query: SearchQuery, owner: str) -> SearchQuery:
+    compartment = owner.partition("/")[0]
+    selections = []
+    for one in query.selections:
+        known = ctx.registry.parameters(one.resource_type)
+        member = InCompartment(owner, owner_parameters(compartment, one.resource_type, known), "")
+        selections.append(replace(one, filters=(member, *one.filters)))
+    return replace(query, selections=tuple(selections))
+
+
+def _named_types(pairs: Pairs) -> str:
+    named = [value for name, value in pairs if name == "_type"]
+    if len(set(named)) > 1:
+        raise BadRequest("_type is given twice; name all types in one, with commas between: _type=Patient,Encounter.")
+    return named[0] if named else ""
+
+
+def _chosen(ctx: Context, scope: _Scope, named: str) -> tuple[str, ...]:
+    """The types to search: those named, or else all that the tenant has resources of."""
+    known = scope.types or definitions.load().resource_types
+    if not named:
+        # Types that there is nothing of need no looking at; where there is nothing at all, any type says so.
+        present = ctx.store.present_types()
+        return tuple(name for name in known if name in present) or known[:1]
+    types = tuple(dict.fromkeys(named.split(",")))
+    for one in types:
+        if one not in known:
+            where = "of the compartment" if scope.types else "of FHIR R4"
+            close = nearest(one, known)
+            near = f" Did you mean {close[0]!r}?" if close else ""
+            raise BadRequest(f"{shown(one)} in _type is no resource type {where}.{near}")
+    return types
+
+
+_COMMON = ("_text", "_list", "_in")
+
+
+def _check_common(pairs: Pairs) -> None:
+    """Without _type a parameter that only some types have would depend on what there happens to be."""
+    known = {*_common_codes(), *_COMMON, *result_parameters.NAMES, "_cursor"}
+    for name, _ in pairs:
+        code = name.partition(":")[0]
+        if code not in known and not is_include(name):
+            valid = sorted({*_common_codes(), *_COMMON})
+            raise BadRequest(
+                f"{shown(name)} is not a parameter of all resource types: name the types, _type=Patient,Encounter."
+                + refusal("parameters of all types", code, valid),
+                code="not-supported",
+            )
+
+
+@lru_cache(maxsize=1)
+def _common_codes() -> frozenset[str]:
+    """The codes of the parameters that every resource type has. https://hl7.org/fhir/R4/search.html#all"""
+    return frozenset(
+        p.code for p in definitions.load().search_parameters if "Resource" in p.bases and p.code != "_query"
+    )
 
 
 def _own_references(query: SearchQuery, base_url: str) -> SearchQuery:
@@ -93,15 +215,14 @@ def _own_references(query: SearchQuery, base_url: str) -> SearchQuery:
     https://hl7.org/fhir/R4/search.html#reference
     """
     own = base_url + "/"
-    if not any(value.startswith(own) for clause in query.clauses for value in clause.values):
-        return query
-    clauses = []
-    for clause in query.clauses:
-        if clause.parameter.type == "reference":
-            relative = [value.removeprefix(own) for value in clause.values if value.startswith(own)]
-            clause = replace(clause, values=(*clause.values, *relative))
-        clauses.append(clause)
-    return replace(query, clauses=tuple(clauses))
+
+    def relative(clause: Clause) -> Clause:
+        if clause.parameter.type != "reference" or not any(value.startswith(own) for value in clause.values):
+            return clause
+        values = [value.removeprefix(own) for value in clause.values if value.startswith(own)]
+        return replace(clause, values=(*clause.values, *values))
+
+    return with_clauses(query, relative)
 
 
 @lru_cache(maxsize=8)
@@ -121,111 +242,3 @@ def _sealed(pairs: Pairs) -> str:
             f"{' or '.join(others)[:80] or 'the page'}, run the search again from its first page."
         )
     return sealed[0]
-
-
-def _page(ctx: Context, query: SearchQuery, position: Position | None) -> list[Match]:
-    """The matches after the position, one more than the page takes if there is one."""
-    store = ctx.store
-    compiled = compiler.compile(query, ctx.access, store.tenant_id, store.hasher, position)
-    ctx.phases.mark("compile")
-    if not compiled.sql:
-        return []
-    result = store.search(compiled.sql, compiled.values)
-    ctx.phases.mark("sql")
-    get, width = result.get_value, len(compiler.COLUMNS)
-    casts = tuple(enumerate(compiled.sort_casts, start=width))
-    return [
-        Match(
-            int(get(row, 0) or 0),
-            (get(row, 1) or b"").decode(),
-            int(get(row, 2) or 0),
-            int(get(row, 3) or 0),
-            get(row, 4),
-            get(row, 5) or b"{}",
-            tuple(_sort_value(get(row, column), cast) for column, cast in casts),
-        )
-        for row in range(result.ntuples)
-    ]
-
-
-def _sort_value(cell: bytes | None, cast: str) -> int | str | None:
-    if cell is None:
-        return None
-    return int(cell) if cast == "bigint" else cell.decode()
-
-
-def _total(ctx: Context, query: SearchQuery, matches: Sequence[Match], more: bool, first: bool) -> int | None:
-    """How many matches there are, if that was asked for or costs nothing. https://hl7.org/fhir/R4/search.html#total"""
-    counted = query.summary == "count" or query.count == 0
-    if first and not more and not counted:
-        return len(matches)
-    if query.total == "none" and not counted:
-        return None
-    estimate = query.total == "estimate"
-    store = ctx.store
-    compiled = compiler.compile_total(query, ctx.access, store.tenant_id, store.hasher, estimate=estimate)
-    ctx.phases.mark("compile")
-    if not compiled.sql:
-        return 0
-    cell = store.search(compiled.sql, compiled.values).get_value(0, 0) or b"0"
-    ctx.phases.mark("sql")
-    # The planner's guess at the rows that the statement gives. https://www.postgresql.org/docs/current/using-explain.html
-    return max(int(json.parse(cell)[0]["Plan"]["Plan Rows"]), len(matches)) if estimate else int(cell)
-
-
-def applied_pairs(query: SearchQuery) -> tuple[tuple[str, str], ...]:
-    """The parameters as they were applied, in a fixed order: what was left out or capped shows.
-
-    https://hl7.org/fhir/R4/search.html#conformance
-    """
-    pairs = [(name, value) for name, _, value in (clause.text.partition("=") for clause in query.clauses)]
-    if query.sort:
-        pairs.append(("_sort", ",".join(f"-{code}" if descending else code for code, descending in query.sort)))
-    if query.total != "none":
-        pairs.append(("_total", query.total))
-    if query.summary:
-        pairs.append(("_summary", query.summary))
-    if query.elements:
-        pairs.append(("_elements", ",".join(query.elements)))
-    pairs.append(("_count", str(query.count)))
-    return tuple(pairs)
-
-
-def _url(resource_type: str, pairs: Pairs) -> str:
-    return f"{resource_type}?{urlencode(pairs, quote_via=quote, safe='/:,$')}"
-
-
-def _bundle(
-    base_url: str, query: SearchQuery, matches: Sequence[Match], links: Iterable[tuple[str, str]], total: int | None
-) -> bytes:
-    """The searchset Bundle. https://hl7.org/fhir/R4/bundle.html#searchset"""
-    parts = [b'{"resourceType":"Bundle","type":"searchset"']
-    if total is not None:
-        parts.append(b',"total":%d' % total)
-    link = [{"relation": relation, "url": f"{base_url}/{url}"} for relation, url in links]
-    parts.append(b',"link":' + json.dumps(link))
-    entries = list(_entries(base_url, query, matches))
-    if query.ignored:
-        entries.append(_outcome(query.ignored))
-    if entries:
-        parts.append(b',"entry":[' + b",".join(entries) + b"]")
-    parts.append(b"}")
-    return b"".join(parts)
-
-
-def _entries(base_url: str, query: SearchQuery, matches: Iterable[Match]) -> Iterable[bytes]:
-    # An id has no character that JSON or a URL would escape: https://hl7.org/fhir/R4/datatypes.html#id
-    start = b'{"fullUrl":' + json.dumps(f"{base_url}/{query.resource_type}/")[:-1]
-    whole = not query.elements and query.summary in ("", "false", "count")
-    for match in matches:
-        resource = match.to_bytes(query.resource_type)
-        if not whole:
-            resource = json.dumps(subset(json.parse(resource), summary=query.summary, elements=query.elements))
-        yield start + match.id.encode() + b'","resource":' + resource + b',"search":{"mode":"match"}}'
-
-
-def _outcome(ignored: Sequence[str]) -> bytes:
-    """The entry that says what was left out. https://hl7.org/fhir/R4/search.html#errors"""
-    issues = [Issue("warning", "not-supported", f"Left out of this search: {text}").to_json() for text in ignored]
-    outcome = json.dumps({"resourceType": "OperationOutcome", "issue": issues})
-    return b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}'

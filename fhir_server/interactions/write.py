@@ -11,6 +11,7 @@ from fhir_server.interactions.context import Context, Response
 from fhir_server.r4 import json
 from fhir_server.r4.compose import compose, decompose
 from fhir_server.r4.own_references import relative_to
+from fhir_server.search.custom import definition
 from fhir_server.search.index import extract
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Write, Written
@@ -43,7 +44,11 @@ def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, exp
     body_json = json.dumps(body)
     # Few resources name the server's own base, and only for those is a copy worth making.
     indexed = relative_to(ctx.base_url, resource) if ctx.base_url.encode() in body_json else resource
-    rows = extract(indexed, ctx.store.hasher, full_text=ctx.store.full_text)
+    registry = ctx.registry
+    if registry.custom:
+        # A parameter of the tenant's own may look at the id, which is not always the one that the client sent.
+        indexed = {**indexed, "id": resource_id}
+    rows = extract(indexed, ctx.store.hasher, registry, full_text=ctx.store.full_text)
     if resource_type == "Patient":
         # A patient's own compartment: its key, whatever id the resource itself carried.
         rows.patient = ctx.store.hasher.uncached(f"Patient/{resource_id}")
@@ -55,6 +60,7 @@ def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, exp
         json.dumps(meta) if meta is not None else None,
         body_json,
         rows,
+        definition(resource) if resource_type == "SearchParameter" else None,
     )
     ctx.phases.mark("index")
     return write

@@ -20,7 +20,7 @@ from fhir_server.r4.compose import compose
 from fhir_server.search import last, result_parameters
 from fhir_server.search.matching import matches as matches_of
 from fhir_server.search.parse import parse
-from fhir_server.search.query import SearchQuery
+from fhir_server.search.query import Clause, SearchQuery
 from fhir_server.search.suggest import shown
 
 MOST_ENTRIES = 2_000
@@ -91,7 +91,8 @@ def _most(pairs: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
 
 
 def _check_subject(query: SearchQuery) -> None:
-    if not any(clause.parameter.code in _SUBJECTS and clause.modifier != "missing" for clause in query.clauses):
+    named = (one for one in query.filters if isinstance(one, Clause))
+    if not any(clause.parameter.code in _SUBJECTS and clause.modifier != "missing" for clause in named):
         raise BadRequest(
             "$lastn needs the patient or the subject whose observations are wanted, such as patient=123.",
             code="required",

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_server.errors import MethodNotAllowed, NotFound
-from fhir_server.operations import everything, lastn, validate
+from fhir_server.operations import everything, lastn, parameter_status, reindex, reindex_status, validate
 from fhir_server.operations.operation import Operation
 
-OPERATIONS: tuple[Operation, ...] = (everything.OPERATION, lastn.OPERATION, validate.OPERATION)
+OPERATIONS: tuple[Operation, ...] = (
+    everything.OPERATION,
+    lastn.OPERATION,
+    reindex.OPERATION,
+    reindex_status.OPERATION,
+    parameter_status.OPERATION,
+    validate.OPERATION,
+)
 
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 

@@ -171,9 +171,35 @@ def search_type_by_post(ctx: Context, request: Request, segments: Segments) -> R
 
 
 def search_system(ctx: Context, request: Request, segments: Segments) -> Response:
-    """GET [base]?[parameters] and POST [base]/_search"""
-    raise BadRequest(
-        "Searching across all types is not supported; search one type: [base]/Patient?name=...", code="not-supported"
+    """GET [base]?[parameters]"""
+    pairs = request.query()
+    ctx.phases.mark("parse")
+    return perform(ctx, "search-system", None, lambda c: search.run_system(c, pairs))
+
+
+def search_system_by_post(ctx: Context, request: Request, segments: Segments) -> Response:
+    """POST [base]/_search: the form's parameters and the URL's together"""
+    pairs = request.form() + request.query()
+    ctx.phases.mark("parse")
+    return perform(ctx, "search-system", None, lambda c: search.run_system(c, pairs))
+
+
+def search_compartment(ctx: Context, request: Request, segments: Segments) -> Response:
+    """GET [base]/[compartment]/[id]/[type]?[parameters], and /* for all types"""
+    return _search_compartment(ctx, segments, request.query())
+
+
+def search_compartment_by_post(ctx: Context, request: Request, segments: Segments) -> Response:
+    """POST [base]/[compartment]/[id]/[type]/_search"""
+    return _search_compartment(ctx, segments, request.form() + request.query())
+
+
+def _search_compartment(ctx: Context, segments: Segments, pairs: list[tuple[str, str]]) -> Response:
+    compartment, owner_id, resource_type = segments[:3]
+    ctx.phases.mark("parse")
+    interaction, on = ("search-system", None) if resource_type == "*" else ("search-type", resource_type)
+    return perform(
+        ctx, interaction, on, lambda c: search.run_compartment(c, compartment, owner_id, resource_type, pairs)
     )
 
 

@@ -28,7 +28,7 @@ ROUTES = (
     Route("", {"POST": handlers.bundle, "GET": handlers.search_system}),
     Route("metadata", {"GET": handlers.capabilities}),
     Route("_history", {"GET": handlers.history_system}),
-    Route("_search", {"POST": handlers.search_system}),
+    Route("_search", {"POST": handlers.search_system_by_post, "GET": handlers.search_system}),
     Route("$operation", {"GET": handlers.operation, "POST": handlers.operation}),
     Route(
         "type",
@@ -47,6 +47,8 @@ ROUTES = (
         "type/id",
         {"GET": handlers.read, "PUT": handlers.update, "PATCH": handlers.patch, "DELETE": handlers.delete},
     ),
+    Route("type/id/type", {"GET": handlers.search_compartment}),
+    Route("type/id/type/_search", {"POST": handlers.search_compartment_by_post, "GET": handlers.search_compartment}),
     Route("type/id/_history", {"GET": handlers.history_instance}),
     Route("type/id/_history/vid", {"GET": handlers.vread}),
     Route("type/id/$operation", {"GET": handlers.operation, "POST": handlers.operation}),
@@ -90,6 +92,8 @@ def _template(segments: Sequence[str]) -> str:
             kinds.append(segment)
         elif segment.startswith("$"):
             kinds.append("$operation")
+        elif position == 2 and (segment in _TYPES or segment == "*"):
+            kinds.append("type")
         elif position == 1 and ID.fullmatch(segment):
             kinds.append("id")
         elif position == 3 and ID.fullmatch(segment):

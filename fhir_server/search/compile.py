@@ -1,13 +1,6 @@
-"""A SearchQuery as one SQL statement, by a visible list of passes. docs/architecture.md, "Rows"
+"""A SearchQuery as SQL, by a visible list of passes. docs/architecture.md, "Rows"
 
-Row level security lets an index serve leakproof operators only, so every condition that is to find rows is a comparison
-of numbers or of "C" texts. A search takes one of three roads:
-
-- *narrow*: it names patients or ids. An index of ``resource`` gives their rows, and the other conditions are tested on
-  them; without ``_sort`` the clinical date orders them, newest first.
-- *candidates*: it has a token, reference, string, uri or composite, or two dates not far apart. The index tables give
-  the ``rid`` of each match, newest first, and only a page of resources is read.
-- *listing*: all else reads the resources of the type in the order of ``_lastUpdated`` or another key, newest first.
+Each resource type searched is a branch (branch.py) that gives the rids of a page; the page's resources are read last.
 """
 
 # ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
@@ -19,34 +12,25 @@ from dataclasses import dataclass, field, replace
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.r4 import definitions, references
-from fhir_server.search import date_windows, keyset, support
-from fhir_server.search.condition import Condition
+from fhir_server.search.branch import Branch, Reading
 from fhir_server.search.cursor import Position
-from fhir_server.search.keyset import SortKey
-from fhir_server.search.query import Clause, SearchQuery
+from fhir_server.search.filters import FilterCompiler
+from fhir_server.search.keyset import OrderKey, order_by
+from fhir_server.search.query import SearchQuery
 from fhir_server.search.sql import SqlParameters
-from fhir_server.search.values import unescape
 
-COLUMNS = ("rid", "id", "version", "last_updated", "meta", "body")
+COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body")
 """The columns of a page, before those of the sort values."""
 
-# Types whose conditions are precise enough to start from. A range of dates or numbers may take in nearly everything:
-# the planner may start from it, but is not bound to.
-_DRIVING_TYPES = frozenset({"token", "reference", "string", "uri", "composite"})
-
-# More alternatives than this are looked up at once and sorted.
-_MOST_MERGED = 16
-
-_SORT_COLUMNS = {"_lastUpdated": ("r.last_updated", "bigint"), "_id": ("r.id", "text")}
+PAGE_COLUMNS = "r.rid, r.type_id, r.id, r.version, r.last_updated, r.meta::text, r.body::text"
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSearch:
     """One statement: ``sql`` with placeholders $1 ... for ``values``; "" where nothing may be seen.
 
-    Its rows have `COLUMNS`, then one column for each of ``sort_casts`` (bigint or text). It gives up to one row more
-    than the page has, which says that there is a next one.
+    Its rows have `COLUMNS`, then one column for each of ``sort_casts`` (bigint, float8 or text). It gives up to one row
+    more than the page has, which says that there is a further one.
     """
 
     sql: str
@@ -56,247 +40,179 @@ class CompiledSearch:
 
 @dataclass(slots=True)
 class Frame:
-    """What the passes work on.
-
-    ``rows`` are conditions on ``resource r``, ``rids`` conditions that have a subquery of rids; all are to hold.
-    ``drivers`` are those to start from, ``narrow`` says that the rows are few, ``dated`` that the clinical date orders
-    them, ``ordered`` that an index gives that order. ``after`` and ``limit`` cut the page out.
-    """
+    """What the passes work on: the branches of the types that may be seen, and the order that they share."""
 
     query: SearchQuery
-    access: Access
-    hasher: Hasher
-    position: Position | None
-    sql: SqlParameters
-    nothing: bool = False
-    scope: str = ""
-    rows: list[str] = field(default_factory=list)
-    rids: list[Condition] = field(default_factory=list)
-    narrow: bool = False
-    ordered: bool = True
-    dated: bool = False
-    drivers: list[tuple[Clause, Condition]] = field(default_factory=list)
-    keys: tuple[SortKey, ...] = ()
-    after: str = ""
-    limit: int = 0
+    compiler: FilterCompiler
+    branches: list[Branch] = field(default_factory=list)
+    order: tuple[OrderKey, ...] = ()
+    split: bool = False
 
 
 def tenant(frame: Frame) -> None:
     """The tenant and the type lead every index; row level security is the second lock, not this one."""
-    type_id = frame.sql.bind(definitions.load().type_ids[frame.query.resource_type], "smallint")
-    frame.scope = f"r.tenant_id = {frame.sql.tenant} AND r.type_id = {type_id} AND NOT r.deleted"
+    compiler = frame.compiler
+    frame.branches = [Branch(one, compiler, scope=compiler.scope(one.resource_type)) for one in frame.query.selections]
 
 
 def access(frame: Frame) -> None:
     """What the caller may not see is not asked for. The same decision as `Access.allows` makes for a row in memory."""
-    types = frame.access.types
-    if types is not None and frame.query.resource_type not in types:
-        frame.nothing = True
+    types = frame.compiler.access.types
+    if types is not None:
+        frame.branches = [one for one in frame.branches if one.selection.resource_type in types]
 
 
 def filters(frame: Frame) -> None:
-    """Each clause becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
-    found = _windows([(clause, _condition(frame, clause)) for clause in frame.query.clauses])
-    frame.dated = any(condition.names_patient for _, condition in found)
-    narrowing = [clauses[0] for clauses, condition in found if condition.names_patient or _is_id(clauses[0])]
-    frame.narrow = bool(narrowing)
-    frame.ordered = not narrowing or any(len(clause.values) == 1 for clause in narrowing)
-    for clauses, condition in found:
-        if condition.rids and not (frame.narrow and condition.row):
-            frame.rids.append(condition)
-            if not frame.narrow and _can_drive(clauses):
-                frame.drivers.append((clauses[0], condition))
-        else:
-            frame.rows.append(condition.row)
-
-
-def _windows(found: list[tuple[Clause, Condition]]) -> list[tuple[list[Clause], Condition]]:
-    """The conditions, those that bound one date on either side joined into one."""
-    joined: dict[object, tuple[list[Clause], Condition]] = {}
-    for number, (clause, condition) in enumerate(found):
-        bounds = clause.parameter.type == "date" and condition.unique and date_windows.is_bound(clause)
-        key = clause.parameter.code if bounds else number
-        if key in joined:
-            clauses, earlier = joined[key]
-            joined[key] = ([*clauses, clause], earlier.both(condition))
-        else:
-            joined[key] = ([clause], condition)
-    return list(joined.values())
-
-
-def _can_drive(clauses: list[Clause]) -> bool:
-    kind = clauses[0].parameter.type
-    return kind in _DRIVING_TYPES or (kind == "date" and len(clauses) > 1 and date_windows.is_short(clauses))
-
-
-def _condition(frame: Frame, clause: Clause) -> Condition:
-    condition = support.where(_typed(clause), frame.sql, frame.hasher)
-    if not _is_id(clause):
-        return condition
-    keys = [frame.hasher.uncached(f"{frame.query.resource_type}/{unescape(value)}") for value in clause.values]
-    chosen = (
-        f"= {frame.sql.bind(keys[0], 'bigint')}" if len(keys) == 1 else f"= ANY({frame.sql.bind(keys, 'bigint[]')})"
-    )
-    # The key finds the row; the id says that it is no other resource of the same hash.
-    return Condition(row=f"r.key {chosen} AND {condition.row}")
-
-
-def _typed(clause: Clause) -> Clause:
-    """``patient=1`` read as ``patient=Patient/1``, which the row itself answers.
-
-    The definition that most types share would let the id be a Group's as well, which a patient is not.
-    https://hl7.org/fhir/R4/searchparameter-registry.html#clinical-patient
-    """
-    if clause.parameter.code != "patient" or clause.parameter.type != "reference" or clause.modifier:
-        return clause
-    values = tuple(f"Patient/{value}" if references.ID.fullmatch(value) else value for value in clause.values)
-    return replace(clause, values=values)
-
-
-def _is_id(clause: Clause) -> bool:
-    return clause.parameter.code == "_id" and not clause.modifier
+    """Each filter becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
+    for branch in frame.branches:
+        branch.filter()
 
 
 def sort(frame: Frame) -> None:
     """The order: as asked for, or else the one that the road taken gives without sorting."""
-    if frame.query.sort:
-        frame.keys = tuple(SortKey(*_SORT_COLUMNS[code], descending) for code, descending in frame.query.sort)
-        frame.drivers.clear()
-        frame.ordered = False
-    elif frame.dated:
-        frame.keys = (SortKey("r.date_low", "bigint", descending=True, nullable=True),)
-    elif not frame.drivers and not frame.narrow and frame.query.clauses:
-        frame.keys = (SortKey("r.last_updated", "bigint", descending=True),)
-
-
-def page(frame: Frame) -> None:
-    """The rows after the cursor's position, one more than a page takes."""
-    if frame.position is not None:
-        if len(frame.position.values) != len(frame.keys):
-            raise BadRequest(
-                "This _cursor is of another version of the server. Run the search again.", code="processing"
-            )
-        rid = "i.rid" if frame.drivers else "r.rid"
-        frame.after = keyset.after(frame.keys, rid, frame.position, frame.sql)
-    frame.limit = frame.query.count + 1
+    alone = len(frame.query.selections) == 1
+    narrow = all(branch.narrow for branch in frame.branches)
+    for branch in frame.branches:
+        branch.sort(alone=alone, narrow=narrow)
+    if frame.branches:
+        first = frame.branches[0]
+        frame.split = first.split
+        frame.order = first.keys
+        for branch in frame.branches[1:]:
+            if [key.cast for key in branch.keys] != [key.cast for key in first.keys]:
+                raise BadRequest("The types searched cannot be sorted together: their values are of different kinds.")
 
 
 Pass = Callable[[Frame], None]
 
-PASSES: tuple[Pass, ...] = (tenant, access, filters, sort, page)
-"""Every search goes through these, in this order."""
+PASSES: tuple[Pass, ...] = (tenant, access, filters, sort)
+"""Every search goes through these, in this order; what they leave is cut into pages by `compile`."""
 
 COUNT_PASSES: tuple[Pass, ...] = (tenant, access, filters)
 """A total counts what the pages would show, of which it has neither an order nor an end."""
 
 
 def compile(  # noqa: A001 - the word of the layout: search.compile
-    query: SearchQuery, access: Access, tenant_id: int, hasher: Hasher, position: Position | None = None
-) -> CompiledSearch:
-    """The statement for one page. https://hl7.org/fhir/R4/search.html
+    query: SearchQuery,
+    access: Access,
+    tenant_id: int,
+    hasher: Hasher,
+    position: Position | None = None,
+    joined: Access | None = None,
+) -> list[CompiledSearch]:
+    """The statements for one page: each is run only where those before it did not fill the page; [] gives nothing.
 
-    ``position`` is where the page before ended. Raises BadRequest for values that cannot be searched.
+    ``position`` is where the page before ended. ``access`` says what may be seen of the types searched, ``joined`` of
+    those that chains pass through (the same where it is not given). https://hl7.org/fhir/R4/search.html. Raises
+    BadRequest for values that cannot be searched, Forbidden for chains through types that may not be.
     """
-    frame = _passed(PASSES, query, access, tenant_id, hasher, position)
-    if frame.nothing:
-        return CompiledSearch("", [])
-    text = _driven(frame) if frame.drivers else _listed(frame)
-    return CompiledSearch(text, frame.sql.values, tuple(key.cast for key in frame.keys))
+    parts = [False]
+    frame = passed(PASSES, query, access, tenant_id, hasher, joined)
+    if not frame.branches:
+        return []
+    if position is not None and len(position.values) != len(frame.order):
+        raise BadRequest("This _cursor is of another version of the server. Run the search again.", code="processing")
+    if frame.split:
+        parts = _parts(position)
+    limit = query.count + 1
+    sql = frame.compiler.sql
+    casts = tuple(key.cast for key in frame.order)
+    found = []
+    for missing in parts:
+        readings = [Reading(branch.keys, position, limit, sql, missing, frame.split) for branch in frame.branches]
+        found.append(CompiledSearch(_page(frame, readings), sql.values, casts))
+    return found
+
+
+def _parts(position: Position | None) -> list[bool]:
+    """Which parts of an order are read, and in which order: those without the first sort value come last."""
+    at_missing = position is not None and position.values[0] is None
+    if position is not None and position.backward:
+        return [True, False] if at_missing else [False]
+    return [True] if at_missing else [False, True]
+
+
+def _page(frame: Frame, readings: list[Reading]) -> str:
+    """The page's resources with their sort values, in order."""
+    if len(frame.branches) == 1:
+        shortcut = _shortcut(frame.branches[0], readings[0])
+        if shortcut:
+            return shortcut
+    pages = [branch.page(reading) for branch, reading in zip(frame.branches, readings, strict=True)]
+    reading = readings[0]
+    order = [replace(key, column=f"p.k{number}") for number, key in enumerate(reading.order)]
+    outer = Reading(tuple(order), reading.position, reading.limit, reading.sql, reading.missing, reading.split)
+    by = order_by(outer.keys("p.rid"))
+    rids = pages[0]
+    if len(pages) > 1:
+        rids = (
+            f"SELECT * FROM ({' UNION ALL '.join(f'({page})' for page in pages)}) p ORDER BY {by} LIMIT {reading.limit}"
+        )
+    keys = "".join(f", {key.column}" for key in order)
+    return (
+        f"SELECT {PAGE_COLUMNS}{keys} FROM ({rids}) p "
+        f"JOIN resource r ON r.tenant_id = {frame.compiler.sql.tenant} AND r.rid = p.rid ORDER BY {by}"
+    )
+
+
+def _shortcut(branch: Branch, reading: Reading) -> str:
+    """The statement of a road that reads each resource once; "" for one that sorts rids first."""
+    if branch.drivers:
+        return _driven(branch, reading)
+    if branch.walk is not None or branch.rids or not branch.ordered:
+        return ""
+    where = " AND ".join(filter(None, [*branch.conditions(), reading.after("r.rid")]))
+    return (
+        f"SELECT {PAGE_COLUMNS}{reading.columns} FROM resource r WHERE {where} "
+        f"ORDER BY {order_by(reading.keys('r.rid'))} LIMIT {reading.limit}"
+    )
+
+
+def _driven(branch: Branch, reading: Reading) -> str:
+    """A page of rids out of the index tables, then their rows, one by one by primary key."""
+    rids = f"{branch.candidates(reading)} ORDER BY i.rid {reading.direction}"
+    limit = f" LIMIT {reading.limit}"
+    # Index rows belong to resources of this tenant and type that exist, so without conditions on the row the page is
+    # cut before any row is read. OFFSET 0 keeps the planner from reading all resources to merge them with these few.
+    rows = " AND ".join(["r.rid = p.rid", branch.scope, *branch.rows])
+    return (
+        f"SELECT r.* FROM ({rids}{'' if branch.rows else limit}) p CROSS JOIN LATERAL "
+        f"(SELECT {PAGE_COLUMNS} FROM resource r WHERE {rows} OFFSET 0) r ORDER BY p.rid {reading.direction}{limit}"
+    )
 
 
 def compile_total(
-    query: SearchQuery, access: Access, tenant_id: int, hasher: Hasher, *, estimate: bool = False
+    query: SearchQuery,
+    access: Access,
+    tenant_id: int,
+    hasher: Hasher,
+    *,
+    estimate: bool = False,
+    joined: Access | None = None,
 ) -> CompiledSearch:
     """The statement for the number of matches: one row with one number, or with the plan as JSON for an estimate.
 
     https://hl7.org/fhir/R4/search.html#total
     """
-    frame = _passed(COUNT_PASSES, query, access, tenant_id, hasher, None)
-    if frame.nothing:
+    frame = passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
+    if not frame.branches:
         return CompiledSearch("", [])
-    counted = _matches(frame)
+    counted = " UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches)
     text = f"EXPLAIN (FORMAT JSON) {counted}" if estimate else f"SELECT count(*) FROM ({counted}) m"
-    return CompiledSearch(text, frame.sql.values)
+    return CompiledSearch(text, frame.compiler.sql.values)
 
 
-def _passed(
+def passed(
     passes: tuple[Pass, ...],
     query: SearchQuery,
     access: Access,
     tenant_id: int,
     hasher: Hasher,
-    position: Position | None,
+    joined: Access | None,
 ) -> Frame:
-    frame = Frame(query, access, hasher, position, SqlParameters(tenant_id))
+    """The branches that passes leave of a query."""
+    compiler = FilterCompiler(SqlParameters(tenant_id), hasher, access, joined or access)
+    frame = Frame(query, compiler)
     for one in passes:
         one(frame)
     return frame
-
-
-_PAGE_COLUMNS = "r.rid, r.id, r.version, r.last_updated, r.meta::text, r.body::text"
-
-
-def _listed(frame: Frame) -> str:
-    """Rows of ``resource`` in the order of an index of it, or else sorted before their bodies are read."""
-    where = " AND ".join(
-        filter(None, [frame.scope, *frame.rows, *(f"r.rid IN ({c.rids})" for c in frame.rids), frame.after])
-    )
-    order = keyset.order_by(frame.keys, "r.rid")
-    if frame.ordered and not frame.rids:
-        keys = "".join(f", {key.column}" for key in frame.keys)
-        return f"SELECT {_PAGE_COLUMNS}{keys} FROM resource r WHERE {where} ORDER BY {order} LIMIT {frame.limit}"
-    keys = "".join(f", {key.column} AS k{n}" for n, key in enumerate(frame.keys))
-    page_keys = [replace(key, column=f"p.k{n}") for n, key in enumerate(frame.keys)]
-    rids = f"SELECT r.rid{keys} FROM resource r WHERE {where} ORDER BY {order} LIMIT {frame.limit}"
-    return (
-        f"SELECT {_PAGE_COLUMNS}{''.join(f', {key.column}' for key in page_keys)} FROM ({rids}) p "
-        f"JOIN resource r ON r.tenant_id = {frame.sql.tenant} AND r.rid = p.rid "
-        f"ORDER BY {keyset.order_by(page_keys, 'p.rid')}"
-    )
-
-
-def _driven(frame: Frame) -> str:
-    """A page of rids out of the index tables, then their rows, one by one by primary key."""
-    rids = f"{_candidates(frame, *_first(frame))} ORDER BY i.rid DESC"
-    limit = f" LIMIT {frame.limit}"
-    # Index rows belong to resources of this tenant and type that exist, so without conditions on the row the page is
-    # cut before any row is read. OFFSET 0 keeps the planner from reading all resources to merge them with these few.
-    rows = " AND ".join(["r.rid = p.rid", frame.scope, *frame.rows])
-    return (
-        f"SELECT r.* FROM ({rids}{'' if frame.rows else limit}) p CROSS JOIN LATERAL "
-        f"(SELECT {_PAGE_COLUMNS} FROM resource r WHERE {rows} OFFSET 0) r ORDER BY p.rid DESC{limit}"
-    )
-
-
-def _first(frame: Frame) -> tuple[Condition, str]:
-    """The condition to start from, with its rids, newest first: a unique one, which an index gives in that order.
-
-    Alternatives are looked up each by itself, so that the index gives each in order, and they need only be merged.
-    """
-    clause, first = min(frame.drivers, key=lambda driver: (driver[0].parameter.type == "date", not driver[1].unique))
-    if clause.parameter.type == "date":
-        # OFFSET 0 keeps the planner, which thinks the window wide, from reading all dates in the order of their rids.
-        return first, f"{first.rids} OFFSET 0"
-    if first.unique or clause.parameter.type == "string" or not 1 < len(clause.values) <= _MOST_MERGED:
-        return first, first.rids
-    parts = [support.where(replace(clause, values=(value,)), frame.sql, frame.hasher) for value in clause.values]
-    if not all(part.unique for part in parts):
-        return first, first.rids
-    return first, " UNION ALL ".join(f"({part.rids} ORDER BY i.rid DESC)" for part in parts)
-
-
-def _candidates(frame: Frame, first: Condition, rids: str) -> str:
-    """The rids that every index condition gives, each once, starting from ``rids``, those of the ``first``."""
-    others = [f"i.rid IN ({condition.rids})" for condition in frame.rids if condition is not first]
-    where = " AND ".join(filter(None, [*others, frame.after]))
-    distinct = "" if first.unique else "DISTINCT "
-    return f"SELECT {distinct}i.rid FROM ({rids}) i{' WHERE ' if where else ''}{where}"
-
-
-def _matches(frame: Frame) -> str:
-    """The rids of all matches; out of the index tables alone where no condition looks at the row."""
-    if frame.rids and not frame.rows:
-        first = min(frame.rids, key=lambda condition: not condition.unique)
-        return _candidates(frame, first, first.rids)
-    where = " AND ".join([frame.scope, *frame.rows, *(f"r.rid IN ({c.rids})" for c in frame.rids)])
-    return f"SELECT r.rid FROM resource r WHERE {where}"

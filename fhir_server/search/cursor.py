@@ -47,10 +47,14 @@ _DICTIONARY = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page ended: the sort values of its last row (None for a missing one), then its ``rid``."""
+    """Where a page ended: the sort values of its last row (None for a missing one), then its ``rid``.
 
-    values: tuple[int | str | None, ...]
+    ``backward`` says that the page before this place is meant, whose order is the same.
+    """
+
+    values: tuple[int | float | str | None, ...]
     rid: int
+    backward: bool = False
 
 
 BEGINNING = Position((), 0)
@@ -108,7 +112,7 @@ class CursorSealer:
         flat = [text for pair in continuation.pairs for text in pair]
         position = continuation.position
         content = msgspec.msgpack.encode(
-            [int(self._clock()), position.rid, list(position.values), continuation.total, flat]
+            [int(self._clock()), position.rid, list(position.values), continuation.total, flat, position.backward]
         )
         packer = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=_DICTIONARY)
         packed = packer.compress(content) + packer.flush()
@@ -144,7 +148,7 @@ class CursorSealer:
                 code="processing",
             )
         pairs = tuple(zip(content.flat[::2], content.flat[1::2], strict=True))
-        return Continuation(pairs, Position(content.values, content.rid), content.total)
+        return Continuation(pairs, Position(content.values, content.rid, content.backward), content.total)
 
 
 def _encoded(raw: bytes) -> str:
@@ -162,6 +166,7 @@ def _decoded(text: str) -> bytes:
 class _Content(msgspec.Struct, array_like=True):
     sealed_at: int
     rid: int
-    values: tuple[int | str | None, ...]
+    values: tuple[int | float | str | None, ...]
     total: int | None
     flat: tuple[str, ...]
+    backward: bool = False

@@ -32,7 +32,7 @@ _UCUM = "http://unitsofmeasure.org"
 def evaluator(expression: str, type_name: str) -> Evaluate:
     """The values of an expression on a JSON value of a type, each with the name of its FHIR type.
 
-    An expression that cannot be evaluated on a resource has no values there; ``rows.unevaluated`` counts that, and the
+    An expression that cannot be evaluated on a resource has no values there; ``rows.unevaluated`` tells that, and the
     build of a parameter's index fails by it. Raises FhirPathSyntaxError or Unsupported.
     """
     step = compile_tree(parse_once(expression))
@@ -41,7 +41,7 @@ def evaluator(expression: str, type_name: str) -> Evaluate:
         try:
             items = run(step, root(value, type_name), resource, resource, budget=BUDGET)
         except EvaluationError:
-            rows.unevaluated += 1
+            rows.unevaluated.append(expression)
             return []
         return [pair for item in items if (pair := typed(item)) is not None]
 

@@ -26,7 +26,7 @@ from fhir_server.search.paths import (
 )
 from fhir_server.search.registry import Parameter, parameters
 from fhir_server.search.token_variants import CODED
-from fhir_server.search.types import BY_TYPE, composite, special, token
+from fhir_server.search.types import BY_TYPE, composite, reference, special, token
 from fhir_server.store.index_rows import IndexRows
 
 Write = Callable[[Any, tuple[int, ...], IndexRows, Any], None]
@@ -116,6 +116,9 @@ class _Writer:
         self.line("params = rows.params", 1)
         if self.resource_type == "Patient":
             self.line('if "id" in r: rows.patient = hasher.uncached("Patient/" + r["id"])', 1)
+        if reference.has_url(self.resource_type):
+            self.names["own_url"] = reference.canonical_url
+            self.line(f'if "url" in r: own_url(r, ({reference.own_url(self.resource_type)},), rows, hasher)', 1)
         self.emit(self.root, "r")
         return "\n".join(["def extract(r, rows, hasher):", *self.lines, ""])
 

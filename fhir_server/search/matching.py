@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.search import compile as compiler
+from fhir_server.search.compile import COUNT_PASSES, passed
 from fhir_server.search.query import SearchQuery
 from fhir_server.search.sql import SqlParameters
 
 
-def matches(query: SearchQuery, access: Access, tenant_id: int, hasher: Hasher) -> tuple[str, SqlParameters]:
+def matches(
+    query: SearchQuery, access: Access, tenant_id: int, hasher: Hasher, joined: Access | None = None
+) -> tuple[str, SqlParameters]:
     """A SELECT of the ``rid`` of each match that the access reaches, and the values that it is bound to so far.
 
-    "" where nothing may be seen. Raises BadRequest for values that cannot be searched.
+    ``joined`` says what may be seen of the types that chains pass through. "" where nothing may be seen. Raises
+    BadRequest for values that cannot be searched.
     """
-    frame = compiler._passed(compiler.COUNT_PASSES, query, access, tenant_id, hasher, None)
-    return ("" if frame.nothing else compiler._matches(frame)), frame.sql
+    frame = passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
+    return " UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches), frame.compiler.sql

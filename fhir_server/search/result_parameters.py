@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
-from fhir_server.search.query import Clause, SearchQuery
+from fhir_server.search import order
+from fhir_server.search.query import Include, SearchQuery, Selection, SortKey
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.suggest import refusal, shown
 
-SORTABLE = ("_id", "_lastUpdated")
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
 NAMES = ("_count", "_sort", "_total", "_summary", "_elements", "_contained", "_format", "_pretty")
@@ -27,8 +28,11 @@ class Ignorable(Exception):
 class ResultParameters:
     """Gathers the result parameters of one search. https://hl7.org/fhir/R4/search.html#return"""
 
-    def __init__(self, resource_type: str, default_count: int, max_count: int) -> None:
-        self._resource_type = resource_type
+    def __init__(
+        self, resource_types: Sequence[str], default_count: int, max_count: int, registry: Registry = STANDARD
+    ) -> None:
+        self._resource_types = tuple(resource_types)
+        self._registry = registry
         self._max_count = max_count
         self._written: dict[str, str] = {}
         self._count = default_count
@@ -55,22 +59,36 @@ class ResultParameters:
         reader(self, value)
         return True
 
-    def query(self, clauses: tuple[Clause, ...], ignored: tuple[str, ...]) -> SearchQuery:
+    def sort(self, resource_type: str) -> tuple[SortKey, ...]:
+        """The order of the results of one of the types."""
+        known = self._registry.parameters(resource_type)
+        return tuple(SortKey(known[code], descending) for code, descending in self._sort)
+
+    def query(
+        self,
+        selections: tuple[Selection, ...],
+        includes: tuple[Include, ...],
+        ignored: tuple[str, ...],
+        types: str = "",
+    ) -> SearchQuery:
         """The search with these result parameters.
 
-        Raises BadRequest where _summary and _elements are both to cut the resources down.
+        Raises BadRequest where _summary and _elements are both to cut the resources down, or _summary=text is to leave
+        out what _include adds.
         """
         if self._elements and self._summary not in ("", "false", "count"):
             raise BadRequest(f"_summary={self._summary} and _elements contradict each other: use one of them.")
+        if includes and self._summary == "text":
+            raise BadRequest("_summary=text cannot be combined with _include or _revinclude.")
         return SearchQuery(
-            self._resource_type,
-            clauses,
-            sort=self._sort,
+            selections,
             count=self._count,
             total=self._total,
             summary=self._summary,
             elements=self._elements,
+            includes=includes,
             ignored=ignored,
+            types=types,
         )
 
     def _read_count(self, value: str) -> None:
@@ -83,14 +101,22 @@ class ResultParameters:
         keys: list[tuple[str, bool]] = []
         for key in value.split(","):
             code, descending = key.removeprefix("-"), key.startswith("-")
-            if code not in SORTABLE:
-                what = f"sort keys of {self._resource_type}, each with or without '-'"
-                raise Ignorable(
-                    f"Cannot sort by {shown(key)} in _sort.{refusal(what, code, SORTABLE)}", "not-supported"
-                )
+            for resource_type in self._resource_types:
+                self._check_sort(resource_type, key, code)
             if code not in [known for known, _ in keys]:
                 keys.append((code, descending))
         self._sort = tuple(keys)
+
+    def _check_sort(self, resource_type: str, key: str, code: str) -> None:
+        known = self._registry.parameters(resource_type)
+        parameter = known.get(code)
+        if parameter is not None and parameter.status == "active" and order.is_sortable(parameter):
+            return
+        if parameter is not None and parameter.status != "active":
+            raise BadRequest(f"Cannot sort by {shown(key)} yet: {parameter.status}.", code="not-supported")
+        sortable = [one.code for one in known.values() if order.is_sortable(one)]
+        what = f"sort keys of {resource_type}, each with or without '-'"
+        raise Ignorable(f"Cannot sort by {shown(key)} in _sort.{refusal(what, code, sortable)}", "not-supported")
 
     def _read_total(self, value: str) -> None:
         self._total = _one_of("_total", value, TOTALS)
@@ -99,17 +125,22 @@ class ResultParameters:
         self._summary = _one_of("_summary", value, SUMMARIES)
 
     def _read_elements(self, value: str) -> None:
-        known = definitions.load().types[self._resource_type].elements
-        names = [name.strip().removeprefix(self._resource_type + ".") for name in value.split(",")]
-        for name in names:
+        names = [name.strip() for name in value.split(",")]
+        found = [name.partition(".")[2] if name.partition(".")[0] in self._resource_types else name for name in names]
+        known = {name for one in self._resource_types for name in definitions.load().types[one].elements}
+        for name in found:
             if name not in known:
-                what = f"elements of {self._resource_type}"
+                what = f"elements of {' and '.join(self._resource_types[:5])}"
                 raise Ignorable(f"Unknown element {shown(name)} in _elements.{refusal(what, name, known)}")
-        self._elements = tuple(dict.fromkeys(names))
+        self._elements = tuple(dict.fromkeys(found))
 
     def _read_contained(self, value: str) -> None:
         if value != "false":
-            raise BadRequest("Only _contained=false is supported by this server.", code="not-supported")
+            raise BadRequest(
+                "Only _contained=false is supported by this server: contained resources are found by the resources "
+                "that contain them.",
+                code="not-supported",
+            )
 
     def _read_elsewhere(self, value: str) -> None:
         """_format and _pretty concern the answer's format, which is negotiated before the search."""

@@ -6,14 +6,14 @@ One table that parse.py, compile.py, the CapabilityStatement and docs/search.md 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
 from fhir_server.search.condition import Condition
 from fhir_server.search.query import Clause
-from fhir_server.search.registry import Parameter, parameters
+from fhir_server.search.registry import STANDARD, Parameter, Registry
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import (
     composite,
@@ -49,6 +49,7 @@ MODIFIERS: dict[str, tuple[str, ...]] = {
     "reference": ("identifier",),
     "string": (*string.MODIFIERS, text.MODIFIER),
     "token": (*token.MODIFIERS, text.MODIFIER),
+    "uri": uri.MODIFIERS,
 }
 """The modifiers of each parameter type, beside :missing and, for references, the types they may refer to."""
 
@@ -67,19 +68,20 @@ def is_supported(parameter: Parameter) -> bool:
     return parameter.code in special.COLUMNS | text.SCORED or (parameter.type in WHERE and bool(parameter.expression))
 
 
-@cache
-def searchable(resource_type: str) -> tuple[Parameter, ...]:
+@lru_cache(maxsize=2_048)
+def searchable(resource_type: str, registry: Registry = STANDARD) -> tuple[Parameter, ...]:
     """The parameters of a resource type that searches may use, sorted by code."""
-    return tuple(p for p in parameters(resource_type).values() if is_supported(p))
+    known = registry.parameters(resource_type).values()
+    return tuple(p for p in known if is_supported(p) and p.status == "active")
 
 
 def modifiers(parameter: Parameter) -> tuple[str, ...]:
     """The modifiers that a parameter takes. https://hl7.org/fhir/R4/search.html#modifiers"""
     if parameter.code in special.COLUMNS | text.SCORED:
         return ()
-    common = (*MODIFIERS.get(parameter.type, ()), "missing")
-    if text.MODIFIER in common and not text.has_text(parameter):
-        common = tuple(name for name in common if name != text.MODIFIER)
+    own = token.modifiers(parameter) if parameter.type == "token" else MODIFIERS.get(parameter.type, ())
+    own = tuple(name for name in own if name != text.MODIFIER)
+    common = (*own, *([text.MODIFIER] if text.has_text(parameter) else []), "missing")
     return (*common, *parameter.targets) if parameter.type == "reference" else common
 
 

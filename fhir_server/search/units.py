@@ -27,6 +27,7 @@ CURRENCIES = "urn:iso:std:iso:4217"
 
 _MOST_KEPT = 300
 
+
 QUANTITIES = frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"})
 
 

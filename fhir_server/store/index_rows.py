@@ -41,7 +41,7 @@ class IndexRows:
     patient: int | None = None
     date_low: int | None = None
     date_high: int | None = None
-    unevaluated: int = 0  # expressions of the tenant's own parameters that could not be evaluated here
+    unevaluated: list[str] = field(default_factory=list)  # expressions of own parameters that failed here
     generation: int = 0  # of the tenant's own parameters: store/search_parameters.py
     words: Words | None = None
 

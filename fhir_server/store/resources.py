@@ -15,6 +15,7 @@ from fhir_server.r4 import definitions
 from fhir_server.r4.compose import compose
 from fhir_server.store import word_rows
 from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.wire import Argument, Statement, array, run, text_array
 
 TYPE_IDS = definitions.load().type_ids
@@ -31,7 +32,7 @@ def _numbered(first: int, last: int) -> str:
 # The words are written by the same statement; one that nothing was written by has none.
 _PUT = Statement(
     "fhir_put",
-    "SELECT p.status, p.version, p.last_updated, CASE WHEN p.status IN ('created', 'updated', 'deleted')"  # noqa: S608
+    "SELECT p.status, p.version, p.last_updated, CASE WHEN p.status IN ('created', 'updated', 'deleted')"
     f" THEN fhir_words($1, $2, $4, p.status = 'created', {_numbered(30, 36)}) END"
     f" FROM fhir_put({_numbered(1, 29)}) p",
 )
@@ -39,7 +40,7 @@ _PUT = Statement(
 
 _CREATE_MANY = Statement(
     "fhir_create_many",
-    "SELECT m.existing, m.last_updated, CASE WHEN m.existing IS NULL"  # noqa: S608
+    "SELECT m.existing, m.last_updated, CASE WHEN m.existing IS NULL"
     f" THEN fhir_words_many($1, {_numbered(25, 34)}) END FROM fhir_create_many({_numbered(1, 24)}) m",
 )
 
@@ -72,7 +73,8 @@ class Write:
     """One version to be written. ``body`` None deletes.
 
     ``expect``: None takes any state; 0 wants nothing there or a deleted resource; -1 wants any version that is not
-    deleted; n wants version n to be current.
+    deleted; n wants version n to be current. ``parameter`` is what a SearchParameter defines, None where it is not to
+    be in use.
     """
 
     resource_type: str
@@ -82,6 +84,7 @@ class Write:
     meta: bytes | None
     body: bytes | None
     rows: IndexRows
+    parameter: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ def _stored(result: pq.abc.PGresult, access: Access, resource_type: str, resourc
 def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: Write) -> Written:
     """Write one version of a resource with its history and index rows, in one statement."""
     known = word_rows.known_phrases(connection, tenant_id)
-    result = run(connection, _PUT, _put_arguments(tenant_id, hasher, write, known))
+    words = word_rows.of_one(write.rows.words, known, deleted=write.body is None)
+    result = run(connection, _PUT, [*put_arguments(tenant_id, hasher, write), *words])
     get = result.get_value
     written = Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
     if written.status in ("created", "updated"):
@@ -225,7 +229,8 @@ def _number(value: int | None) -> Argument:
     return None if value is None else b"%d" % value
 
 
-def _put_arguments(tenant_id: int, hasher: Hasher, write: Write, known_phrases: set[int]) -> list[Argument]:
+def put_arguments(tenant_id: int, hasher: Hasher, write: Write) -> list[Argument]:
+    """What fhir_put is called with: all but the words. docs/architecture.md, "Rows" """
     rows = write.rows
     refs, strings, dates, quantities, composites = (
         rows.references, rows.strings, rows.dates, rows.quantities, rows.composites,
@@ -260,5 +265,4 @@ def _put_arguments(tenant_id: int, hasher: Hasher, write: Write, known_phrases: 
         array([r[1] for r in composites]) if composites else None,
         array([r[2] for r in composites]) if composites else None,
         text_array([r[3] for r in composites]) if composites else None,
-        *word_rows.of_one(rows.words, known_phrases, deleted=write.body is None),
     ]

@@ -12,6 +12,9 @@ from psycopg import pq
 from fhir_server.errors import BadRequest
 from fhir_server.store.wire import literal, run_simple
 
+Result = pq.abc.PGresult
+"""The rows of a search; cells are read with ``result.get_value(row, column)``, as bytes or None."""
+
 # fhir_words_complete in migrations/versions/0005_words.sql
 _WORDS_MISSING = "FH001"
 
@@ -52,3 +55,15 @@ def run_search(
         if error.sqlstate != _WORDS_MISSING:
             raise
         raise BadRequest(INCOMPLETE, code="not-supported") from None
+
+
+def present_types(connection: psycopg.Connection, tenant_id: int) -> frozenset[str]:
+    """The resource types of which a tenant has any resource, by one look into an index for each type there is."""
+    result = run_search(
+        connection,
+        tenant_id,
+        "SELECT t.name FROM resource_type t WHERE EXISTS (SELECT FROM resource r"
+        " WHERE r.tenant_id = $1 AND r.type_id = t.id AND NOT r.deleted)",
+        [tenant_id],
+    )
+    return frozenset((result.get_value(row, 0) or b"").decode() for row in range(result.ntuples))

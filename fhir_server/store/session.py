@@ -6,6 +6,7 @@ The tenant is set inside the transaction and ends with it, so a pooler in transa
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ class Database:
 
     def __init__(self, app_url: str, size: int, statement_timeout_ms: int = 30_000, wait_seconds: float = 10.0) -> None:
         self._statement_timeout_ms = statement_timeout_ms
+        self._app_url = app_url
+        self.closed = threading.Event()
         self._pool = ConnectionPool(
             app_url,
             min_size=1,
@@ -61,7 +64,14 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; requests under way fail."""
+        self.closed.set()
         self._pool.close()
+
+    def connect_apart(self) -> psycopg.Connection:
+        """A connection of the application's role outside of the pool, in autocommit mode. Raises psycopg.Error."""
+        connection = psycopg.connect(self._app_url, autocommit=True, application_name="fhir-server", connect_timeout=5)
+        self._configure(connection)
+        return connection
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:

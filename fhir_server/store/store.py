@@ -12,7 +12,7 @@ from psycopg import pq
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.store import history, locks, resources, searching
+from fhir_server.store import history, locks, own_parameters, resources, searching
 from fhir_server.store.resources import Stored, Write, Written
 from fhir_server.store.session import Database
 
@@ -47,6 +47,11 @@ class Store:
         self.tenant_id = tenant_id
         self.search_timeout_ms = search_timeout_ms
         self.full_text = full_text
+
+    @property
+    def database(self) -> Database:
+        """The database that the tenant is in."""
+        return self._database
 
     @property
     def in_transaction(self) -> bool:
@@ -85,11 +90,31 @@ class Store:
 
     def put(self, write: Write) -> Written:
         """Write one version of a resource. Raises ValueError never; see `Written` for what may not be written."""
-        return self._run(lambda c: resources.put(c, self.tenant_id, self.hasher, write))
+        if write.resource_type == "SearchParameter":
+            return own_parameters.put(self, write)
+        return self._run(lambda c: self._put(c, write))
+
+    def _put(self, connection: psycopg.Connection, write: Write) -> Written:
+        own_parameters.refuse_stale(self._database, self.tenant_id, (write,))
+        return resources.put(connection, self.tenant_id, self.hasher, write)
 
     def create_many(self, writes: Sequence[Write], *, fresh: bool) -> tuple[list[int], int]:
         """Create resources in one statement; see resources.create_many."""
-        return self._run(lambda c: resources.create_many(c, self.tenant_id, self.hasher, writes, fresh=fresh))
+        if any(write.resource_type == "SearchParameter" for write in writes):
+            return own_parameters.create_many(self, writes, fresh=fresh)
+        return self._run(lambda c: self._create_many(c, writes, fresh))
+
+    def _create_many(
+        self, connection: psycopg.Connection, writes: Sequence[Write], fresh: bool
+    ) -> tuple[list[int], int]:
+        own_parameters.refuse_stale(self._database, self.tenant_id, writes)
+        return resources.create_many(connection, self.tenant_id, self.hasher, writes, fresh=fresh)
+
+    def within(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """Run statements of other modules of the store in a transaction of the tenant, joining one that is open."""
+        if self._connection is not None:
+            return work(self._connection)
+        return self._database.transaction(self.tenant_id, work)
 
     def search(self, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
         """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round
@@ -105,6 +130,10 @@ class Store:
         return self._run(
             lambda c: searching.run_search(c, self.tenant_id, sql, values, timeout_ms=timeout_ms), read_only=True
         )
+
+    def present_types(self) -> frozenset[str]:
+        """The resource types of which the tenant has any resource."""
+        return self._run(lambda c: searching.present_types(c, self.tenant_id), read_only=True)
 
     def history(self, access: Access, scope: history.Scope, page: history.Page) -> list[history.Version]:
         """A page of versions, newest first. See store/history.py."""

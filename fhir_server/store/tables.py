@@ -210,8 +210,8 @@ word_gap = Table(
     metadata,
     Column("tenant_id", Integer, nullable=False),
     Column("type_id", SmallInteger, nullable=False),
-    Column("closing", Boolean, nullable=False, server_default=text("false")),
     Column("since", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("closing", TEXT_C, nullable=False, server_default=text("''")),
 )
 Index("word_gap_type", word_gap.c.tenant_id, word_gap.c.type_id)
 
@@ -226,8 +226,67 @@ load_progress = Table(
     PrimaryKeyConstraint("tenant_id", "digest", name="load_progress_pkey"),
 )
 
+search_parameter = Table(
+    "search_parameter",
+    metadata,
+    Column("tenant_id", Integer, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("id", TEXT_C, nullable=False),
+    Column("code", TEXT_C, nullable=False),
+    Column("type", TEXT_C, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("expression", Text, nullable=False),
+    Column("state", TEXT_C, nullable=False),
+    Column("run", TEXT_C, nullable=False),
+    Column("error", Text, nullable=False, server_default=text("''")),
+    Column("types", ARRAY(Text), nullable=False),
+    Column("targets", ARRAY(Text), nullable=False),
+    Column("components", JSONB, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "shared", "id", name="search_parameter_pkey"),
+)
+
+reindex_run = Table(
+    "reindex_run",
+    metadata,
+    Column("tenant_id", Integer, nullable=False),
+    Column("at_type", Integer, nullable=False, server_default=text("0")),
+    Column("at_rid", BigInteger, nullable=False, server_default=text("0")),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("total", BigInteger, nullable=False, server_default=text("0")),
+    Column("horizon", BigInteger),
+    Column("created", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("ready", DateTime(timezone=True), nullable=False),
+    Column("started", DateTime(timezone=True)),
+    Column("heartbeat", DateTime(timezone=True)),
+    Column("finished", DateTime(timezone=True)),
+    Column("id", TEXT_C, nullable=False),
+    Column("reason", TEXT_C, nullable=False),
+    Column("state", TEXT_C, nullable=False),
+    Column("error", Text, nullable=False, server_default=text("''")),
+    Column("types", ARRAY(Text), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "id", name="reindex_run_pkey"),
+)
+
+search_parameter_change = Table(
+    "search_parameter_change",
+    metadata,
+    Column("tenant_id", Integer, nullable=False, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("unfinished", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant_id", name="search_parameter_change_pkey"),
+)
+
+shared_search_parameter = Table(
+    "shared_search_parameter",
+    metadata,
+    Column("id", TEXT_C, nullable=False),
+    Column("definition", JSONB, nullable=False),
+    PrimaryKeyConstraint("id", name="shared_search_parameter_pkey"),
+)
+
 TENANT_TABLES = (
     resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite,
-    load_progress, idx_word, idx_phrase, word_gap,
+    load_progress, search_parameter, reindex_run, idx_word, idx_phrase, word_gap,
 )  # fmt: skip
 """The tables that hold a tenant's data: each has row level security, forced."""

@@ -9,6 +9,7 @@ from datetime import datetime
 import psycopg
 
 from fhir_server.settings import ConfigurationError
+from fhir_server.store import search_parameters
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """A label of a host name, since riverside.example.org is a tenant's address. https://www.rfc-editor.org/rfc/rfc1123#page-13"""
@@ -41,13 +42,15 @@ def create(connection: psycopg.Connection, slug: str, name: str = "") -> Tenant:
         )
     if len(name) > LONGEST_NAME or not (name or slug).isprintable():
         raise ConfigurationError(f"A tenant's name must be at most {LONGEST_NAME} printable characters.")
-    row = connection.execute(
-        "INSERT INTO tenant (slug, name) VALUES (%s, %s) ON CONFLICT (slug) DO NOTHING"
-        " RETURNING id, slug, name, created",
-        [slug, name or slug],
-    ).fetchone()
-    if row is None:
-        raise ConfigurationError(f"The tenant {slug!r} exists already.")
+    with connection.transaction():
+        row = connection.execute(
+            "INSERT INTO tenant (slug, name) VALUES (%s, %s) ON CONFLICT (slug) DO NOTHING"
+            " RETURNING id, slug, name, created",
+            [slug, name or slug],
+        ).fetchone()
+        if row is None:
+            raise ConfigurationError(f"The tenant {slug!r} exists already.")
+        search_parameters.share_with_new_tenant(connection, row[0])
     return Tenant(*row)
 
 

@@ -9,20 +9,12 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from fhir_server.store.index_rows import Words
-from fhir_server.store.wire import Argument, Statement, array, run
+from fhir_server.store.wire import Argument, array
 
 _MOST_KNOWN = 50_000
 
 _NO_WORDS = (b"{}", b"{}", b"{}", None, None, None, None)
 _WRITTEN_WITHOUT = (None,) * 7
-
-_BEGIN_FILLING = Statement(
-    "words_begin_filling", "UPDATE word_gap SET closing = true WHERE tenant_id = $1 AND type_id = $2"
-)
-_FINISH_FILLING = Statement(
-    "words_finish_filling", "DELETE FROM word_gap WHERE tenant_id = $1 AND type_id = $2 AND closing"
-)
-_REWRITE = Statement("words_rewrite", "SELECT fhir_words($1, $2, $3, false, $4, $5, $6, $7, $8, $9, $10)")
 
 
 def of_one(words: Words | None, known: Collection[int], *, deleted: bool) -> Sequence[Argument]:
@@ -78,20 +70,19 @@ def _phrases(phrases: dict[int, tuple[tuple[int, int], ...]]) -> Sequence[Argume
     return (array(phrases), *(array(column) for column in zip(*flat, strict=True)))
 
 
-def rewrite(connection: psycopg.Connection, tenant_id: int, type_id: int, key: int, words: Words) -> None:
-    """Make the words of a resource, found by its key, those given, without a new version of it."""
-    arguments = (b"%d" % tenant_id, b"%d" % type_id, b"%d" % key, *of_one(words, (), deleted=False))
-    run(connection, _REWRITE, arguments)
+def begin_filling(connection: psycopg.Connection, tenant_id: int, types: Sequence[str], run: str) -> None:
+    """Say that the run is going to write the words of every resource of the types anew, in a transaction of the tenant.
 
-
-def begin_filling(connection: psycopg.Connection, tenant_id: int, type_id: int) -> None:
-    """Say that from here on the words of every resource of the type are going to be written anew.
-
-    To be committed before the first of them is looked at; what is written without words from then on counts again.
+    To be committed before every transaction that began earlier has been waited for; what is written without words from
+    then on counts again.
     """
-    run(connection, _BEGIN_FILLING, (b"%d" % tenant_id, b"%d" % type_id))
+    connection.execute(
+        "UPDATE word_gap SET closing = %s WHERE tenant_id = %s AND type_id IN"
+        " (SELECT t.id FROM resource_type t WHERE t.name = ANY(%s))",
+        [run, tenant_id, list(types)],
+    )
 
 
-def finish_filling(connection: psycopg.Connection, tenant_id: int, type_id: int) -> None:
-    """Say that it is done: full-text searches of the type are answered, unless more was written without words."""
-    run(connection, _FINISH_FILLING, (b"%d" % tenant_id, b"%d" % type_id))
+def finish_filling(connection: psycopg.Connection, tenant_id: int, run: str) -> None:
+    """Say that the run has done so: full-text searches are answered, unless more was written without words since."""
+    connection.execute("DELETE FROM word_gap WHERE tenant_id = %s AND closing = %s", [tenant_id, run])

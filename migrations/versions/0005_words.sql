@@ -24,13 +24,13 @@ CREATE TABLE idx_phrase (
 CREATE INDEX idx_phrase_word ON idx_phrase (tenant_id, word, phrase);
 CREATE INDEX idx_phrase_phrase ON idx_phrase (tenant_id, phrase);
 
--- The resource types of which some resource was written without its words. A reindexing that is under way marks the rows
--- that it will have made up for.
+-- The resource types of which some resource was written without its words. closing is the reindexing
+-- that will have made up for it.
 CREATE TABLE word_gap (
     tenant_id int NOT NULL,
     type_id smallint NOT NULL,
-    closing boolean NOT NULL DEFAULT false,
-    since timestamptz NOT NULL DEFAULT now()
+    since timestamptz NOT NULL DEFAULT now(),
+    closing text COLLATE "C" NOT NULL DEFAULT ''
 );
 CREATE INDEX word_gap_type ON word_gap (tenant_id, type_id);
 
@@ -73,7 +73,7 @@ END $$;
 -- Note that a resource of the type is written without its words.
 CREATE FUNCTION fhir_words_missing(p_tenant int, p_type smallint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM word_gap g WHERE g.tenant_id = p_tenant AND g.type_id = p_type AND NOT g.closing) THEN
+    IF NOT EXISTS (SELECT FROM word_gap g WHERE g.tenant_id = p_tenant AND g.type_id = p_type AND g.closing = '') THEN
         INSERT INTO word_gap (tenant_id, type_id) VALUES (p_tenant, p_type);
     END IF;
 END $$;

@@ -83,8 +83,13 @@ def test_every_interaction_of_every_type(api: Api, statement: dict[str, Any], re
     assert api.put(f"{resource_type}?_id=mine", body | {"id": "mine"}).status == 200
     assert claimed["conditionalDelete"] == "single"
     assert api.delete(f"{resource_type}?_id=mine").status == 204
-    own = {"Patient": {"everything"}, "Encounter": {"everything"}, "Observation": {"lastn"}}.get(resource_type, set())
-    assert {o["name"] for o in claimed["operation"]} == {"validate"} | own
+    own = {
+        "Patient": {"everything"},
+        "Encounter": {"everything"},
+        "Observation": {"lastn"},
+        "SearchParameter": {"status"},
+    }.get(resource_type, set())
+    assert {o["name"] for o in claimed["operation"]} == {"validate", "reindex"} | own
     assert api.post(f"{resource_type}/$validate", body).json["issue"][0]["severity"] == "information"
 
 

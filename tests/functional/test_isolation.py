@@ -89,6 +89,7 @@ def bundle_entries() -> list[dict[str, Any]]:
 def paths(template: str) -> str:
     """A route's template filled in with the victim's resource."""
     path = template.replace("$operation", "$validate").replace("vid", "1")
+    path = path.replace("type/id/type", "Patient/victim/Observation")
     return path.replace("type/id", "Patient/victim").replace("type", "Patient")
 
 

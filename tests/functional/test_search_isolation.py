@@ -138,9 +138,9 @@ def test_row_level_security_alone_keeps_tenants_apart(
     """The statement asks for the other tenant's rows, as a bug might; the database gives none."""
     mine, other = both
     query = parse(resource_type, [*pairs, *order])
-    compiled = compile_search(query, EVERYTHING, other.tenant.id, HASHER)
-    assert mine.store.search(compiled.sql, compiled.values).ntuples == 0
-    assert other.store.search(compiled.sql, compiled.values).ntuples > 0
+    statements = compile_search(query, EVERYTHING, other.tenant.id, HASHER)
+    assert not any(mine.store.search(one.sql, one.values).ntuples for one in statements)
+    assert any(other.store.search(one.sql, one.values).ntuples for one in statements)
     total = compile_total(query, EVERYTHING, other.tenant.id, HASHER)
     assert mine.store.search(total.sql, total.values).get_value(0, 0) == b"0"
 

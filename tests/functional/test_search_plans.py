@@ -133,7 +133,7 @@ def explained(ctx: Context, compiled: CompiledSearch) -> Plan:
 def search(ctx: Context, resource_type: str, query: str, position: Position | None = None) -> Plan:
     pairs = [tuple(pair.split("=", 1)) for pair in query.split("&") if pair]
     parsed = parse(resource_type, [*pairs, ("_count", "20")])
-    return explained(ctx, compile_search(parsed, EVERYTHING, ctx.tenant.id, HASHER, position))
+    return explained(ctx, compile_search(parsed, EVERYTHING, ctx.tenant.id, HASHER, position)[0])
 
 
 TWO_DAYS = "date=ge2018-05-01&date=lt2018-05-03"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from fhir_server.crypto.hashing import Hasher
+from fhir_server.crypto.hashing import Hasher, param_id
 from fhir_server.r4 import definitions, references
 from fhir_server.search import token_variants
 from fhir_server.search.condition import Condition
@@ -41,6 +41,8 @@ def canonical(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hash
         rows.references += [(param, hasher(target)) for param in params]
         if "|" in target:
             rows.references += [(param, hasher(target.partition("|")[0])) for param in params]
+        # What joins this with the resource of that URL: another version of it is another resource.
+        rows.references += [(param, hasher(f"~{target}")) for param in params]
 
 
 def resource(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
@@ -52,6 +54,39 @@ def resource(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, ha
 
 
 EXTRACT = {"Reference": reference, "canonical": canonical, "uri": canonical, "Resource": resource}
+
+
+def canonical_url(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
+    """Write a resource's own canonical URL, with and without its version, for the references that lead to it."""
+    url, version = value["url"], value.get("version")
+    rows.references += [(param, hasher(f"~{url}")) for param in params]
+    if version is not None:
+        rows.references += [(param, hasher(f"~{url}|{version}")) for param in params]
+
+
+@lru_cache(maxsize=1_024)
+def own_url(resource_type: str) -> int:
+    """The number under which the index holds the own canonical URL of resources of a type."""
+    return param_id(f"{resource_type}.url#own")
+
+
+@cache
+def has_url(resource_type: str) -> bool:
+    """Whether resources of a type may have a canonical URL. https://hl7.org/fhir/R4/resource.html#canonical"""
+    element = definitions.load().types[resource_type].elements.get("url")
+    return element is not None and element.types[0].code == "uri"
+
+
+@cache
+def holds_canonicals(parameter: Parameter) -> bool:
+    """Whether the values of a parameter are canonical URLs, or may be."""
+    return any(path.type in ("canonical", "uri") for path in paths(parameter.expression, parameter.resource_type))
+
+
+@cache
+def holds_references(parameter: Parameter) -> bool:
+    """Whether the values of a parameter are References, or may be."""
+    return any(path.type not in ("canonical", "uri") for path in paths(parameter.expression, parameter.resource_type))
 
 
 def allowed_types(clause: Clause) -> tuple[str, ...]:
@@ -103,7 +138,7 @@ def _is_canonical(clause: Clause) -> bool:
 
 
 @cache
-def _names_row_patient(parameter: Parameter) -> bool:
+def names_row_patient(parameter: Parameter) -> bool:
     """Whether the parameter reads the very element that ``resource.patient`` is taken from."""
     code = definitions.load().patient_path.get(parameter.resource_type)
     if code is None:
@@ -146,5 +181,5 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
         f"SELECT i.rid FROM idx_reference i WHERE i.tenant_id = {sql.tenant} AND "  # noqa: S608
         f"i.param = {sql.bind(clause.parameter.param, 'int')} AND i.target {chosen}"
     )
-    on_row = _names_row_patient(clause.parameter) and all(references.named_type(name) == "Patient" for name in names)
+    on_row = names_row_patient(clause.parameter) and all(references.named_type(name) == "Patient" for name in names)
     return Condition(rids, f"r.patient {chosen}" if on_row else "", unique=len(names) == 1)

@@ -21,7 +21,15 @@ from fhir_server.search.query import Clause
 from fhir_server.search.registry import Parameter
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.text_places import (
-    INSIDE, NARRATIVE, PHRASE, RESOURCE, XHTML, Place, elsewhere, place_at, root,
+    INSIDE,
+    NARRATIVE,
+    PHRASE,
+    RESOURCE,
+    XHTML,
+    Place,
+    elsewhere,
+    place_at,
+    root,
 )  # fmt: skip
 from fhir_server.search.values import bad_value, unescape
 from fhir_server.store.index_rows import IndexRows, Words

@@ -44,6 +44,21 @@ def test_a_constrained_scope_does_not_grant_more_than_it_says() -> None:
     assert decided("system/Observation.rs?category=laboratory", "read", "Observation").nothing
 
 
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        ("system/*.cruds", True),
+        ("system/*.*", True),
+        ("system/*.rs", False),
+        ("system/*.cru system/*.ds", False),
+        ("system/Patient.cruds", False),
+        ("user/*.cruds", False),
+    ],
+)
+def test_how_searches_run_is_shown_to_those_who_may_do_everything(scopes: str, allowed: bool) -> None:
+    assert (decided(scopes, "explain", None) == EVERYTHING) is allowed
+
+
 def test_an_unknown_interaction_is_denied() -> None:
     assert decided("system/*.cruds", "conquer", "Patient").nothing
 

@@ -93,7 +93,11 @@ def test_the_whole_benchmark_runs(tmp_path: Path) -> None:
         "read", "create", "update", "search", "bundle", "load", "crud", "import", "search",
     ]  # fmt: skip
     assert [one["refused"] for one in everything] == [""] * len(everything)
-    assert "## Met and missed" in (tmp_path / "RESULTS.md").read_text()
+    searches = plain_json.loads((tmp_path / "searches.json").read_text())["stages"][0]["searches"]
+    assert [one["title"] for one in searches if one["refused"]] == []
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "## Met and missed" in text
+    assert "## Searches" in text
 
 
 @pytest.mark.parametrize("arguments", [["--peer", "https://x/"], ["--peer", "http://x/", "--header", "nothing"]])

@@ -17,12 +17,12 @@ from fhir_server.search.parse import parse
     ],
 )
 def test_one_sided_comparisons_are_bounds(query: str, bound: bool) -> None:
-    (clause,) = parse("Observation", [("date", query)]).clauses
+    (clause,) = parse("Observation", [("date", query)]).filters
     assert is_bound(clause) is bound
 
 
 def test_missing_is_no_bound() -> None:
-    (clause,) = parse("Observation", [("date:missing", "true")]).clauses
+    (clause,) = parse("Observation", [("date:missing", "true")]).filters
     assert not is_bound(clause)
 
 
@@ -42,4 +42,4 @@ def test_missing_is_no_bound() -> None:
 )
 def test_up_to_a_month_between_bounds_is_short(bounds: list[str], short: bool) -> None:
     query = parse("Observation", [("date", bound) for bound in bounds])
-    assert is_short(query.clauses) is short
+    assert is_short(query.filters) is short

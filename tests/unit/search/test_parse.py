@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
-from fhir_server.search.parse import Limits, parse, split
+from fhir_server.search.parse import Limits, parse, parse_types, split
+from fhir_server.search.query import Chain, Clause, Combination, Has
+from fhir_server.search.registry import parameters
 from fhir_server.search.suggest import nearest
 from fhir_server.search.support import searchable
 
@@ -26,8 +28,8 @@ def refused(resource_type: str, *pairs: tuple[str, str], lenient: bool = False) 
 
 def test_a_plain_search() -> None:
     query = parse("Observation", [("code", "http://loinc.org|8480-6,1234-5"), ("date", "ge2020"), ("date", "lt2021")])
-    assert query.resource_type == "Observation"
-    assert [(c.parameter.code, c.modifier, c.values, c.text) for c in query.clauses] == [
+    assert query.selections[0].resource_type == "Observation"
+    assert [(c.parameter.code, c.modifier, c.values, c.text) for c in query.filters] == [
         ("code", "", ("http://loinc.org|8480-6", "1234-5"), "code=http://loinc.org|8480-6,1234-5"),
         ("date", "", ("ge2020",), "date=ge2020"),
         ("date", "", ("lt2021",), "date=lt2021"),
@@ -36,12 +38,12 @@ def test_a_plain_search() -> None:
 
 
 def test_an_empty_search_means_everything_of_the_type() -> None:
-    assert parse("Patient", []).clauses == ()
+    assert parse("Patient", []).filters == ()
 
 
 def test_modifiers_are_taken_apart() -> None:
     query = parse("Observation", [("subject:Patient", "1"), ("code:not", "x"), ("value-quantity:missing", "true")])
-    assert [clause.modifier for clause in query.clauses] == ["Patient", "not", "missing"]
+    assert [clause.modifier for clause in query.filters] == ["Patient", "not", "missing"]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +114,8 @@ def test_parameter_names_are_case_sensitive() -> None:
         ("gender", "male,,female", "The parameter 'gender' has an empty value"),
         (
             "_sort",
-            "name",
-            "Cannot sort by 'name' in _sort. Valid sort keys of Patient, each with or without '-': _id, _lastUpdated.",
+            "nam",
+            "Cannot sort by 'nam' in _sort. Did you mean 'name'? Valid sort keys of Patient, each with ",
         ),
         ("_sort", "_lastUpdate", "Did you mean '_lastUpdated'?"),
         ("_sort", "", "Cannot sort by ''"),
@@ -146,7 +148,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(name: str, value: str, 
         ("Patient", "birthdate", "xx2020"),
         ("Patient", "birthdate", "2020-13-45"),
         ("Patient", "birthdate", ""),
-        ("Patient", "_sort", "name"),
+        ("Patient", "_sort", "nmae"),
         ("Patient", "_count", "many"),
         ("Patient", "_id", "not an id"),
         ("Observation", "value-quantity", "heavy"),
@@ -155,7 +157,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(name: str, value: str, 
 )
 def test_lenient_handling_leaves_out_what_strict_handling_refuses(resource_type: str, name: str, value: str) -> None:
     query = parse(resource_type, [(name, value), ("_lastUpdated", "ge2020")], lenient=True)
-    assert [clause.text for clause in query.clauses] == ["_lastUpdated=ge2020"]
+    assert [clause.text for clause in query.filters] == ["_lastUpdated=ge2020"]
     (left_out,) = query.ignored
     assert name.partition(":")[0] in left_out
 
@@ -164,19 +166,7 @@ def test_lenient_handling_leaves_out_what_strict_handling_refuses(resource_type:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("_include", "Observation:subject", "(_include) is not supported by this server, so nothing was searched"),
-        ("_include:iterate", "Observation:subject", "(_include) is not supported"),
-        ("_revinclude", "Provenance:target", "(_revinclude) is not supported"),
-        ("_has:Observation:patient:code", "1234-5", "(_has) is not supported"),
-        ("_filter", "code eq x", "(_filter) is not supported"),
-        (
-            "subject.name",
-            "peter",
-            "Chained search parameters are not supported by this server, so 'subject.name' was not",
-        ),
-        ("subject:Patient.name", "peter", "Chained search parameters are not supported"),
-        ("_text", "x", "The search parameter '_text' of Observation is not supported"),
-        ("_content", "x", "'_content' of Observation is not supported"),
+        ("_query", "current", "The search parameter '_query' of Observation is not supported"),
         ("_contained", "true", "Only _contained=false is supported"),
     ],
 )
@@ -200,9 +190,9 @@ def test_result_parameters() -> None:
         ],
     )
     assert (query.count, query.total) == (50, "accurate")
-    assert query.sort == (("_lastUpdated", True), ("_id", False))
+    assert [(key.parameter.code, key.descending) for key in query.sort] == [("_lastUpdated", True), ("_id", False)]
     assert query.elements == ("name", "birthDate")
-    assert query.clauses == ()
+    assert query.filters == ()
 
 
 @pytest.mark.parametrize("summary", ["true", "text", "data", "count", "false"])
@@ -265,14 +255,14 @@ def test_anything_is_either_understood_or_refused(
         query = parse(resource_type, pairs, lenient=lenient)
     except BadRequest:
         return
-    assert len(query.clauses) + len(query.ignored) <= len(pairs)
+    assert len(query.filters) + len(query.ignored) <= len(pairs)
 
 
 def test_every_searchable_parameter_of_every_type_is_accepted_with_missing() -> None:
     for resource_type in definitions.load().resource_types:
         for parameter in searchable(resource_type):
             if parameter.code not in ("_id", "_lastUpdated"):
-                (clause,) = parse(resource_type, [(f"{parameter.code}:missing", "true")]).clauses
+                (clause,) = parse(resource_type, [(f"{parameter.code}:missing", "true")]).filters
                 assert clause.parameter is parameter
 
 
@@ -281,3 +271,124 @@ def test_nearest_costs_a_bounded_time() -> None:
     started = time.perf_counter()
     assert nearest("code" * 100_000, names) == []
     assert time.perf_counter() - started < 0.5
+
+
+def chain(name: str, value: str, resource_type: str = "Observation") -> Chain:
+    (found,) = parse(resource_type, [(name, value)]).filters
+    assert isinstance(found, Chain)
+    return found
+
+
+def test_a_chain_leads_to_the_types_that_can_be_searched_so() -> None:
+    found = chain("subject:Patient.name:exact", "Ann,Bo")
+    assert [name for name, _ in found.targets] == ["Patient"]
+    (inner,) = [part for _, part in found.targets]
+    assert isinstance(inner, Clause)
+    assert (inner.parameter.code, inner.modifier, inner.values) == ("name", "exact", ("Ann", "Bo"))
+    assert [name for name, _ in chain("subject.birthdate", "2020").targets] == ["Patient"]
+    assert {name for name, _ in chain("subject.identifier", "1").targets} == {"Patient", "Group", "Device", "Location"}
+
+
+def test_chains_go_to_any_depth_and_through_reverse_chains() -> None:
+    found = chain("patient.organization.partof.name", "x")
+    for code in ("organization", "partof"):
+        ((_, found),) = found.targets  # type: ignore[assignment]
+        assert found.parameter.code == code
+    reverse = chain("subject:Patient._has:Encounter:subject:status", "planned")
+    ((_, inner),) = reverse.targets
+    assert isinstance(inner, Has)
+    assert inner.parameter.resource_type == "Encounter"
+    (nested,) = parse("Patient", [("_has:Encounter:subject:_has:Claim:encounter:provider.name", "x")]).filters
+    assert isinstance(nested, Has)
+    assert isinstance(nested.filter, Has)
+    assert isinstance(nested.filter.filter, Chain)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("code.text", "'code.text' is no chain: 'code' of Observation is of type token"),
+        (
+            "subject:Patien.name",
+            "'subject' in 'subject:Patien.name' does not lead to 'Patien'. Did you mean",
+        ),
+        ("subject:Patient.nmae", "In the chain 'subject:Patient.nmae': Unknown parameter 'nmae'. Did you mean 'name'"),
+        ("subject.nmae", "none of the 4 types that 'subject' leads to can be searched so; name the type, subject:"),
+        ("subjetc.name", "Unknown parameter 'subjetc.name'. Did you mean 'subject'?"),
+        ("_has:Observation:code", "is no reverse chain: write _has:[type]:[reference]:[parameter]"),
+        ("_has:Provenanc:target:agent", "Unknown resource type 'Provenanc' in '_has:Provenanc:target:agent'."),
+        ("_has:Provenance:targt:agent", "Unknown parameter '_has:Provenance:targt:agent'. Did you mean"),
+        ("_has:Encounter:status:class", "'status' of Encounter in '_has:Encounter:status:class' is of type token"),
+        ("_has:Encounter:subject:status", "leads to Group or Patient, not to Observation"),
+        ("_list", "'_list=x y': _list takes the id of a List; lists such as $current-allergies are not kept."),
+        ("_in", "'_in=x y': _in takes Group/id, List/id or CareTeam/id."),
+    ],
+)
+def test_what_is_wrong_with_a_join_is_named(name: str, message: str) -> None:
+    assert message in refused("Observation", (name, "x y"))[1]
+
+
+def test_a_chain_without_types_has_a_limit() -> None:
+    name = ".".join(["focus"] * 4) + "._id"
+    code, message = refused("Observation", (name, "1"))
+    assert code == "too-costly"
+    assert "name the type at each step of a chain" in message
+
+
+def test_members_of_lists() -> None:
+    (found,) = parse("Patient", [("_list", "42")]).filters
+    assert isinstance(found, Has)
+    assert found.parameter.code == "item"
+    (found,) = parse("Patient", [("_in", "Group/1,CareTeam/2")]).filters
+    assert isinstance(found, Combination)
+    assert found.operator == "or"
+
+
+def test_includes() -> None:
+    query = parse(
+        "Observation",
+        [
+            ("_include", "Observation:subject:Patient"),
+            ("_include:iterate", "Patient:organization"),
+            ("_revinclude", "Provenance:target"),
+            ("_include", "*"),
+            ("_revinclude", "DiagnosticReport:*"),
+        ],
+    )
+    shapes = [(one.source, one.target, one.reverse, one.iterate, len(one.parameters)) for one in query.includes]
+    assert shapes[:4] == [
+        ("Observation", "Patient", False, False, 1),
+        ("Patient", "", False, True, 1),
+        ("Provenance", "", True, False, 1),
+        ("Observation", "", False, False, 0),
+    ]  # fmt: skip
+    assert shapes[4][:4] == ("DiagnosticReport", "", True, False)
+    assert shapes[4][4] > 3
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("subject", "write _include=[type]:[reference], such as _include=Observation:subject"),
+        (
+            "Observation:subjetc",
+            "Unknown reference 'subjetc' in '_include=Observation:subjetc'. Did you mean",
+        ),
+        ("Observation:code", "Unknown reference 'code'"),
+        ("Observatio:subject", "Unknown resource type 'Observatio' in '_include=Observatio:subject'. Did you mean"),
+        ("Observation:subject:Medication", "'subject' in '_include=Observation:subject:Medication' does not lead to"),
+        ("Patient:organization", "follows references of Patient, which is not what is searched; with _include:iterate"),
+    ],
+)
+def test_what_is_wrong_with_an_include_is_named(value: str, message: str) -> None:
+    assert message in refused("Observation", ("_include", value))[1]
+
+
+def test_several_types_are_searched_by_what_all_of_them_have() -> None:
+    query = parse_types(("Patient", "Encounter"), [("identifier", "1"), ("_sort", "-_lastUpdated")])
+    assert [one.resource_type for one in query.selections] == ["Patient", "Encounter"]
+    assert [one.parameter.param for part in query.selections for one in part.filters if isinstance(one, Clause)] == [
+        parameters("Patient")["identifier"].param, parameters("Encounter")["identifier"].param,
+    ]  # fmt: skip
+    with pytest.raises(BadRequest, match="Valid search parameters of Encounter"):
+        parse_types(("Patient", "Encounter"), [("birthdate", "2020")])

@@ -75,7 +75,7 @@ def test_every_searchable_parameter_compiles_with_every_modifier(resource_type: 
                 values = [f"{modifier}/1"]
             elif modifier:
                 values = ["true"] if modifier == "missing" else ["a"]
-                values.append("true")
+                values += ["true", "urn:a|b|c", "http://example.org"]
             assert any(compiles(found, modifier, value) for value in values), (found.code, modifier)
 
 
@@ -89,19 +89,19 @@ def test_parameters_without_an_expression_are_not_claimed() -> None:
 
 
 def test_missing_wants_true_or_false() -> None:
-    (clause,) = parse("Patient", [("name:missing", "maybe")]).clauses
+    (clause,) = parse("Patient", [("name:missing", "maybe")]).filters
     with pytest.raises(BadRequest, match="either true or false"):
         where(clause, SqlParameters(1), HASHER)
-    (clause,) = parse("Patient", [("name:missing", "true,false")]).clauses
+    (clause,) = parse("Patient", [("name:missing", "true,false")]).filters
     assert where(clause, SqlParameters(1), HASHER).row == "true"
 
 
 def test_ids_of_any_type_are_bounded() -> None:
     many = ",".join(f"id{number}" for number in range(200))
-    (clause,) = parse("Observation", [("focus", many)]).clauses
+    (clause,) = parse("Observation", [("focus", many)]).filters
     with pytest.raises(BadRequest, match=r"focus: 200 ids may each be of 14\d types. Write them as Type/id") as refused:
         where(clause, SqlParameters(1), HASHER)
     assert refused.value.issues[0].code == "too-costly"
     for name, values in (("focus:Patient", many), ("focus", many.replace("id", "Patient/")), ("patient", many)):
-        (clause,) = parse("Observation", [(name, values)]).clauses
+        (clause,) = parse("Observation", [(name, values)]).filters
         assert where(clause, SqlParameters(1), HASHER).rids

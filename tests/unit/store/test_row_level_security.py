@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from fhir_server.errors import Unavailable
+from fhir_server.store import search_parameters
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.index_rows import IndexRows, Words
+from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.resources import Write
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
@@ -30,8 +33,12 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
         )  # fmt: skip
         for _ in range(2):
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
-        store.search("INSERT INTO word_gap VALUES ($1, 1, false, now()) RETURNING 1", [store.tenant_id])
+        store.search("INSERT INTO word_gap VALUES ($1, 1, now(), '') RETURNING 1", [store.tenant_id])
         store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
+        definition = Definition("own", "token", "urn:own", "Patient.name.use", ("Patient",))
+        store.within(
+            partial(search_parameters.register, tenant_id=store.tenant_id, parameter_id="a", definition=definition)
+        )
     return both
 
 

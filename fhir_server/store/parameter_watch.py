@@ -1,0 +1,132 @@
+"""Which search parameters each tenant has of its own, as every process knows it. docs/search-parameters.md
+
+A thread of its own asks once in POLL_SECONDS, for all tenants together, whether anything has changed, so that requests
+do not. What is known is never older than FRESH_SECONDS: whoever finds it so asks at once. The builds of indexes rely on
+that, see store/reindex_runs.py.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+from fhir_server.store import search_parameters
+from fhir_server.store.reindex_runs import FRESH_SECONDS
+from fhir_server.store.search_parameters import Entry
+from fhir_server.store.session import Database
+
+POLL_SECONDS = 0.5
+
+_NEVER = -1_000.0
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Known:
+    """What a tenant has of its own, as of a ``version``; ``generation`` numbers what is indexed."""
+
+    version: int
+    generation: int
+    entries: tuple[Entry, ...]
+
+
+NOTHING = Known(0, 0, ())
+
+
+class Watch:
+    """What is known of the tenants of one database, for the life of the process."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._versions: dict[int, int] = {}
+        self._seen = _NEVER
+        self._known: dict[int, Known] = {}
+        self._thread: threading.Thread | None = None
+
+    def of(self, tenant_id: int) -> Known:
+        """What a tenant has, as it was FRESH_SECONDS ago or later. Raises Unavailable."""
+        if self._clock() - self._seen > FRESH_SECONDS:
+            self._ask()
+        version = self._versions.get(tenant_id)
+        if version is None:
+            return NOTHING
+        known = self._known.get(tenant_id)
+        if known is None or known.version < version:
+            known = self._keep(
+                tenant_id,
+                version,
+                *self._database.transaction(tenant_id, lambda c: search_parameters.entries(c, tenant_id)),
+            )
+        return known
+
+    def forget(self) -> None:
+        """Ask anew before anything is answered: something has been changed here."""
+        self._seen = _NEVER
+
+    def _ask(self) -> None:
+        with self._lock:
+            if self._clock() - self._seen <= FRESH_SECONDS:
+                return
+            asked = self._clock()
+            self._take(asked, self._database.run(search_parameters.versions, read_only=True))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._poll, name="search parameters", daemon=True)
+                self._thread.start()
+
+    def _take(self, asked: float, versions: dict[int, int]) -> None:
+        # In this order: whoever reads the time must find versions at least as new.
+        self._versions = versions
+        self._seen = asked
+
+    def _keep(self, tenant_id: int, version: int, generation: int, entries: list[Entry]) -> Known:
+        known = self._known[tenant_id] = Known(version, generation, tuple(entries))
+        return known
+
+    def _poll(self) -> None:
+        """Keep what is known fresh, over a connection of its own, for as long as the database is open."""
+        connection: psycopg.Connection | None = None
+        while not self._database.closed.wait(POLL_SECONDS):
+            try:
+                if connection is None:
+                    connection = self._database.connect_apart()
+                asked = self._clock()
+                versions = search_parameters.versions(connection)
+                self._refresh(connection, versions)
+                self._take(asked, versions)
+            except psycopg.Error:
+                # Requests ask themselves meanwhile, and tell their clients what they find.
+                if connection is not None:
+                    connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
+
+    def _refresh(self, connection: psycopg.Connection, versions: dict[int, int]) -> None:
+        """Load what has changed of the tenants that this process serves, so that no request has to."""
+        for tenant_id, known in list(self._known.items()):
+            version = versions.get(tenant_id, 0)
+            if version > known.version:
+                with connection.transaction():
+                    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant_id)])
+                    self._keep(tenant_id, version, *search_parameters.entries(connection, tenant_id))
+
+
+_WATCHES: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
+_MAKING = threading.Lock()
+
+
+def watch(database: Database) -> Watch:
+    """What this process knows of the tenants of a database."""
+    found = _WATCHES.get(database)
+    if found is None:
+        with _MAKING:
+            found = _WATCHES.get(database)
+            if found is None:
+                found = _WATCHES[database] = Watch(database)
+    return found
