@@ -109,7 +109,7 @@ def test_an_unknown_parameter_is_refused_or_on_request_left_out(api: Api) -> Non
         "_count=x", "_sort=nmae", "birthdate=yesterday", "birthdate=2021-02-30", "name=", "_summary=maybe",
         "_elements=nam", "_cursor=x", "_cursor=", "_include=Patient:name", "general-practitioner.nmae=x",
         "name=%00", "name=%ff", "_has:Observation:patient:cod=1", "organization=Practitioner/1",
-        "organization:Patient=1", "_text=x",
+        "organization:Patient=1", "_query=x",
         "_total=all", "_lastUpdated=2020-01-01T00:00:00+99:00", "identifier=a%7Cb%7Cc", "active=perhaps",
         "_id=%20", "_sort=,", "=x", "x",
         "name:missing=maybe", "_count=1&_count=2", "_summary=text&_elements=name", "_id:not=1",

@@ -80,7 +80,7 @@ def test_every_searchable_parameter_compiles_with_every_modifier(resource_type: 
 
 
 def test_parameters_without_an_expression_are_not_claimed() -> None:
-    for code in ("_text", "_content", "_query"):
+    for code in ("_query",):
         found = parameter("Patient", code)
         assert found is not None
         assert not is_supported(found)
