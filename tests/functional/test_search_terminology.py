@@ -297,6 +297,9 @@ def test_uris_above_and_below(api: Api) -> None:
         (f"Patient/f/*?_type=Observation,Condition&code:in={PETS}", "c o1"),
         (f"Observation?patient=f&code:in={PETS}", "o1"),
         (f"Observation?patient=m&code:not-in={PETS}", "o2"),
+        (f"Observation/$lastn?patient=Patient/f&code:in={PETS}", "o1"),
+        (f"Observation/$lastn?patient=Patient/m&code:in={PETS}", ""),
+        (f"Observation?code:in={PETS}&_sort=status,-date", "o1"),
     ],
 )
 def test_joined_searches(api: Api, path: str, expected: str) -> None:
