@@ -23,12 +23,12 @@ from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler, is_id
 from fhir_server.search.keyset import OrderKey, after, all_keys, order_by
 from fhir_server.search.order import Walk
-from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey
+from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey, each
 from fhir_server.search.sql import SqlParameters
 
 # Types whose conditions are precise enough to start from. A range of dates or numbers may take in nearly everything:
 # the planner may start from it, but is not bound to.
-_DRIVING_TYPES = frozenset({"token", "reference", "string", "uri", "composite"})
+_DRIVING_TYPES = frozenset({"token", "reference", "string", "uri", "composite", "special"})
 
 # More alternatives than this are looked up at once and sorted.
 _MOST_MERGED = 16
@@ -110,7 +110,7 @@ class Branch:
     def filter(self) -> None:
         """Each filter becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
         resource_type = self.selection.resource_type
-        found = _windows([(one, self.compiler.condition(one, resource_type)) for one in self.selection.filters])
+        found = _windows([(one, self.compiler.condition(one, resource_type)) for one in each(self.selection.filters)])
         narrowing = [parts[0] for parts, condition in found if _narrows(parts[0], condition)]
         self.dated = any(condition.names_patient or _is_patient_compartment(parts[0]) for parts, condition in found)
         self.narrow = bool(narrowing)
