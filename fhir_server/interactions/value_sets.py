@@ -160,6 +160,7 @@ class _TenantLibrary:
 
     def stored_value_set(self, resource_id: str) -> ValueSet:
         """The ValueSet of an id. Raises NotFound."""
+        self.budget.look_up()
         stored = self.store.read(TERMINOLOGY, "ValueSet", resource_id)
         if stored is None or stored.body is None:
             raise NotFound(f"ValueSet/{resource_id} is not known here. Store it, or name one by its URL.")
@@ -167,6 +168,7 @@ class _TenantLibrary:
 
     def _stored(self, resource_type: str, kind: type[Kind], url: str, version: str) -> Kind | None:
         """The one of that URL; of several, the version asked for, or else the latest."""
+        self.budget.look_up()
         rows = _find(self.store, resource_type, url, version)
         found = [(self._decoded(f"{resource_type} {url}", body, kind), updated) for body, updated in rows]
         fitting = [(one, updated) for one, updated in found if one.url == url and version in ("", one.version)]
