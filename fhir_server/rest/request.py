@@ -16,6 +16,7 @@ from fhir_server.rest.uploads import Uploads
 JSON_TYPES = frozenset(("application/fhir+json", "application/json", "application/json+fhir", "text/json"))
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_PATCH_TYPE = "application/json-patch+json"
+GRAPHQL_TYPE = "application/graphql"
 
 _MAX_FIELDS = 1000
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -107,18 +108,30 @@ class Request:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body exceeds {self._max_body} bytes; split it up.")
 
-    def json(self) -> Any:
-        """The JSON body. Raises BadRequest (not JSON), UnsupportedMediaType, TooLarge."""
+    def json(self, *, optional: bool = False) -> Any:
+        """The JSON body; None where there is none and it is ``optional``.
+
+        Raises BadRequest (not JSON), UnsupportedMediaType, TooLarge.
+        """
         kind = self.content_type
         if kind and kind not in JSON_TYPES and kind != JSON_PATCH_TYPE:
             raise UnsupportedMediaType(f"The Content-Type {kind[:80]!r} cannot be read; send application/fhir+json.")
         data = self.body()
         if not data:
+            if optional:
+                return None
             raise BadRequest("The request has no body; a FHIR resource in JSON is expected.", code="structure")
         try:
             return json.parse(data)
         except ValueError as error:
             raise BadRequest(f"The body is not JSON: {error}.", code="structure") from None
+
+    def text(self) -> str:
+        """The body as text. Raises BadRequest (not UTF-8), UnsupportedMediaType, TooLarge."""
+        try:
+            return self.body().decode()
+        except UnicodeDecodeError:
+            raise BadRequest("The body is not UTF-8.") from None
 
     def form(self) -> list[tuple[str, str]]:
         """The fields of a form body, for POST _search. Raises UnsupportedMediaType, BadRequest, TooLarge."""

@@ -23,12 +23,12 @@ from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler, is_id
 from fhir_server.search.keyset import OrderKey, after, all_keys, order_by
 from fhir_server.search.order import Walk
-from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey
+from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey, each
 from fhir_server.search.sql import SqlParameters
 
 # Types whose conditions are precise enough to start from. A range of dates or numbers may take in nearly everything:
 # the planner may start from it, but is not bound to.
-_DRIVING_TYPES = frozenset({"token", "reference", "string", "uri", "composite"})
+_DRIVING_TYPES = frozenset({"token", "reference", "string", "uri", "composite", "special"})
 
 # More alternatives than this are looked up at once and sorted.
 _MOST_MERGED = 16
@@ -110,7 +110,7 @@ class Branch:
     def filter(self) -> None:
         """Each filter becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
         resource_type = self.selection.resource_type
-        found = _windows([(one, self.compiler.condition(one, resource_type)) for one in self.selection.filters])
+        found = _windows([(one, self.compiler.condition(one, resource_type)) for one in each(self.selection.filters)])
         narrowing = [parts[0] for parts, condition in found if _narrows(parts[0], condition)]
         self.dated = any(condition.names_patient or _is_patient_compartment(parts[0]) for parts, condition in found)
         self.narrow = bool(narrowing)
@@ -240,12 +240,11 @@ class Branch:
         if clause.parameter.type == "date":
             # OFFSET 0 keeps the planner, which thinks the window wide, from reading all dates in the order of rids.
             return first, f"{first.rids} OFFSET 0"
-        if first.unique or clause.parameter.type == "string" or not 1 < len(clause.values) <= _MOST_MERGED:
+        alternatives = _alternatives(clause)
+        if first.unique or clause.parameter.type == "string" or not 1 < len(alternatives) <= _MOST_MERGED:
             return first, first.rids
         compiler = self.compiler
-        parts = [
-            support.where(replace(clause, values=(value,)), compiler.sql, compiler.hasher) for value in clause.values
-        ]
+        parts = [support.where(one, compiler.sql, compiler.hasher) for one in alternatives]
         if not all(part.unique for part in parts):
             return first, first.rids
         return first, " UNION ALL ".join(f"({part.rids} ORDER BY i.rid {direction})" for part in parts)
@@ -253,7 +252,18 @@ class Branch:
     def candidates(self, reading: Reading) -> str:
         """The rids that the conditions with rids leave, each once, out of the index tables."""
         first, rids = self.driving(reading.direction)
+        if first.hashes and rids == first.rids and len(self.rids) == 1 and not self.rows:
+            rids = self._newest_of_each(first.hashes, reading)
         return self.combined(first, rids, reading.after("i.rid"))
+
+    def _newest_of_each(self, hashes: str, reading: Reading) -> str:
+        """A page of rids of each of many tokens: enough for a page of all, however many resources have them."""
+        after = reading.after("t.rid")
+        return (
+            f"SELECT e.rid FROM unnest({hashes}) h(hash) CROSS JOIN LATERAL (SELECT t.rid FROM idx_token t "
+            f"WHERE t.tenant_id = {self.compiler.sql.tenant} AND t.hash = h.hash{' AND ' if after else ''}{after} "
+            f"ORDER BY t.rid {reading.direction} LIMIT {reading.limit}) e"
+        )
 
     def combined(self, first: Condition, rids: str, after: str = "") -> str:
         """The rids that every index condition gives, each once, starting from ``rids``, those of the ``first``."""
@@ -287,6 +297,13 @@ def _windows(found: list[tuple[Filter, Condition]]) -> list[tuple[list[Filter], 
         else:
             joined[key] = ([wanted], condition)
     return list(joined.values())
+
+
+def _alternatives(clause: Clause) -> list[Clause]:
+    """The clause as several, one for each value or each code that was looked up for it."""
+    if clause.codes is not None:
+        return [replace(clause, codes=(code,)) for code in clause.codes]
+    return [replace(clause, values=(value,)) for value in clause.values]
 
 
 def _narrows(wanted: Filter, condition: Condition) -> bool:

@@ -15,6 +15,8 @@ class Condition:
     resources. What is to find rows in it are leakproof operators (comparisons of int, bigint, float8 and text "C"), or
     row level security keeps the index from being used. ``unique`` says that no rid comes twice: one hash, or one key.
 
+    ``hashes`` is the placeholder of the array of which the rows of idx_token have one, where ``rids`` says no more.
+
     ``row`` is the same condition on the resource's own row ``r``, where that needs no index table:
     ``$2::bigint = ANY (r.tokens)``, ``NOT ($3::int = ANY (r.params))``, ``r.key = ANY ($2::bigint[])``.
     """
@@ -22,6 +24,7 @@ class Condition:
     rids: str = ""
     row: str = ""
     unique: bool = False
+    hashes: str = ""
 
     def both(self, other: Condition) -> Condition:
         """The resources of which one index row meets both, for two unique conditions on one parameter."""

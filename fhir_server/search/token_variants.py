@@ -160,6 +160,6 @@ def condition(hashes: list[int], sql: SqlParameters) -> Condition:
     some = sql.bind(hashes, "bigint[]")
     rids = f"SELECT i.rid FROM idx_token i WHERE i.tenant_id = {sql.tenant} AND i.hash = ANY({some})"  # noqa: S608
     if len(hashes) <= _MOST_OVERLAPPED:
-        return Condition(rids, f"r.tokens && {some}")
+        return Condition(rids, f"r.tokens && {some}", hashes=some)
     # && compares each with each; = ANY of a constant looks up in a table of hashes, built once for the statement.
-    return Condition(rids, f"EXISTS (SELECT FROM unnest(r.tokens) t WHERE t = ANY({some}))")
+    return Condition(rids, f"EXISTS (SELECT FROM unnest(r.tokens) t WHERE t = ANY({some}))", hashes=some)

@@ -3,6 +3,7 @@ https://hl7.org/fhir/R4/search.html#token"""
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ NewApi = Callable[..., Api]
 
 ANIMALS, LOINC = "http://example.org/animals", "http://loinc.org"
 PETS = "http://example.org/ValueSet/pets"
+GENDERS = "http://example.org/ValueSet/genders"
 PARENTS = {
     "animal": "",
     "dog": "animal",
@@ -277,6 +279,84 @@ def test_uris_above_and_below(api: Api) -> None:
     assert found(query(api, "Patient", "_profile:below", "http://acme.org/fhir/")) == "b"
     counted = query(api, "Patient", "_profile:below", "http://acme.org", "_summary=count").json
     assert counted["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"Observation?subject:Patient.gender:in={GENDERS}", "o1"),
+        (f"Observation?patient.gender:not-in={GENDERS}", "o2"),
+        (f"Patient?_has:Observation:patient:code:in={PETS}", "f"),
+        (f"Patient?_has:Observation:patient:code:below={ANIMALS}%7Ccat", "m"),
+        (f"Patient?_has:Observation:patient:code:not-in={PETS}", "m"),
+        (f"Encounter?subject:Patient._has:Observation:patient:code:in={PETS}", "e"),
+        (f"?_type=Observation,Condition&code:in={PETS}", "c o1"),
+        (f"?_type=Observation,Condition&code:below={ANIMALS}%7Canimal", "c o1 o2"),
+        (f"Patient/f/Observation?code:in={PETS}", "o1"),
+        (f"Patient/m/Observation?code:in={PETS}", ""),
+        (f"Patient/f/*?_type=Observation,Condition&code:in={PETS}", "c o1"),
+        (f"Observation?patient=f&code:in={PETS}", "o1"),
+        (f"Observation?patient=m&code:not-in={PETS}", "o2"),
+        (f"Observation/$lastn?patient=Patient/f&code:in={PETS}", "o1"),
+        (f"Observation/$lastn?patient=Patient/m&code:in={PETS}", ""),
+        (f"Observation?code:in={PETS}&_sort=status,-date", "o1"),
+        (f"Observation?_filter=code%20in%20%22{PETS}%22", "o1"),
+        (f"Observation?_filter=code%20ni%20%22{PETS}%22", "o2"),
+        (f"Observation?_filter=code%20ss%20{ANIMALS}%7Ccat", "o2"),
+        (f"Observation?_filter=not(code%20in%20%22{PETS}%22)", "o2"),
+        (f"Observation?_filter=code%20in%20%22{PETS}%22%20or%20code%20ss%20{ANIMALS}%7Ccat", "o1 o2"),
+    ],
+)
+def test_joined_searches(api: Api, path: str, expected: str) -> None:
+    def about(patient: str, resource: Resource) -> Resource:
+        return {**resource, "subject": {"reference": f"Patient/{patient}"}}
+
+    condition = {"resourceType": "Condition", "id": "c", "code": {"coding": [{"system": ANIMALS, "code": "poodle"}]}}
+    put(
+        api,
+        code_system(),
+        value_set(PETS, "pets", is_a("dog")),
+        value_set(GENDERS, "genders", listed("http://hl7.org/fhir/administrative-gender", "female")),
+        {"resourceType": "Patient", "id": "f", "gender": "female"},
+        {"resourceType": "Patient", "id": "m"},
+        about("f", observation("o1", (ANIMALS, "husky"))),
+        about("m", observation("o2", (ANIMALS, "siamese"))),
+        about("f", condition),
+        about("f", {"resourceType": "Encounter", "id": "e", "status": "planned", "class": {"code": "AMB"}}),
+    )
+    answer = api.get(path)
+    assert found(answer) == expected
+
+
+@pytest.mark.parametrize("count", [10, 40])
+def test_pages_of_a_value_set_of_many_codes(api: Api, count: int) -> None:
+    """Each code is looked up by itself, and what they find is merged: nothing is lost, repeated or out of order."""
+    chance = random.Random(count)
+    codings = [[(LOINC, str(chance.randrange(count + 5))) for _ in range(chance.randrange(1, 4))] for _ in range(60)]
+    put(api, value_set(PETS, "many", listed(LOINC, *map(str, range(count)))))
+    entries = [
+        {"request": {"method": "PUT", "url": f"Observation/o{n}"}, "resource": observation(f"o{n}", *pairs)}
+        for n, pairs in enumerate(codings)
+    ]
+    assert api.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries}).status == 200
+    expected = [f"o{n}" for n, pairs in enumerate(codings) if any(int(code) < count for _, code in pairs)]
+    for more, wanted in (("", expected), ("&status=final", expected), ("&status=amended", [])):
+        answer = api.get(f"Observation?code:in={PETS}&_count=7&_total=accurate{more}")
+        seen: list[str] = []
+        places: list[Answer] = []
+        while True:
+            assert answer.json["total"] == len(wanted)
+            places.append(answer)
+            seen += [entry["resource"]["id"] for entry in answer.json.get("entry", [])]
+            following = [one["url"] for one in answer.json["link"] if one["relation"] == "next"]
+            if not following:
+                break
+            answer = api.get("Observation?" + urlsplit(following[0]).query)
+        assert seen == wanted[::-1]
+        # And back again.
+        for earlier, later in itertools.pairwise(places):
+            back = next(one["url"] for one in later.json["link"] if one["relation"] == "previous")
+            assert found(api.get("Observation?" + urlsplit(back).query)) == found(earlier)
 
 
 # Every search on random resources against plain Python over all of them.

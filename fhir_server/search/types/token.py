@@ -108,7 +108,7 @@ def modifiers(parameter: Parameter) -> tuple[str, ...]:
 def hashes(clause: Clause, hasher: Hasher) -> list[int]:
     """The index hashes of which a match has at least one; [] when nothing can match.
 
-    Codes that have not been looked up match nothing. Raises BadRequest for a value that is no token.
+    Raises BadRequest for a value that is no token.
     """
     parameter = clause.parameter
     try:
@@ -130,11 +130,15 @@ def _variants(clause: Clause) -> list[str]:
 def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
     """What the clause is in SQL. Raises BadRequest for unknown modifiers and values that are no tokens.
 
-    ``:not`` and ``:not-in`` also match resources without any value. https://hl7.org/fhir/R4/search.html#modifiers
+    Codes that have not been looked up match nothing. ``:not`` and ``:not-in`` also match resources without any value.
+    https://hl7.org/fhir/R4/search.html#modifiers
     """
     if clause.modifier:
         known = modifiers(clause.parameter)
         if clause.modifier not in known:
             raise bad_modifier(clause, *known)
+    if clause.modifier in LOOKED_UP and clause.codes is None:
+        # Their values alone have been checked, or somebody forgot: neither may find what it should not.
+        return Condition(row="false")
     condition = token_variants.condition(hashes(clause, hasher), sql)
     return Condition(row=f"NOT ({condition.row})") if clause.modifier in ("not", "not-in") else condition

@@ -97,7 +97,7 @@ def test_parameter_names_are_case_sensitive() -> None:
         (
             "name:exat",
             "x",
-            "Unknown modifier ':exat' in 'name:exat'. Did you mean 'exact', 'text'? Valid modifiers of name"
+            "Unknown modifier ':exat' in 'name:exat'. Did you mean 'exact' or 'text'? Valid modifiers of name"
             " (string): ",
         ),
         ("name:", "x", "Unknown modifier ':' in 'name:'."),

@@ -187,6 +187,7 @@ def test_no_codes_match_nothing(searching: Searching) -> None:
     for codes in ((), None):
         assert searching.find("Patient", "gender:in=urn:vs", codes=codes) == ""
     assert searching.find("Patient", "gender:not-in=urn:vs", codes=()) == "ann"
+    assert searching.find("Patient", "gender:not-in=urn:vs", codes=None) == ""
 
 
 def test_the_modifiers_that_a_parameter_takes() -> None:
