@@ -72,7 +72,7 @@ def _pool(owner_url: str, first: int, shares: Sequence[tuple[int, int]], workers
     wanted = [tenant for tenant, patients in shares for _ in range(-(-patients // TOGETHER))]
     Random(1).shuffle(wanted)
     parts = max(workers, min(40, len(wanted) // 10))
-    bases = min(1000, max(TOGETHER, len(wanted) * TOGETHER // (4 * workers)))
+    bases = min(400, max(TOGETHER, len(wanted) * TOGETHER // (4 * workers)))
     jobs: list[_Job] = []
     for number in range(parts):
         part = wanted[number::parts]

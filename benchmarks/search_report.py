@@ -24,7 +24,8 @@ def section(title: str, found: dict[str, Any]) -> Iterator[str]:
         f"{machine['load average']}, through one web worker with one connection; five tenants, the one searched has "
         "60 % of the resources; row level security on; PostgreSQL's settings are the product's. Milliseconds: `p50` "
         f"and `p95` are the server's own (Server-Timing), the best of {effort['rounds']} rounds of "
-        f"{effort['requests']} requests, `SQL` the median of the same statements alone, the answer received, `ratio` "
+        f"{effort['requests']} requests, `CPU` the least median of the worker's and PostgreSQL's CPU time for one of "
+        f"them, `SQL` the median of the same statements alone, the answer received, `ratio` "
         "the two medians' in the same round."
     )
     yield ""
@@ -41,7 +42,8 @@ def section(title: str, found: dict[str, Any]) -> Iterator[str]:
         yield f"### {stage['resources']:,} resources"
         yield ""
         yield from table(
-            ("kind", "search", "entries", "p50", "p95", "SQL", "ratio", "allowed"), [_row(one) for one in _timed(stage)]
+            ("kind", "search", "entries", "p50", "p95", "CPU", "SQL", "ratio", "allowed"),
+            [_row(one) for one in _timed(stage)],
         )
 
 
@@ -91,13 +93,14 @@ def _growth(before: dict[str, Any], after: dict[str, Any], allowed: float) -> It
 def _row(one: Timed) -> Sequence[str]:
     title = f"`{one.title}`".replace("|", "\\|")
     if one.refused:
-        return one.group, title, "", "refused", "", "", "", ""
+        return one.group, title, "", "refused", "", "", "", "", ""
     return (
         one.group,
         title,
         f"{one.entries:.0f}",
         f"**{one.best():.2f}**",
         f"{one.best('p95'):.2f}",
+        f"{one.best(side='cpu'):.2f}",
         f"{one.best(side='sql'):.2f}",
         f"{one.ratio:.1f}" if one.ratio else "",
         f"{one.allowed:g}" if one.allowed else "",

@@ -1,7 +1,8 @@
 """Each search through HTTP in one worker, beside its bare SQL, in the same run. docs/benchmarks.md, "Searches"
 
 What the server says of itself in Server-Timing (https://www.w3.org/TR/server-timing/) is compared: it holds all of a
-request but the socket, and no client's time.
+request but the socket, and no client's time. Beside it stands the CPU time of the web worker and of PostgreSQL's
+sessions, which others on the machine can hardly touch.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import psycopg
 from psycopg import pq
 
 from benchmarks import filling, instance, machine, seeding
+from benchmarks.accounting import descendants, nanoseconds
 from benchmarks.figures import median, percentile
-from benchmarks.instance import Instance
+from benchmarks.instance import Instance, Served
 from benchmarks.population import RECORD_SIZE
 from benchmarks.recording import Recorder, recorder
 from benchmarks.search_mix import PAGE, Sample, Search, searches
@@ -46,6 +48,7 @@ class Timed:
     title: str
     allowed: float | None
     server: list[dict[str, float]] = field(default_factory=list)
+    cpu: list[dict[str, float]] = field(default_factory=list)
     sql: list[dict[str, float]] = field(default_factory=list)
     entries: float = 0.0
     refused: str = ""
@@ -96,7 +99,7 @@ def _stage(size: int, effort: Effort, parent: Path | None, say: Callable[[str], 
         seconds = time.monotonic() - begun
         with instance.web(one) as served, recorder(one.environment(served.port)) as record:
             target = one.target(served.port, next(iter(TENANTS)))
-            found = measure(one, target, record, effort, say)
+            found = measure(one, served, target, record, effort, say)
         return {
             "resources": resources,
             "load_seconds": round(seconds, 1),
@@ -106,7 +109,9 @@ def _stage(size: int, effort: Effort, parent: Path | None, say: Callable[[str], 
         }
 
 
-def measure(one: Instance, target: Target, record: Recorder, effort: Effort, say: Callable[[str], None]) -> list[Timed]:
+def measure(
+    one: Instance, served: Served, target: Target, record: Recorder, effort: Effort, say: Callable[[str], None]
+) -> list[Timed]:
     """Every search of the mix in rounds; within a round, each stands beside its bare SQL."""
     tenant_id = one.tenant(next(iter(TENANTS))).id
     rng = Random(seeding.SEED)
@@ -117,7 +122,8 @@ def measure(one: Instance, target: Target, record: Recorder, effort: Effort, say
         for turn in range(effort.rounds):
             for search in prepared:
                 if not search.timed.refused:
-                    _round(search, client, target, connection, effort.requests)
+                    pids = [*descendants(served.pid), *descendants(one.postgres_pid)[1:]]
+                    _round(search, client, target, connection, effort.requests, pids)
             say(f"searches: round {turn + 1} of {effort.rounds}")
     client.close()
     return [search.timed for search in prepared]
@@ -177,10 +183,18 @@ def _round(
     target: Target,
     connection: psycopg.Connection,
     requests: int,
+    pids: Sequence[int],
 ) -> None:
-    numbers = [n % len(search.paths) for n in range(requests)]
-    search.timed.server.append(_percentiles([_get(client, target, search.paths[n])[0] for n in numbers]))
-    search.timed.sql.append(_percentiles([_bare(connection, search.statements[n]) for n in numbers]))
+    """Ask so often; ``pids`` are the server's processes. Parallel workers that PostgreSQL starts are not among them."""
+    server, cpu = [], []
+    for n in range(requests):
+        path = search.paths[n % len(search.paths)]
+        before = nanoseconds(pids)
+        server.append(_get(client, target, path)[0])
+        cpu.append((nanoseconds(pids) - before) / 1e6)
+    sql = [_bare(connection, search.statements[n % len(search.paths)]) for n in range(requests)]
+    for where, found in ((search.timed.server, server), (search.timed.cpu, cpu), (search.timed.sql, sql)):
+        where.append(_percentiles(found))
 
 
 def _bare(connection: psycopg.Connection, statements: Sequence[str]) -> float:

@@ -27,8 +27,8 @@ TESTS = {
     "reference": ORACLE,
     "special": "`tests/unit/search/types/test_near.py`",
     "string": ORACLE,
-    "token": ORACLE,
-    "uri": ORACLE,
+    "token": f"{ORACLE} `tests/functional/test_search_terminology.py`",
+    "uri": f"{ORACLE} `tests/unit/search/types/test_uri.py`",
 }
 
 

@@ -111,7 +111,7 @@ class Context:
 
 @dataclass(slots=True)
 class Response:
-    """The answer of an interaction. ``body`` is FHIR JSON or None.
+    """The answer of an interaction. ``body`` is FHIR JSON or None, or of the ``content_type`` where that is given.
 
     ``version`` and ``last_updated`` (microseconds) become ETag and Last-Modified; ``location`` is relative to the base
     ("Patient/1/_history/2").
@@ -123,3 +123,4 @@ class Response:
     last_updated: int | None = None
     location: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
+    content_type: str = ""

@@ -15,6 +15,7 @@ from fhir_server.interactions import search_page
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.search_bundle import Pairs, applied_pairs, bundle, url
 from fhir_server.interactions.search_page import Match
+from fhir_server.interactions.value_sets import resolve_query
 from fhir_server.r4 import definitions
 from fhir_server.search import result_parameters
 from fhir_server.search.cursor import BEGINNING, Binding, Continuation, CursorSealer, Position
@@ -24,7 +25,7 @@ from fhir_server.search.parse_include import is_include
 from fhir_server.search.query import Clause, InCompartment, SearchQuery, with_clauses
 from fhir_server.search.suggest import nearest, refusal, shown
 
-__all__ = ["Match", "Pairs", "matches", "run", "run_compartment", "run_system"]
+__all__ = ["Match", "Pairs", "matches", "prepared", "run", "run_compartment", "run_system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def matches(ctx: Context, resource_type: str, pairs: Pairs, most: int = 2) -> li
     https://hl7.org/fhir/R4/http.html#ccreate. Raises BadRequest, also for criteria that name no search parameter: they
     would match everything.
     """
-    query = _prepared(ctx, parse(resource_type, pairs, registry=ctx.registry))
+    query = prepared(ctx, parse(resource_type, pairs, registry=ctx.registry))
     if not query.filters:
         raise BadRequest(f"The criteria name no search parameter, so they would match every {resource_type}.")
     selections = tuple(replace(one, sort=()) for one in query.selections)
@@ -141,12 +142,12 @@ def _parsed(ctx: Context, scope: _Scope, pairs: Pairs) -> SearchQuery:
     )
     if scope.owner:
         query = _within(ctx, query, scope.owner)
-    return _prepared(ctx, query)
+    return prepared(ctx, query)
 
 
-def _prepared(ctx: Context, query: SearchQuery) -> SearchQuery:
+def prepared(ctx: Context, query: SearchQuery) -> SearchQuery:
     """The query with all that depends on this server filled in."""
-    return _own_references(query, ctx.base_url)
+    return resolve_query(ctx, _own_references(query, ctx.base_url))
 
 
 def _within(ctx: Context, query: SearchQuery, owner: str) -> SearchQuery:

@@ -11,6 +11,8 @@ from fhir_server.r4 import definitions, json
 from fhir_server.r4.compose import compose
 from fhir_server.search import compile as compiler
 from fhir_server.search import include
+from fhir_server.search.advice import guarded
+from fhir_server.search.compile import CompiledSearch
 from fhir_server.search.cursor import Position
 from fhir_server.search.include import Found
 from fhir_server.search.query import SearchQuery
@@ -48,12 +50,18 @@ def fetch(ctx: Context, query: SearchQuery, position: Position | None) -> list[M
     ctx.phases.mark("compile")
     found: list[Match] = []
     for statement in statements:
-        found += _matches(store.search(statement.sql, statement.values), statement.sort_casts)
+        found += _matches(_result(ctx, query, statement), statement.sort_casts)
         if len(found) > query.count:
             break
     ctx.phases.mark("sql")
     del found[query.count + 1 :]
     return found
+
+
+def _result(ctx: Context, query: SearchQuery, statement: CompiledSearch) -> Result:
+    """What PostgreSQL answers. Raises Unavailable with advice where it takes longer than a search may."""
+    with guarded(query, ctx.store.search_timeout_ms):
+        return ctx.store.search(statement.sql, statement.values)
 
 
 def _matches(result: Result, sort_casts: Sequence[str]) -> list[Match]:
@@ -95,7 +103,7 @@ def count(ctx: Context, query: SearchQuery, *, at_least: int = 0) -> int:
     ctx.phases.mark("compile")
     if not compiled.sql:
         return 0
-    cell = store.search(compiled.sql, compiled.values).get_value(0, 0) or b"0"
+    cell = _result(ctx, query, compiled).get_value(0, 0) or b"0"
     ctx.phases.mark("sql")
     # What the plan says of the rows that it gives. https://www.postgresql.org/docs/current/using-explain.html
     return max(int(json.parse(cell)[0]["Plan"]["Plan Rows"]), at_least) if estimate else int(cell)
@@ -121,7 +129,7 @@ def included(ctx: Context, query: SearchQuery, matches: Sequence[Match]) -> tupl
         compiled = include.compile_round(includes, fresh, seen, access, store.tenant_id, store.hasher, limit)
         if compiled is None:
             break
-        new = _matches(store.search(compiled.sql, compiled.values), ())
+        new = _matches(_result(ctx, query, compiled), ())
         if len(new) == limit:
             warnings.append(f"Only the first {most} included resources are in this page; use a smaller _count.")
             found += new[:-1]

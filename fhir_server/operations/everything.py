@@ -18,8 +18,8 @@ from fhir_server.access.policy import Access, decide
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest, Forbidden, Gone, NotFound
 from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.operation_parameters import pairs_of
 from fhir_server.operations.operation import Operation
-from fhir_server.operations.parameters import pairs_of
 from fhir_server.r4 import definitions, json, references
 from fhir_server.r4.compose import compose
 from fhir_server.r4.instants import interval

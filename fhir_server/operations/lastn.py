@@ -13,14 +13,17 @@ from urllib.parse import quote, urlencode
 from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden
 from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.operation_parameters import pairs_of
+from fhir_server.interactions.search import prepared
+from fhir_server.interactions.search_page import joined_access
 from fhir_server.operations.operation import Operation
-from fhir_server.operations.parameters import pairs_of
 from fhir_server.r4 import json
 from fhir_server.r4.compose import compose
 from fhir_server.search import last, result_parameters
 from fhir_server.search.matching import matches as matches_of
 from fhir_server.search.parse import parse
-from fhir_server.search.query import Clause, SearchQuery
+from fhir_server.search.parse_include import is_include
+from fhir_server.search.query import Chain, Clause, Filter, SearchQuery
 from fhir_server.search.suggest import shown
 
 MOST_ENTRIES = 2_000
@@ -51,10 +54,11 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
             "The access_token does not permit search-type on Observation; the scope system/Observation.s would."
         )
     most, criteria = _most(pairs_of("$lastn", pairs, body))
-    query = parse("Observation", criteria, lenient=ctx.prefer.lenient, limits=ctx.limits.search)
+    ctx = ctx.within(ctx.store, access)
+    query = parse("Observation", criteria, lenient=ctx.prefer.lenient, limits=ctx.limits.search, registry=ctx.registry)
     _check_subject(query)
     store = ctx.store
-    matches, sql = matches_of(query, access, store.tenant_id, store.hasher)
+    matches, sql = matches_of(prepared(ctx, query), access, store.tenant_id, store.hasher, joined_access(ctx))
     ctx.phases.mark("compile")
     found: list[_Observation] = []
     if matches:
@@ -77,7 +81,7 @@ def _most(pairs: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
     given = [value for name, value in pairs if name == "max"]
     criteria = [(name, value) for name, value in pairs if name != "max"]
     for name, _ in criteria:
-        if name in result_parameters.NAMES:
+        if name in result_parameters.NAMES or is_include(name):
             raise BadRequest(
                 f"$lastn does not take {shown(name)}: its answer is one Bundle, ordered by kind and then newest first.",
                 code="not-supported",
@@ -91,12 +95,17 @@ def _most(pairs: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
 
 
 def _check_subject(query: SearchQuery) -> None:
-    named = (one for one in query.filters if isinstance(one, Clause))
-    if not any(clause.parameter.code in _SUBJECTS and clause.modifier != "missing" for clause in named):
+    if not any(_names_subject(one) for one in query.filters):
         raise BadRequest(
             "$lastn needs the patient or the subject whose observations are wanted, such as patient=123.",
             code="required",
         )
+
+
+def _names_subject(found: Filter) -> bool:
+    if isinstance(found, Clause):
+        return found.parameter.code in _SUBJECTS and found.modifier != "missing"
+    return isinstance(found, Chain) and found.parameter.code in _SUBJECTS
 
 
 def _observation(result: Any, row: int) -> _Observation:

@@ -8,8 +8,8 @@ from fhir_server.access.policy import decide
 from fhir_server.bulk.reindexing import addresses, reindex_one, relative_to_all
 from fhir_server.errors import BadRequest, Forbidden, Gone, NotFound
 from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.operation_parameters import pairs_of
 from fhir_server.operations.operation import Operation
-from fhir_server.operations.parameters import pairs_of
 from fhir_server.r4 import definitions, json
 from fhir_server.search.suggest import nearest, shown
 from fhir_server.store import reindex_runs

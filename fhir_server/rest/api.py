@@ -172,7 +172,7 @@ class FhirApi:
             ("Server-Timing", ", ".join(f"{k};dur={v / 1000:.2f}" for k, v in phases.microseconds.items())),
         ]
         if response.body is not None:
-            headers.append(("Content-Type", negotiate.CONTENT_TYPE))
+            headers.append(("Content-Type", response.content_type or negotiate.CONTENT_TYPE))
         headers += negotiate.versioning(response, base_url)
         headers += response.headers
         origin = request.header("ORIGIN")

@@ -50,6 +50,11 @@ def statement(base_url: str) -> bytes:
                     },
                     "resource": [_resource(name) for name in definitions.load().resource_types],
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                    "operation": [
+                        {"name": o.name, "definition": o.definition}
+                        for o in operations.OPERATIONS
+                        if "system" in o.levels
+                    ],
                 }
             ],
         }

@@ -18,7 +18,7 @@ from fhir_server.interactions import vread as vread_interaction
 from fhir_server.interactions.context import Context, Response
 from fhir_server.operations import registry as operations
 from fhir_server.rest import capability
-from fhir_server.rest.request import FORM_TYPE, JSON_PATCH_TYPE, JSON_TYPES, Request
+from fhir_server.rest.request import FORM_TYPE, GRAPHQL_TYPE, JSON_PATCH_TYPE, JSON_TYPES, Request
 
 Segments = Sequence[str]
 
@@ -236,7 +236,10 @@ def operation(ctx: Context, request: Request, segments: Segments) -> Response:
     """[base]/$name, [base]/[type]/$name and [base]/[type]/[id]/$name"""
     *scope, name = segments
     found = operations.find(name[1:], scope)
-    body = request.json() if request.method == "POST" else None
+    body = None
+    if request.method == "POST":
+        plain = found.name == "graphql" and request.content_type == GRAPHQL_TYPE
+        body = request.text() if plain else request.json()
     ctx.phases.mark("parse")
     return found.run(ctx, scope, request.query(), body)
 

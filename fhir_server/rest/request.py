@@ -16,6 +16,7 @@ from fhir_server.rest.uploads import Uploads
 JSON_TYPES = frozenset(("application/fhir+json", "application/json", "application/json+fhir", "text/json"))
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_PATCH_TYPE = "application/json-patch+json"
+GRAPHQL_TYPE = "application/graphql"
 
 _MAX_FIELDS = 1000
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -119,6 +120,13 @@ class Request:
             return json.parse(data)
         except ValueError as error:
             raise BadRequest(f"The body is not JSON: {error}.", code="structure") from None
+
+    def text(self) -> str:
+        """The body as text. Raises BadRequest (not UTF-8), UnsupportedMediaType, TooLarge."""
+        try:
+            return self.body().decode()
+        except UnicodeDecodeError:
+            raise BadRequest("The body is not UTF-8.") from None
 
     def form(self) -> list[tuple[str, str]]:
         """The fields of a form body, for POST _search. Raises UnsupportedMediaType, BadRequest, TooLarge."""

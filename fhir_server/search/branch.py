@@ -7,6 +7,7 @@ gives in the order of their rids, or *others*, of which nothing is known beforeh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from fhir_server.search import order, support
@@ -14,7 +15,7 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.filters import FilterCompiler, is_id
 from fhir_server.search.keyset import OrderKey
 from fhir_server.search.order import Source, Walk
-from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey
+from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey, each
 from fhir_server.search.registry import Parameter
 from fhir_server.search.types import date
 
@@ -75,7 +76,7 @@ class Branch:
     def filter(self) -> None:
         """Each filter becomes a condition on the row, or on an index table, whichever suits."""
         resource_type = self.selection.resource_type
-        windows, rest = _windows(self.selection.filters)
+        windows, rest = _windows(each(self.selection.filters))
         found = [(one, self.compiler.condition(one, resource_type)) for one in rest]
         narrowing = [one for one, condition in found if _narrows(one, condition)]
         self.dated = any(condition.names_patient or _is_patient_compartment(one) for one, condition in found)
@@ -111,10 +112,13 @@ class Branch:
 
     def merged(self, clause: Clause) -> list[Condition]:
         """The alternatives of a clause, each by itself, where an index gives each in order; [] where one is not."""
-        if not 1 < len(clause.values) <= _MOST_MERGED or clause.modifier or clause.codes is not None:
+        if clause.codes is not None:
+            alternatives = [replace(clause, codes=(code,)) for code in clause.codes]
+        else:
+            alternatives = [replace(clause, values=(value,)) for value in clause.values]
+        if not 1 < len(alternatives) <= _MOST_MERGED:
             return []
-        each = [replace(clause, values=(value,)) for value in clause.values]
-        found = [support.where(one, self.compiler.sql, self.compiler.hasher) for one in each]
+        found = [support.where(one, self.compiler.sql, self.compiler.hasher) for one in alternatives]
         return found if all(one.unique for one in found) else []
 
     def sort(self, *, alone: bool, narrow: bool) -> None:
@@ -168,7 +172,7 @@ class Branch:
         return f"SELECT r.rid FROM resource r WHERE {' AND '.join(parts)}"  # noqa: S608
 
 
-def _windows(filters: tuple[Filter, ...]) -> tuple[list[tuple[Clause, ...]], list[Filter]]:
+def _windows(filters: Iterable[Filter]) -> tuple[list[tuple[Clause, ...]], list[Filter]]:
     """The clauses on each date of which a resource has one value at most, together; and all other filters."""
     windows: dict[str, list[Clause]] = {}
     rest: list[Filter] = []

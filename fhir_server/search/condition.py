@@ -27,6 +27,8 @@ class Condition:
     ``row`` is the same condition on the resource's own row ``r``, where that needs no index table:
     ``$2::bigint = ANY (r.tokens)``, ``NOT ($3::int = ANY (r.params))``, ``r.key = ANY ($2::bigint[])``.
 
+    ``hashes`` is the placeholder of the array of which the rows of idx_token have one, where ``rids`` says no more.
+
     ``probe`` tests one rid; without it that is ``rids`` with the rid given. ``stream`` gives the same as ``rids``, some
     of them perhaps several times, in a form of which the first few cost little however many there are. A join may say
     what it starts from: ``seed``, a stream of one column that is worth counting first, and ``follow``, the rids that
@@ -40,6 +42,7 @@ class Condition:
     stream: str = ""
     seed: str = ""
     follow: str = ""
+    hashes: str = ""
 
     @property
     def seeds(self) -> str:

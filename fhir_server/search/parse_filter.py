@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions, references
 from fhir_server.search import result_parameters, support
+from fhir_server.search.filter_language import parse_filter
 from fhir_server.search.query import Chain, Clause, Combination, Filter, Has
 from fhir_server.search.registry import STANDARD, Parameter, Registry
 from fhir_server.search.result_parameters import Ignorable
@@ -52,6 +53,10 @@ class FilterParser:
         code = name.partition(":")[0]
         if code == "_has":
             return self._has(resource_type, name, value, depth)
+        if name == "_filter":
+            return parse_filter(
+                resource_type, value, self.registry, lambda one, named, text, _: self.parse(one, named, text, depth + 1)
+            )
         if code in ("_list", "_in") and name == code:
             return self._member(resource_type, name, value)
         if "." in name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from fhir_server.search.registry import Parameter
@@ -158,6 +158,15 @@ def clauses(found: Filter) -> Iterator[Clause]:
         case Combination(parts=parts):
             for part in parts:
                 yield from clauses(part)
+
+
+def each(filters: Iterable[Filter]) -> Iterator[Filter]:
+    """Filters that are all to hold, with the parts of those that are "and" in their place."""
+    for one in filters:
+        if isinstance(one, Combination) and one.operator == "and":
+            yield from each(one.parts)
+        else:
+            yield one
 
 
 def mapped(found: Filter, change: Callable[[Clause], Clause]) -> Filter:

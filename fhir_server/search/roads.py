@@ -81,6 +81,9 @@ class Cut:
 
 def page(branch: Branch, cut: Cut) -> str:
     """The rids of one page with their sort values k0 ..., in order."""
+    tokens = _only_tokens(branch)
+    if tokens:
+        return _newest_of_each(tokens, cut)
     counted = _counted(branch)
     if not counted:
         return _walked(branch, cut, "")
@@ -115,6 +118,22 @@ def _counted(branch: Branch) -> list[Condition]:
         return []
     # In the order of rids an equal value needs no counting: its index gives the page, however many there are.
     return (branch.conditions if branch.sources else branch.others)[:_MOST_COUNTED]
+
+
+def _only_tokens(branch: Branch) -> str:
+    """The array of the tokens of which a match has one, where a search asks for nothing else; "" where it does."""
+    alone = not (branch.equal or branch.rows or branch.sources or branch.narrow) and len(branch.others) == 1
+    return branch.others[0].hashes if alone else ""
+
+
+def _newest_of_each(hashes: str, cut: Cut) -> str:
+    """A page of rids of each of many tokens: enough for a page of all, however many resources have them."""
+    after = cut.after((), "t.rid")
+    return (
+        f"SELECT DISTINCT e.rid FROM unnest({hashes}) h(hash) CROSS JOIN LATERAL (SELECT t.rid FROM idx_token t "
+        f"WHERE t.tenant_id = {cut.sql.tenant} AND t.hash = h.hash{' AND ' if after else ''}{after} "
+        f"ORDER BY t.rid {cut.direction} LIMIT {cut.limit}) e ORDER BY e.rid {cut.direction} LIMIT {cut.limit}"
+    )
 
 
 def _most(condition: Condition) -> int:
@@ -191,7 +210,7 @@ def _along_resources(branch: Branch, cut: Cut, guard: str) -> str:
     order = branch.order("r.rid")
     parts = [branch.scope, guard, *branch.rows]
     if not branch.narrow:
-        parts += (one.test("r.rid", sql.tenant) for one in branch.conditions)
+        parts += (branch.compiler.as_row(one) for one in branch.conditions)
     parts += presence(branch, cut, order)
     where = " AND ".join(filter(None, [*parts, cut.after(order, "r.rid")]))
     return f"SELECT r.rid{cut.columns(order)} FROM resource r WHERE {where} {cut.tail(order, 'r.rid')}"

@@ -67,7 +67,8 @@ def modifiers(parameter: Parameter) -> tuple[str, ...]:
     """The modifiers that a parameter takes. https://hl7.org/fhir/R4/search.html#modifiers"""
     if parameter.code in special.COLUMNS:
         return ()
-    common = (*MODIFIERS.get(parameter.type, ()), "missing")
+    own = token.modifiers(parameter) if parameter.type == "token" else MODIFIERS.get(parameter.type, ())
+    common = (*own, "missing")
     return (*common, *parameter.targets) if parameter.type == "reference" else common
 
 

@@ -42,7 +42,8 @@ def present_types(connection: psycopg.Connection, tenant_id: int) -> frozenset[s
         connection,
         tenant_id,
         "SELECT t.name FROM resource_type t WHERE EXISTS (SELECT FROM resource r"
-        " WHERE r.tenant_id = $1 AND r.type_id = t.id AND NOT r.deleted)",
+        # OFFSET 0 keeps the look for each type; as a join, all resources are read (100 ms of half a million).
+        " WHERE r.tenant_id = $1 AND r.type_id = t.id AND NOT r.deleted OFFSET 0)",
         [tenant_id],
     )
     return frozenset((result.get_value(row, 0) or b"").decode() for row in range(result.ntuples))

@@ -7,8 +7,8 @@ from fhir_server.errors import BadRequest
 MAX_CODES = 10_000
 """The most codes that one parameter of a search may stand for."""
 
-MAX_STEPS = 3_000_000
-"""The most concepts, properties and relationships looked at: about two seconds."""
+MAX_STEPS = 2_000_000
+"""The most concepts, properties and relationships looked at: some five seconds, 350,000 concepts in a hierarchy."""
 
 MAX_DOCUMENTS = 100
 """The most ValueSets and CodeSystems read."""

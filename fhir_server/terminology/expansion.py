@@ -3,6 +3,7 @@ https://hl7.org/fhir/R4/valueset.html#compositions"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from fhir_server.errors import BadRequest, FhirError, NotFound
 from fhir_server.terminology import filters
 from fhir_server.terminology.budget import MAX_DEPTH, Budget, check_count
 from fhir_server.terminology.code_system import CodeSystem, Hierarchy
-from fhir_server.terminology.value_set import Compose, ConceptSet, Expansion, ValueSet
+from fhir_server.terminology.value_set import Compose, ConceptSet, Expansion, Filter, ValueSet
 
 Code = tuple[str, str]
 """A system and a code."""
@@ -24,6 +25,21 @@ class Library(Protocol):
 
     def code_system(self, url: str, version: str) -> CodeSystem | None:
         """The CodeSystem of a canonical URL, or None."""
+
+
+def implicit(url: str) -> ValueSet | None:
+    """The ValueSet that a URL of SNOMED CT defines by itself: all concepts, or those that are one of them; else None.
+
+    https://hl7.org/fhir/R4/snomedct.html#implicit
+    """
+    wanted = _IMPLICIT.fullmatch(url)
+    if wanted is None:
+        return None
+    filters = (Filter("concept", "is-a", wanted["code"]),) if wanted["code"] else ()
+    return ValueSet(url, compose=Compose(include=(ConceptSet(system=wanted["system"], filter=filters),)))
+
+
+_IMPLICIT = re.compile(r"(?P<system>http://snomed\.info/sct)\?fhir_vs(?:=isa/(?P<code>[0-9]{6,18}))?")
 
 
 class Expander:
@@ -96,7 +112,7 @@ class Expander:
         if canonical in self._expanded:
             return self._expanded[canonical]
         url, _, version = canonical.partition("|")
-        value_set = self.library.value_set(url, version)
+        value_set = self.library.value_set(url, version) or implicit(url)
         if value_set is None:
             raise NotFound(
                 f"The ValueSet {canonical} is not known here. Store it as a ValueSet of this url"

@@ -96,6 +96,8 @@ def test_templates_tell_nothing(route: Route) -> None:
 NO_PARAMETERS: dict[str, object] = {"resourceType": "Parameters"}
 BODIES: dict[str, dict[str, object]] = {
     "everything": NO_PARAMETERS,
+    "graphql system": {"query": '{ Patient(id: "victim") { id } }'},
+    "graphql instance": {"query": "{ id }"},
     "lastn": {"resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": "victim"}]},
     "reindex": {"resourceType": "Parameters", "parameter": [{"name": "type", "valueCode": "Patient"}]},
     "reindex-status": NO_PARAMETERS,
@@ -115,9 +117,9 @@ def test_operations_ask_for_a_permission(new_api: Callable[..., Api]) -> None:
     for operation in OPERATIONS:
         name = "Patient" if "Patient" in operation.types or not operation.types else next(iter(operation.types))
         bases = {"system": "", "type": f"{name}/", "instance": f"{name}/victim/"}
-        body = BODIES.get(operation.name)
         for level in operation.levels:
             path = f"{bases[level]}${operation.name}"
+            body = BODIES.get(f"{operation.name} {level}") or BODIES.get(operation.name)
             refused = call(poor, "POST", path, body, Authorization=f"Bearer {poor.access_token}")
             assert refused.status == 403, path
             allowed = call(full, "POST", path, body, Authorization=f"Bearer {full.access_token}")

@@ -56,6 +56,10 @@ def _fill(connection: psycopg.Connection, tenant_id: int) -> None:
             RETURNING rid, tokens, patient, date_low, date_high, id
         ), a AS (
             INSERT INTO idx_token SELECT %(tenant)s, unnest(tokens), rid FROM stored
+        ), u AS (
+            INSERT INTO idx_string
+            SELECT %(tenant)s, %(profile_param)s, rid, %(profile)s,
+                   CASE WHEN rid %% 400 = 9 THEN 'http://rare.org/p/' ELSE 'http://example.org/p/' END FROM stored
         ), b AS (
             INSERT INTO idx_reference
             SELECT %(tenant)s, %(performer)s, (%(practitioners)s::bigint[])[1 + rid %% 40], rid FROM stored
@@ -72,6 +76,7 @@ def _fill(connection: psycopg.Connection, tenant_id: int) -> None:
             "codes": [token("code", "common"), token("code", "other"), token("code", "rare")],
             "categories": [token("category", name) for name in ("vital-signs", "laboratory", "survey")],
             "profile": HASHER(f"{param_id('Observation._profile')}:u:http://example.org/p"),
+            "profile_param": param_id("Observation._profile"),
             "performer": param_id("Observation.performer"),
             "practitioners": practitioners,
             "date": param_id("Observation.date"),
@@ -219,3 +224,34 @@ def test_totals_of_tokens_read_the_index_alone(ctx: Context, query: str) -> None
     assert set(plan.conditions) == {"idx_token_pkey"}
     assert "Index Only Scan" in plan.nodes
     assert not {"Seq Scan", "Index Scan", "Bitmap Heap Scan"} & set(plan.nodes)
+
+
+MANY = ",".join(["common", "other", "rare", *(f"x{number}" for number in range(40))])
+
+
+def test_a_page_of_many_tokens_reads_a_page_of_each(ctx: Context) -> None:
+    plan = search(ctx, "Observation", f"code={MANY}")
+    assert "(hash = " in plan.conditions["idx_token_pkey"]
+    assert plan.rows_read < 1_000, plan
+
+
+@pytest.mark.parametrize(
+    ("query", "index", "condition"),
+    [
+        ("_profile:below=http://rare.org", "idx_string_pkey", "(value >= 'http://rare.org/'::text) AND (value < "),
+        ("_profile:below=http://none.org/p", "idx_string_pkey", "(value >= 'http://none.org/p/'::text) AND (value < "),
+        ("_profile:above=http://example.org/p/q", "idx_token_pkey", "(hash = "),
+    ],
+)
+def test_an_index_finds_what_is_above_and_below_a_uri(ctx: Context, query: str, index: str, condition: str) -> None:
+    plan = search(ctx, "Observation", query)
+    assert "Seq Scan" not in plan.nodes
+    assert "(tenant_id = " in plan.conditions[index]
+    assert condition in plan.conditions[index]
+    assert plan.rows_read < 1_000, plan
+
+
+def test_a_page_below_a_common_uri_reads_little(ctx: Context) -> None:
+    plan = search(ctx, "Observation", "_profile:below=http://example.org")
+    assert "Seq Scan" not in plan.nodes
+    assert plan.rows_read < 1_000, plan

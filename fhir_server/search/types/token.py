@@ -9,11 +9,18 @@ from fhir_server.search import token_variants
 from fhir_server.search.condition import Condition
 from fhir_server.search.paths import paths
 from fhir_server.search.query import Clause
+from fhir_server.search.registry import Parameter
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.values import bad_modifier, bad_value
 from fhir_server.store.index_rows import IndexRows
 
-MODIFIERS = ("not",)
+MODIFIERS = ("not", "of-type", "in", "not-in", "above", "below")
+"""https://hl7.org/fhir/R4/search.html#token; not every parameter takes each, see `modifiers`."""
+
+LOOKED_UP = frozenset({"in", "not-in", "above", "below"})
+"""Modifiers that stand for codes, which are looked up before the search is compiled: interactions/value_sets.py."""
+
+_CODES = frozenset({"Coding", "CodeableConcept", "code"})
 
 
 def codeable_concept(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
@@ -37,6 +44,9 @@ def identifier(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, 
             rows.tokens += (hashed(f"{param}:c:{text}"), hashed(f"{param}:b:{'' if system is None else system}|{text}"))
         if system is not None:
             rows.tokens.append(hasher(f"{param}:s:{system}"))
+    if "type" in value:
+        for variant in token_variants.of_type(value):
+            rows.tokens += [hashed(f"{param}:{variant}") for param in params]
 
 
 def contact_point(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
@@ -88,30 +98,47 @@ EXTRACT = {
 }
 
 
+def modifiers(parameter: Parameter) -> tuple[str, ...]:
+    """The modifiers that a parameter takes: codes have hierarchies and value sets, identifiers have types."""
+    kinds = {path.type for path in paths(parameter.expression, parameter.resource_type)}
+    taken = {"not"} | (LOOKED_UP if kinds & _CODES else set()) | ({"of-type"} if "Identifier" in kinds else set())
+    return tuple(name for name in MODIFIERS if name in taken)
+
+
 def hashes(clause: Clause, hasher: Hasher) -> list[int]:
     """The index hashes of which a match has at least one; [] when nothing can match.
 
     Raises BadRequest for a value that is no token.
     """
     parameter = clause.parameter
-    among = paths(parameter.expression, parameter.resource_type)
-    found: list[int] = []
-    for value in clause.values:
-        try:
-            found += (
-                hasher.uncached(f"{parameter.param}:{variant}") for variant in token_variants.searched(value, among)
-            )
-        except ValueError as error:
-            raise bad_value(clause, str(error)) from None
-    return found
+    try:
+        variants = _variants(clause)
+    except ValueError as error:
+        raise bad_value(clause, str(error)) from None
+    return [hasher.uncached(f"{parameter.param}:{variant}") for variant in variants]
+
+
+def _variants(clause: Clause) -> list[str]:
+    among = paths(clause.parameter.expression, clause.parameter.resource_type)
+    if clause.modifier in LOOKED_UP:
+        return token_variants.of_codes(clause.codes or (), among)
+    if clause.modifier == "of-type":
+        return [token_variants.of_type_searched(value) for value in clause.values]
+    return [variant for value in clause.values for variant in token_variants.searched(value, among)]
 
 
 def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
     """What the clause is in SQL. Raises BadRequest for unknown modifiers and values that are no tokens.
 
-    ``:not`` also matches resources without any value. https://hl7.org/fhir/R4/search.html#modifiers
+    Codes that have not been looked up match nothing. ``:not`` and ``:not-in`` also match resources without any value.
+    https://hl7.org/fhir/R4/search.html#modifiers
     """
-    if clause.modifier not in ("", "not"):
-        raise bad_modifier(clause, *MODIFIERS)
+    if clause.modifier:
+        known = modifiers(clause.parameter)
+        if clause.modifier not in known:
+            raise bad_modifier(clause, *known)
+    if clause.modifier in LOOKED_UP and clause.codes is None:
+        # Their values alone have been checked, or somebody forgot: neither may find what it should not.
+        return Condition(row="false")
     condition = token_variants.condition(hashes(clause, hasher), sql)
-    return Condition(row=f"NOT ({condition.row})") if clause.modifier else condition
+    return Condition(row=f"NOT ({condition.row})") if clause.modifier in ("not", "not-in") else condition

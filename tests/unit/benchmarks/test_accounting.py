@@ -86,3 +86,19 @@ def test_a_child_that_has_ended_counts() -> None:
 def test_memory_of_this_process() -> None:
     found = accounting.memory(os.getpid())
     assert found.peak >= found.resident >= found.proportional > 1000
+
+
+def test_nanoseconds_are_those_of_all_threads(tmp_path: Path) -> None:
+    for pid, task, used in ((7, 7, 1000), (7, 8, 20), (9, 9, 300)):
+        directory = tmp_path / str(pid) / "task" / str(task)
+        directory.mkdir(parents=True)
+        (directory / "schedstat").write_text(f"{used} 5 6\n")
+    assert accounting.nanoseconds([7, 9, 55], tmp_path) == 1320
+    assert accounting.nanoseconds([8], tmp_path) == 0
+
+
+@linux
+def test_work_takes_nanoseconds() -> None:
+    before = accounting.nanoseconds([os.getpid()])
+    assert sum(range(300_000)) > 0
+    assert accounting.nanoseconds([os.getpid()]) > before

@@ -20,11 +20,14 @@ from fhir_server.store.resources import Write, put
 HASHER = Hasher(b"a key for the tests of searching")
 
 
-def clause(resource_type: str, query: str) -> Clause:
-    """A clause as parse.py makes it of ``code:modifier=values``."""
+Codes = tuple[tuple[str, str], ...]
+
+
+def clause(resource_type: str, query: str, codes: Codes | None = None) -> Clause:
+    """A clause as parse.py makes it of ``code:modifier=values``, with the codes that were looked up for it."""
     name, _, value = query.partition("=")
     code, _, modifier = name.partition(":")
-    return Clause(parameters(resource_type)[code], modifier, tuple(split(value)), f"{name}={value}")
+    return Clause(parameters(resource_type)[code], modifier, tuple(split(value)), f"{name}={value}", codes)
 
 
 class Searching:
@@ -47,10 +50,10 @@ class Searching:
                 ),
             )  # fmt: skip
 
-    def find(self, resource_type: str, query: str) -> str:
+    def find(self, resource_type: str, query: str, codes: Codes | None = None) -> str:
         """The ids that match, sorted, with spaces between. Where a condition has two forms, both must agree."""
         sql = SqlParameters(self.tenant_id)
-        wanted = clause(resource_type, query)
+        wanted = clause(resource_type, query, codes)
         is_composite = wanted.parameter.type == "composite" and not wanted.modifier
         where = composite.where if is_composite else support.where
         condition = where(wanted, sql, HASHER)

@@ -48,6 +48,44 @@ def test_a_search_matches_what_the_specification_says(
         assert found(f"{escape(asked_system)}|") is (system == asked_system)
 
 
+@given(TEXT, TEXT, TEXT, TEXT, TEXT, TEXT)
+def test_identifiers_are_found_by_their_whole_type_and_value(
+    system: str, code: str, value: str, asked_system: str, asked_code: str, asked_value: str
+) -> None:
+    system, asked_system = system.replace("|", "."), asked_system.replace("|", ".")
+    written = token_variants.of_type({"type": {"coding": [{"system": system, "code": code}]}, "value": value})
+    asked = token_variants.of_type_searched("|".join(map(escape, (asked_system, asked_code, asked_value))))
+    assert (asked in written) is ((system, code, value) == (asked_system, asked_code, asked_value))
+
+
+STATUSES = ("code", "http://hl7.org/fhir/ValueSet/observation-status")
+PATHS = st.lists(
+    st.sampled_from([*CODED, Path((), *STATUSES), Path((), "code"), Path((), "string"), Path((), "boolean")]),
+    max_size=3,
+)
+PAIRS = st.tuples(
+    st.sampled_from(["http://hl7.org/fhir/observation-status", "urn:a"]), st.sampled_from(["final", "a|b", "true"])
+)
+
+
+@given(st.lists(PAIRS, max_size=4), PATHS)
+def test_codes_looked_up_are_searched_as_if_written_one_by_one(codes: list[tuple[str, str]], among: list[Path]) -> None:
+    one_by_one = {
+        variant
+        for system, code in codes
+        for path in among
+        if path.type != "boolean"
+        for variant in token_variants.searched(f"{system}|{escape(code)}", [path])
+    }
+    assert set(token_variants.of_codes(codes, among)) == one_by_one
+
+
+def test_codes_of_mime_types_have_the_one_system() -> None:
+    mime = (Path((), "code", "http://hl7.org/fhir/ValueSet/mimetypes"),)
+    codes = [("urn:ietf:bcp:13", "text/plain"), ("urn:other", "text/html")]
+    assert token_variants.of_codes(codes, mime) == ["c:text/plain"]
+
+
 def test_systems_that_an_element_implies() -> None:
     mime = (Path((), "code", "http://hl7.org/fhir/ValueSet/mimetypes"),)
     assert token_variants.searched("urn:ietf:bcp:13|text/plain", mime) == ["c:text/plain"]

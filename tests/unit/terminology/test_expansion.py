@@ -152,6 +152,18 @@ def test_above_and_below() -> None:
             found.above(system, code)
 
 
+def test_value_sets_of_snomed_need_no_definition() -> None:
+    sct = "http://snomed.info/sct"
+    concepts = code_system(sct, concept("64572001", concept("73211009", concept("44054006"))))
+    assert codes(f"{sct}?fhir_vs", concepts) == "64572001 73211009 44054006"
+    assert codes(f"{sct}?fhir_vs=isa/73211009", concepts) == "73211009 44054006"
+    for other in (f"{sct}?fhir_vs=refset/73211009", f"{sct}?fhir_vs=isa/x", "http://loinc.org?fhir_vs"):
+        with pytest.raises(NotFound, match=r"The ValueSet .* is not known here"):
+            codes(other, concepts)
+    with pytest.raises(NotFound, match=r"The CodeSystem http://snomed.info/sct is not known here"):
+        codes(f"{sct}?fhir_vs")
+
+
 # An oracle: whether one code is a member, by definition, over plain JSON and without any table of relations.
 
 Json = dict[str, Any]
