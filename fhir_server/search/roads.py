@@ -206,7 +206,6 @@ def _along_values(branch: Branch, walk: Walk, cut: Cut, guard: str) -> str:
 
 def _along_resources(branch: Branch, cut: Cut, guard: str) -> str:
     """Along the resources of the type."""
-    sql = cut.sql
     order = branch.order("r.rid")
     parts = [branch.scope, guard, *branch.rows]
     if not branch.narrow:
