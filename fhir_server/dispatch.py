@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fhir_server.access.policy import LETTERS, decide
 from fhir_server.errors import Forbidden
 from fhir_server.interactions.context import Context, Response
+from fhir_server.store.own_parameters import ParametersChanged
 
 
 def perform(ctx: Context, interaction: str, resource_type: str | None, run: Callable[[Context], Response]) -> Response:
@@ -21,4 +22,9 @@ def perform(ctx: Context, interaction: str, resource_type: str | None, run: Call
         needed = f"system/{resource_type or '*'}.{LETTERS[interaction]}"
         raise Forbidden(f"The access_token does not permit {what}; the scope {needed} would.")
     ctx.phases.mark("decide")
-    return run(ctx.within(ctx.store, access))
+    inner = ctx.within(ctx.store, access)
+    try:
+        return run(inner)
+    except ParametersChanged:
+        # Nothing was written, and in moments nothing will have changed again.
+        return run(inner)

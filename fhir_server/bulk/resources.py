@@ -15,6 +15,7 @@ from fhir_server.errors import BadRequest, Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Context
 from fhir_server.interactions.create import new_id
 from fhir_server.interactions.write import prepare, refused
+from fhir_server.store.own_parameters import ParametersChanged
 from fhir_server.store.resources import Write
 from fhir_server.store.savepoints import savepoint
 from fhir_server.store.store import Store
@@ -44,6 +45,15 @@ Refusals = list[tuple[Candidate, FhirError]]
 
 
 def load(session: Session, digest: bytes, total: int, candidates: Iterable[Candidate], done: set[int]) -> Outcome:
+    """As `_load`; once more where the clinic's search parameters change between indexing and writing."""
+    given = list(candidates)
+    try:
+        return _load(session, digest, total, given, done)
+    except ParametersChanged:
+        return _load(session, digest, total, given, done)
+
+
+def _load(session: Session, digest: bytes, total: int, candidates: Iterable[Candidate], done: set[int]) -> Outcome:
     """Write resources in one transaction that also notes how far it came; those that are refused hold up no other.
 
     ``digest`` stands for ``total`` positions of the input, of which ``done`` need nothing (any more). Raises
@@ -61,6 +71,8 @@ def load(session: Session, digest: bytes, total: int, candidates: Iterable[Candi
     failed = {candidate.position for candidate, _ in refusals}
     try:
         loaded, late = session.transaction(_Commit(session, digest, total, ready, failed, done, apart=False))
+    except ParametersChanged:
+        raise
     except (psycopg.Error, Unavailable, Conflict):
         if not session.answers():
             raise

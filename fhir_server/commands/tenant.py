@@ -44,7 +44,8 @@ def limit(slug: str, milliseconds: int) -> None:
 
 @command.command(name="list", epilog=example("fhir-server tenant list | cut -f1"))
 def list_() -> None:
-    """List the tenants: slug, name and the time of creation, with tabs between them."""
+    """List the tenants: slug, name, time of creation and the milliseconds of a search, with tabs between them."""
     with owner_connection(Settings.from_env()) as connection:
         for tenant in tenants.listed(connection):
-            click.echo(f"{tenant.slug}\t{tenant.name}\t{tenant.created:%Y-%m-%dT%H:%M:%SZ}")
+            limit = tenant.search_timeout_ms or "default"
+            click.echo(f"{tenant.slug}\t{tenant.name}\t{tenant.created:%Y-%m-%dT%H:%M:%SZ}\t{limit}")

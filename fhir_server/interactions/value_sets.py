@@ -13,7 +13,7 @@ import msgspec
 from fhir_server.access.policy import Access
 from fhir_server.errors import BadRequest, NotFound
 from fhir_server.search import compile as compiler
-from fhir_server.search.query import Chain, Clause, Combination, Filter, Has, Negation, SearchQuery, Selection, clauses
+from fhir_server.search.query import Clause, Filter, SearchQuery, Selection, clauses, mapped, with_clauses
 from fhir_server.search.registry import parameters
 from fhir_server.search.types.token import LOOKED_UP
 from fhir_server.search.values import bad_value, split, unescape
@@ -63,18 +63,14 @@ def resolve(ctx: ContextLike, filters: tuple[Filter, ...]) -> tuple[Filter, ...]
     if not any(_is_looked_up(clause) for one in filters for clause in clauses(one)):
         return filters
     looking = _LookUp(ctx)
-    return tuple(looking.resolved(one) for one in filters)
+    return tuple(mapped(one, looking.filled) for one in filters)
 
 
 def resolve_query(ctx: ContextLike, query: SearchQuery) -> SearchQuery:
     """The query with `resolve` done for each type it searches, within one budget. Raises like `resolve`."""
     if not any(_is_looked_up(clause) for part in query.selections for one in part.filters for clause in clauses(one)):
         return query
-    looking = _LookUp(ctx)
-    selections = tuple(
-        replace(one, filters=tuple(looking.resolved(part) for part in one.filters)) for one in query.selections
-    )
-    return replace(query, selections=selections)
+    return with_clauses(query, _LookUp(ctx).filled)
 
 
 def _is_looked_up(clause: Clause) -> bool:
@@ -90,20 +86,17 @@ class _LookUp:
         self.budget = Budget()
         self.library = _TenantLibrary(ctx.store, self.budget)
         self.expander = Expander(self.library, self.budget)
+        self.known: dict[tuple[str, tuple[str, ...]], tuple[Code, ...]] = {}
 
-    def resolved(self, one: Filter) -> Filter:
-        match one:
-            case Clause():
-                return replace(one, codes=self.codes(one)) if _is_looked_up(one) else one
-            case Chain(targets=targets):
-                return replace(one, targets=tuple((name, self.resolved(part)) for name, part in targets))
-            case Has(filter=part):
-                return replace(one, filter=self.resolved(part))
-            case Negation(part=part):
-                return replace(one, part=self.resolved(part))
-            case Combination(parts=parts):
-                return replace(one, parts=tuple(map(self.resolved, parts)))
-        return one
+    def filled(self, clause: Clause) -> Clause:
+        """The clause with its codes, if its modifier stands for any."""
+        if not _is_looked_up(clause):
+            return clause
+        # A search of several types says the same of each.
+        key = (clause.modifier.removeprefix("not-"), clause.values)
+        if key not in self.known:
+            self.known[key] = self.codes(clause)
+        return replace(clause, codes=self.known[key])
 
     def codes(self, clause: Clause) -> tuple[Code, ...]:
         """The codes of all values of a clause, each once."""
@@ -160,6 +153,7 @@ class _TenantLibrary:
 
     def stored_value_set(self, resource_id: str) -> ValueSet:
         """The ValueSet of an id. Raises NotFound."""
+        self.budget.look_up()
         stored = self.store.read(TERMINOLOGY, "ValueSet", resource_id)
         if stored is None or stored.body is None:
             raise NotFound(f"ValueSet/{resource_id} is not known here. Store it, or name one by its URL.")
@@ -167,6 +161,7 @@ class _TenantLibrary:
 
     def _stored(self, resource_type: str, kind: type[Kind], url: str, version: str) -> Kind | None:
         """The one of that URL; of several, the version asked for, or else the latest."""
+        self.budget.look_up()
         rows = _find(self.store, resource_type, url, version)
         found = [(self._decoded(f"{resource_type} {url}", body, kind), updated) for body, updated in rows]
         fitting = [(one, updated) for one, updated in found if one.url == url and version in ("", one.version)]

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_server.errors import MethodNotAllowed, NotFound
-from fhir_server.operations import everything, graphql, lastn, parameter_status, reindex, reindex_status, validate
+from fhir_server.operations import (
+    everything,
+    explain,
+    graphql,
+    lastn,
+    parameter_status,
+    reindex,
+    reindex_status,
+    validate,
+)
 from fhir_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     everything.OPERATION,
+    explain.OPERATION,
     graphql.OPERATION,
     lastn.OPERATION,
     reindex.OPERATION,

@@ -84,4 +84,6 @@ def _outcome(text: str) -> bytes:
     return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
 
 
-OPERATION = Operation("reindex", "urn:fhir-server:operation:reindex", ("system", "type", "instance"), run)
+OPERATION = Operation(
+    "reindex", "urn:fhir-server:operation:reindex", ("system", "type", "instance"), run, changes=True
+)

@@ -8,8 +8,8 @@ from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden, NotFound
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.operation_parameters import pairs_of
+from fhir_server.interactions.run_parts import run_parts
 from fhir_server.operations.operation import Operation
-from fhir_server.operations.progress import run_parts
 from fhir_server.r4 import json
 from fhir_server.search.suggest import shown
 from fhir_server.store import reindex_runs

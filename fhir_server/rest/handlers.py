@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fhir_server.dispatch import perform
-from fhir_server.errors import BadRequest, UnsupportedMediaType
+from fhir_server.errors import BadRequest, MethodNotAllowed, UnsupportedMediaType
 from fhir_server.interactions import bundle as bundles
 from fhir_server.interactions import conditional, history, search
 from fhir_server.interactions import create as create_interaction
@@ -236,10 +236,12 @@ def operation(ctx: Context, request: Request, segments: Segments) -> Response:
     """[base]/$name, [base]/[type]/$name and [base]/[type]/[id]/$name"""
     *scope, name = segments
     found = operations.find(name[1:], scope)
+    if found.changes and request.method != "POST":
+        raise MethodNotAllowed(f"${found.name} changes something, so it takes POST.", headers=[("Allow", "POST")])
     body = None
     if request.method == "POST":
         plain = found.name == "graphql" and request.content_type == GRAPHQL_TYPE
-        body = request.text() if plain else request.json()
+        body = request.text() if plain else request.json(optional=True)
     ctx.phases.mark("parse")
     return found.run(ctx, scope, request.query(), body)
 

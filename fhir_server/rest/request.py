@@ -108,13 +108,18 @@ class Request:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body exceeds {self._max_body} bytes; split it up.")
 
-    def json(self) -> Any:
-        """The JSON body. Raises BadRequest (not JSON), UnsupportedMediaType, TooLarge."""
+    def json(self, *, optional: bool = False) -> Any:
+        """The JSON body; None where there is none and it is ``optional``.
+
+        Raises BadRequest (not JSON), UnsupportedMediaType, TooLarge.
+        """
         kind = self.content_type
         if kind and kind not in JSON_TYPES and kind != JSON_PATCH_TYPE:
             raise UnsupportedMediaType(f"The Content-Type {kind[:80]!r} cannot be read; send application/fhir+json.")
         data = self.body()
         if not data:
+            if optional:
+                return None
             raise BadRequest("The request has no body; a FHIR resource in JSON is expected.", code="structure")
         try:
             return json.parse(data)

@@ -124,6 +124,9 @@ def _check_expression(found: Definition, issues: list[Issue]) -> None:
         _add(issues, "expression", f"This is no FHIRPath: {error}.", "invalid")
         return
     for node in tree.walk():
+        if isinstance(node, ast.Literal) and isinstance(node.value, str) and "\0" in node.value:
+            _add(issues, "expression", f"A NUL in a text, at character {node.position + 1}, is found nowhere.")
+            return
         if isinstance(node, ast.Member) and node.name in _SERVER_SETS:
             _add(
                 issues, "expression", f"{node.name}, at character {node.position + 1}, is set by the server when a"

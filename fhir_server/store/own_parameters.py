@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from fhir_server.store.store import Store
 
 
+class ParametersChanged(Unavailable):
+    """What was to be written was indexed by search parameters that have changed since."""
+
+
 def refuse_stale(database: Database, tenant_id: int, writes: Sequence[Write]) -> None:
     """Refuse index rows that were made before the tenant's parameters changed, which is moments ago at most.
 
-    Raises Unavailable: the same request, sent again, is indexed by what holds now.
+    Raises ParametersChanged: the same request, run again, is indexed by what holds now.
     """
     generation = watch(database).of(tenant_id).generation
     if any(write.body is not None and write.rows.generation != generation for write in writes):
-        raise Unavailable(
+        raise ParametersChanged(
             "This clinic's search parameters have just changed; send the request again.",
             headers=[("Retry-After", "1")],
         )

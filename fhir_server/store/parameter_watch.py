@@ -7,18 +7,23 @@ that, see store/reindex_runs.py.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
 
+from fhir_server.errors import Unavailable
 from fhir_server.store import search_parameters
 from fhir_server.store.reindex_runs import FRESH_SECONDS
 from fhir_server.store.search_parameters import Entry
-from fhir_server.store.session import Database
+from fhir_server.store.session import UNAVAILABLE, Database
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.5
 
@@ -48,6 +53,8 @@ class Watch:
         self._seen = _NEVER
         self._known: dict[int, Known] = {}
         self._thread: threading.Thread | None = None
+        # Never one of the pool's: a request that holds the last of those may have to ask.
+        self._connection: psycopg.Connection | None = None
 
     def of(self, tenant_id: int) -> Known:
         """What a tenant has, as it was FRESH_SECONDS ago or later. Raises Unavailable."""
@@ -58,11 +65,8 @@ class Watch:
             return NOTHING
         known = self._known.get(tenant_id)
         if known is None or known.version < version:
-            known = self._keep(
-                tenant_id,
-                version,
-                *self._database.transaction(tenant_id, lambda c: search_parameters.entries(c, tenant_id)),
-            )
+            with self._lock:
+                known = self._now(lambda c: self._load(c, tenant_id, version))
         return known
 
     def forget(self) -> None:
@@ -73,48 +77,59 @@ class Watch:
         with self._lock:
             if self._clock() - self._seen <= FRESH_SECONDS:
                 return
-            asked = self._clock()
-            self._take(asked, self._database.run(search_parameters.versions, read_only=True))
+            self._now(self._look)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._poll, name="search parameters", daemon=True)
                 self._thread.start()
 
-    def _take(self, asked: float, versions: dict[int, int]) -> None:
+    def _now(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """Work that a request waits for, over a new connection where the old one is lost. Raises Unavailable."""
+        try:
+            try:
+                return self._run(work)
+            except psycopg.OperationalError:
+                return self._run(work)
+        except psycopg.Error:
+            raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
+
+    def _run(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """Work on the connection, which is given up where it fails; under the lock."""
+        if self._connection is None:
+            self._connection = self._database.connect_apart()
+        try:
+            return work(self._connection)
+        except psycopg.Error:
+            self._connection.close()
+            self._connection = None
+            raise
+
+    def _look(self, connection: psycopg.Connection) -> None:
+        asked = self._clock()
+        versions = search_parameters.versions(connection)
+        # Load what has changed of the tenants that this process serves, so that no request has to.
+        for tenant_id, known in list(self._known.items()):
+            if versions.get(tenant_id, 0) > known.version:
+                self._load(connection, tenant_id, versions[tenant_id])
         # In this order: whoever reads the time must find versions at least as new.
         self._versions = versions
         self._seen = asked
 
-    def _keep(self, tenant_id: int, version: int, generation: int, entries: list[Entry]) -> Known:
+    def _load(self, connection: psycopg.Connection, tenant_id: int, version: int) -> Known:
+        with connection.transaction():
+            connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant_id)])
+            generation, entries = search_parameters.entries(connection, tenant_id)
         known = self._known[tenant_id] = Known(version, generation, tuple(entries))
         return known
 
     def _poll(self) -> None:
-        """Keep what is known fresh, over a connection of its own, for as long as the database is open."""
-        connection: psycopg.Connection | None = None
+        """Keep what is known fresh for as long as the database is open."""
         while not self._database.closed.wait(POLL_SECONDS):
-            try:
-                if connection is None:
-                    connection = self._database.connect_apart()
-                asked = self._clock()
-                versions = search_parameters.versions(connection)
-                self._refresh(connection, versions)
-                self._take(asked, versions)
-            except psycopg.Error:
-                # Requests ask themselves meanwhile, and tell their clients what they find.
-                if connection is not None:
-                    connection.close()
-                connection = None
-        if connection is not None:
-            connection.close()
-
-    def _refresh(self, connection: psycopg.Connection, versions: dict[int, int]) -> None:
-        """Load what has changed of the tenants that this process serves, so that no request has to."""
-        for tenant_id, known in list(self._known.items()):
-            version = versions.get(tenant_id, 0)
-            if version > known.version:
-                with connection.transaction():
-                    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant_id)])
-                    self._keep(tenant_id, version, *search_parameters.entries(connection, tenant_id))
+            # Where it fails, requests ask themselves, and tell their clients what they find.
+            with self._lock, contextlib.suppress(psycopg.Error):
+                self._run(self._look)
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
 
 
 _WATCHES: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()

@@ -11,7 +11,7 @@ MAX_STEPS = 2_000_000
 """The most concepts, properties and relationships looked at: some five seconds, 350,000 concepts in a hierarchy."""
 
 MAX_DOCUMENTS = 100
-"""The most ValueSets and CodeSystems read."""
+"""The most ValueSets and CodeSystems looked up."""
 
 MAX_BYTES = 64 * 1024 * 1024
 """The most bytes of them."""
@@ -39,12 +39,15 @@ class Budget:
         if self._steps < 0:
             raise _too_costly("takes too many steps to evaluate")
 
-    def read(self, size: int) -> None:
-        """Count one document of ``size`` bytes."""
+    def look_up(self) -> None:
+        """Count one ValueSet or CodeSystem asked for, known or not."""
         self._documents -= 1
-        self._bytes -= size
         if self._documents < 0:
             raise _too_costly(f"needs more than {MAX_DOCUMENTS} ValueSets and CodeSystems")
+
+    def read(self, size: int) -> None:
+        """Count one document of ``size`` bytes."""
+        self._bytes -= size
         if self._bytes < 0:
             raise _too_costly(f"needs more than {MAX_BYTES // 1024 // 1024} MB of ValueSets and CodeSystems")
 

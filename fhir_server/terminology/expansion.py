@@ -164,8 +164,8 @@ class Expander:
         for include in compose.include:
             found |= self._selected(include, name)
         for exclude in compose.exclude:
-            removed = self._selected(exclude, name)
-            found = {code: None for code in found if code not in removed}
+            for code in self._selected(exclude, name):
+                found.pop(code, None)
         return self._active(found) if compose.inactive is False else found
 
     def _selected(self, wanted: ConceptSet, name: str) -> dict[Code, None]:
@@ -188,15 +188,19 @@ class Expander:
             self.budget.spend(len(wanted.concept))
             return [one.code for one in wanted.concept if one.code]
         hierarchy = self.hierarchy(wanted.system, wanted.version)
-        found: Iterable[str] = hierarchy.concepts
-        for one in wanted.filter:
-            kept = filters.selected(one, hierarchy, self.budget, name)
-            found = [code for code in found if code in kept]
-        return found
+        if not wanted.filter:
+            return hierarchy.concepts
+        first, *others = wanted.filter
+        found = filters.selected(first, hierarchy, self.budget, name)
+        for one in others:
+            found &= filters.selected(one, hierarchy, self.budget, name)
+        self.budget.spend(len(found))
+        return sorted(found)
 
     def _active(self, found: dict[Code, None]) -> dict[Code, None]:
         """Without the codes that their CodeSystem says are inactive; one that is not known here says nothing."""
         known: dict[str, set[str]] = {}
+        self.budget.spend(len(found))
         for system in {system for system, _ in found}:
             resource = self.library.code_system(system, "")
             if resource is not None and resource.content == "complete":

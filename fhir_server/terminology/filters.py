@@ -57,6 +57,7 @@ def _descendent_of(code: str, hierarchy: Hierarchy, budget: Budget) -> set[str]:
 
 
 def _is_not_a(code: str, hierarchy: Hierarchy, budget: Budget) -> set[str]:
+    budget.spend(len(hierarchy.concepts))
     return hierarchy.concepts.keys() - hierarchy.below(code, budget)
 
 

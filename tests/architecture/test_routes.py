@@ -96,6 +96,7 @@ def test_templates_tell_nothing(route: Route) -> None:
 NO_PARAMETERS: dict[str, object] = {"resourceType": "Parameters"}
 BODIES: dict[str, dict[str, object]] = {
     "everything": NO_PARAMETERS,
+    "explain": NO_PARAMETERS,
     "graphql system": {"query": '{ Patient(id: "victim") { id } }'},
     "graphql instance": {"query": "{ id }"},
     "lastn": {"resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": "victim"}]},

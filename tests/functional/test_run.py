@@ -204,6 +204,10 @@ def test_database_of_ones_own(empty_database: DatabaseUrls, data_dir: Path) -> N
     assert created.stdout == "lakeside\thttp://localhost:8080/t/lakeside/fhir\n"
     _one_sentence(run("tenant", "create", "lakeside", **own), "'lakeside' exists already")
     assert run("tenant", "list", **own).stdout.startswith("lakeside\tLakeside Clinic\t20")
+    assert run("tenant", "limit", "lakeside", "--search-timeout", "3000", **own).stdout == "lakeside\t3000\n"
+    assert run("tenant", "list", **own).stdout.endswith("Z\t3000\n")
+    assert run("tenant", "limit", "lakeside", "--search-timeout", "0", **own).stdout == "lakeside\tdefault\n"
+    _one_sentence(run("tenant", "limit", "elsewhere", "--search-timeout", "1", **own), "no tenant 'elsewhere'")
     issued = run("access-token", "--tenant", "lakeside", **own)
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", issued.stdout)
     assert issued.stderr == ""

@@ -51,6 +51,10 @@ SEARCHES: list[tuple[str, Pairs]] = [
     ("Patient", (("family:contains", "gstr"),)),
     ("Patient", (("identifier", "http://example.org/mrn|1"),)),
     ("Patient", (("birthdate", "1970"), ("gender", "female"))),
+    ("Observation", (("_filter", "code eq 8480-6 and not (date lt 2019)"),)),
+    ("Observation", (("_filter", "patient:Patient[gender eq female].family eq ångström"),)),
+    ("Patient", (("_filter", "family co gstr or identifier eq nobody"),)),
+    ("Location", (("near", "47|8|5"),)),
 ]
 ORDERS: list[Pairs] = [(), (("_sort", "_lastUpdated"),), (("_sort", "-_id"),)]
 
@@ -92,7 +96,8 @@ def owned(owner: str) -> list[dict[str, Any]]:
         "birthDate": "1970-05-20",
         "maritalStatus": {"text": owner},
     }
-    return [patient, *observations]
+    location = {"resourceType": "Location", "id": "l1", "name": owner, "position": {"latitude": 47, "longitude": 8}}
+    return [patient, *observations, location]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +115,7 @@ def both(database: DatabaseUrls) -> Iterator[tuple[Context, Context]]:
 
 
 def owners(resources: list[dict[str, Any]]) -> set[str]:
-    return {(r.get("code") or r.get("maritalStatus"))["text"] for r in resources}
+    return {(r.get("code") or r.get("maritalStatus") or {"text": r.get("name")})["text"] for r in resources}
 
 
 @pytest.mark.parametrize("order", ORDERS)

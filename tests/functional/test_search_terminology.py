@@ -300,6 +300,11 @@ def test_uris_above_and_below(api: Api) -> None:
         (f"Observation/$lastn?patient=Patient/f&code:in={PETS}", "o1"),
         (f"Observation/$lastn?patient=Patient/m&code:in={PETS}", ""),
         (f"Observation?code:in={PETS}&_sort=status,-date", "o1"),
+        (f"Observation?_filter=code%20in%20%22{PETS}%22", "o1"),
+        (f"Observation?_filter=code%20ni%20%22{PETS}%22", "o2"),
+        (f"Observation?_filter=code%20ss%20{ANIMALS}%7Ccat", "o2"),
+        (f"Observation?_filter=not(code%20in%20%22{PETS}%22)", "o2"),
+        (f"Observation?_filter=code%20in%20%22{PETS}%22%20or%20code%20ss%20{ANIMALS}%7Ccat", "o1 o2"),
     ],
 )
 def test_joined_searches(api: Api, path: str, expected: str) -> None:

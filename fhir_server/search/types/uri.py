@@ -8,6 +8,7 @@ does. docs/decisions/0009-uri-hierarchy.md
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.search import token_variants
@@ -24,6 +25,7 @@ MAX_LENGTH = 500
 """Characters of a URI that the index of beginnings holds; a longer one is found below its first 500."""
 
 _MOST_SEGMENTS = 100
+_LONGEST_REPEATED = 200
 
 _OID = "urn:oid:"
 _HIERARCHICAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#|]+")
@@ -55,7 +57,8 @@ def _write(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher)
 
 
 def _write_below(value: str, params: tuple[int, ...], rows: IndexRows, hasher: Hasher) -> None:
-    key = below_key(value)
+    # Profiles repeat: nearly every resource names one of a few.
+    key = _repeated_key(value) if len(value) <= _LONGEST_REPEATED else below_key(value)
     if key:
         for param in params:
             rows.strings.append((param, key[:MAX_LENGTH], hasher(f"{param}:u:{value}")))
@@ -76,6 +79,9 @@ def below_key(value: str) -> str:
     start = value.index("://") + 3
     rest = _INNER.sub(r"/\1", value[start:].rstrip("/"))
     return f"{value[:start]}{rest}/"
+
+
+_repeated_key = lru_cache(maxsize=2_048)(below_key)
 
 
 def ancestors(value: str) -> list[str]:

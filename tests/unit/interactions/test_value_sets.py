@@ -12,11 +12,22 @@ from hypothesis import strategies as st
 from fhir_server.errors import BadRequest, FhirError, NotFound
 from fhir_server.interactions import value_sets
 from fhir_server.interactions.context import Context
-from fhir_server.interactions.value_sets import resolve, version_order
+from fhir_server.interactions.value_sets import resolve, resolve_query, version_order
 from fhir_server.r4 import json
 from fhir_server.r4.compose import decompose
 from fhir_server.search.index import extract
-from fhir_server.search.query import Chain, Clause, Combination, Filter, Has, InCompartment, Negation, clauses
+from fhir_server.search.query import (
+    Chain,
+    Clause,
+    Combination,
+    Filter,
+    Has,
+    InCompartment,
+    Negation,
+    SearchQuery,
+    Selection,
+    clauses,
+)
 from fhir_server.search.registry import parameters
 from fhir_server.store.resources import Write
 from fhir_server.terminology import budget
@@ -153,10 +164,22 @@ def test_filters_at_any_depth(ctx: Context) -> None:
     ]
 
 
+def test_several_types_are_looked_up_once(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(ctx, value_set(VS, listed(A, "cat"), id="pets"))
+    monkeypatch.setattr(budget, "MAX_DOCUMENTS", 2)
+    types = ("Observation", "Condition", "Procedure", "AllergyIntolerance")
+    written = [f"code:{modifier}={value}" for modifier in ("in", "not-in") for value in (VS, "ValueSet/pets")]
+    query = SearchQuery(tuple(Selection(name, tuple(clause(name, one) for one in written)) for name in types))
+    found = resolve_query(ctx, query)
+    assert [one.codes for part in found.selections for one in part.filters] == [((A, "cat"),)] * 16  # type: ignore[union-attr]
+
+
 def test_nothing_is_asked_of_the_store_without_such_a_modifier() -> None:
     filters = (clause("Observation", "code=1"), clause("ValueSet", "url:below=http://a.org"))
+    query = SearchQuery((Selection("Observation", filters),))
     # A context without a store would fail if it were asked.
     assert resolve(None, filters) is filters  # type: ignore[arg-type]
+    assert resolve_query(None, query) is query  # type: ignore[arg-type]
 
 
 def test_hostile_value_sets_end(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

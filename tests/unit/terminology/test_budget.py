@@ -25,6 +25,6 @@ def test_each_limit_may_be_reached_and_not_passed() -> None:
 def test_documents_are_counted() -> None:
     budget = Budget()
     for _ in range(MAX_DOCUMENTS):
-        budget.read(0)
+        budget.look_up()
     with pytest.raises(BadRequest, match="more than 100 ValueSets"):
-        budget.read(0)
+        budget.look_up()
