@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.graphql import navigation, schema
+from fhir_server.graphql import introspection, navigation, schema
 from fhir_server.graphql.document import Limits
 from fhir_server.graphql.load import Loader, Resource
 from fhir_server.graphql.plan import FieldPlan, Planner, SelectionSets
@@ -52,10 +52,12 @@ class Execution:
     _values: int = 0
     _budget: navigation.Budget = field(default_factory=navigation.Budget)
     _base_url: str = ""
+    _root: str = ""
 
     def run(self, type_name: str, value: Resource, sets: SelectionSets) -> Out:
         """The answer's data for a value of a type: a resource, or {} of the type Query. Raises RequestError."""
         self._base_url = self.loader.ctx.base_url + "/"
+        self._root = type_name
         data: Out = {}
         self._walk(value, type_name, value, sets, _Place(data, ()))
         while self._jobs:
@@ -66,6 +68,11 @@ class Execution:
     def _walk(self, value: Out, type_name: str, resource: Resource, sets: SelectionSets, place: _Place) -> None:
         """Answer the selections on one value. ``resource`` is the stored resource around it."""
         for plan in self.planner.fields(type_name, sets):
+            if plan.plain and not place.collated:
+                found = value.get(plan.field.name)
+                self._spend(len(found) if isinstance(found, list) else 1)
+                place.out[plan.key] = found
+                continue
             try:
                 self._field(plan, value, type_name, resource, place)
             except FieldError as error:
@@ -84,9 +91,18 @@ class Execution:
             place.out[plan.key] = schema.graphql_name(type_name)
         elif kind in ("primitive", "object"):
             found = value.get(plan.field.name)
+            if callable(found):
+                found = found()
+            if found == [] and not place.collated:
+                place.out[plan.key] = []
+                return
             items = found if isinstance(found, list) else [] if found is None else [found]
             # Only the edge of a connection has a whole resource as a property.
             self._emit(plan, items, resource, place, stored=schema.is_resource(plan.field.type))
+        elif kind == "meta":
+            name = plan.arguments.get("name")
+            found = introspection.type_of(str(name)) if name else introspection.schema_of(self._root)
+            self._emit(plan, [found] if found else [], {}, place)
         else:
             if not plan.flatten:
                 # The key has its place in the order of the query, whenever the value comes.
@@ -162,15 +178,18 @@ class Execution:
             out[key] = values[0] if values else out.get(key)
 
     def _complete(self, plan: FieldPlan, item: Any, resource: Resource, place: _Place, stored: bool) -> Any:
-        self._values += 1
-        if self._values > self.limits.values:
-            raise RequestError(
-                f"The answer has more than {self.limits.values} values; ask for less at a time.", code="too-costly"
-            )
+        self._spend(1)
         if item is None or plan.field.kind == "primitive":
             return item
         self._walk(item, _type_of(item, plan.field.type), item if stored else resource, plan.selections, place)
         return place.out
+
+    def _spend(self, values: int) -> None:
+        self._values += values
+        if self._values > self.limits.values:
+            raise RequestError(
+                f"The answer has more than {self.limits.values} values; ask for less at a time.", code="too-costly"
+            )
 
     def _settle(self, jobs: Sequence[_Job]) -> None:
         """Read what a level waits for, and go through it."""

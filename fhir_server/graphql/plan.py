@@ -21,7 +21,6 @@ from fhir_server.graphql.document import Document, Limits
 from fhir_server.graphql.problems import RequestError
 from fhir_server.graphql.schema import Field
 from fhir_server.graphql.values import Value, Variables, text
-from fhir_server.r4 import definitions
 from fhir_server.search.registry import Registry
 from fhir_server.search.suggest import shown
 
@@ -53,6 +52,12 @@ class FieldPlan:
     first: bool = False
     slice: str = ""
 
+    @property
+    def plain(self) -> bool:
+        """Whether the value is what stands in the JSON under the field's name."""
+        shaped = self.arguments or self.singleton or self.first or self.slice
+        return self.field.kind == "primitive" and not shaped
+
 
 @dataclass(slots=True)
 class Planner:
@@ -65,7 +70,7 @@ class Planner:
     variables: Variables
     limits: Limits
     registry: Registry
-    _plans: dict[tuple[str, tuple[int, ...]], tuple[FieldPlan, ...]] = field(default_factory=dict)
+    _plans: dict[tuple[str, int], tuple[SelectionSets, tuple[FieldPlan, ...]]] = field(default_factory=dict)
     _checked: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
     _planned: int = 0
 
@@ -88,11 +93,12 @@ class Planner:
 
     def fields(self, type_name: str, sets: SelectionSets) -> tuple[FieldPlan, ...]:
         """The fields that are asked for of a value of this type, in order, each under a key of its own."""
-        place = (type_name, tuple(map(id, sets)))
+        place = (type_name, id(sets))
         found = self._plans.get(place)
         if found is None:
-            found = self._plans[place] = tuple(self._collected(type_name, sets))
-        return found
+            # The sets are kept beside their plans: so no others get the same identity.
+            found = self._plans[place] = (sets, tuple(self._collected(type_name, sets)))
+        return found[1]
 
     def _collected(self, type_name: str, sets: SelectionSets) -> Iterator[FieldPlan]:
         nodes: dict[str, list[FieldNode]] = {}
@@ -171,6 +177,9 @@ class Planner:
             criteria, reference, arguments = _search(self.registry, type_name, found, node, arguments)
         else:
             _check_arguments(found, node, arguments)
+            if type_name.startswith("__"):
+                # Nothing here is deprecated, so includeDeprecated chooses nothing.
+                arguments = {}
         return FieldPlan(
             key,
             found,
@@ -223,6 +232,8 @@ def _check_arguments(found: Field, node: FieldNode, arguments: dict[str, Value])
             raise RequestError(f"{shown(str(value))} is no resource type of FHIR R4.", node)
         if name == "fhirpath" and not isinstance(value, str):
             raise RequestError("fhirpath is an expression, as in (fhirpath: \"use = 'home'\").", node)
+    if found.name == "__type" and not isinstance(arguments.get("name"), str):
+        raise RequestError('__type needs a name, as in __type(name: "Patient").', node, code="required")
     if found.kind == "id" and "id" not in arguments and "_id" not in arguments:
         raise RequestError(f'{found.name} needs an id, as in {found.name}(id: "123").', node, code="required")
 
@@ -232,6 +243,10 @@ def _known_argument(found: Field, name: str) -> bool:
         return name in ("id", "_id")
     if found.kind == "reference":
         return name in ("optional", "type")
+    if found.kind == "meta":
+        return name == "name" and found.name == "__type"
+    if found.type.startswith("__"):
+        return name == "includeDeprecated"
     if not found.repeats:
         return False
     if name in _PAGED:
@@ -274,14 +289,7 @@ def _search(
 
 def _back(registry: Registry, resource_type: str, type_name: str, argument: str, node: FieldNode) -> str:
     """The code of the reference parameter named by ``_reference``. https://hl7.org/fhir/R4/graphql.html#reverse"""
-    known = {
-        parameter.code.replace("-", "_"): parameter.code
-        for parameter in registry.parameters(resource_type).values()
-        if parameter.type == "reference"
-        and (
-            not (targets := [t for t in parameter.targets if t in definitions.load().type_ids]) or type_name in targets
-        )
-    }
+    known = schema.references_back(registry.parameters(resource_type), type_name)
     code = known.get(argument.replace("-", "_"))
     if code is None:
         valid = f"; there are {', '.join(sorted(known))}" if known else ""

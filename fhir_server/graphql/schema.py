@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from fhir_server.r4 import definitions
 from fhir_server.search import support
-from fhir_server.search.registry import Registry
+from fhir_server.search.registry import Parameter, Registry
 from fhir_server.search.suggest import nearest
 
 QUERY = "Query"
@@ -17,6 +18,36 @@ QUERY = "Query"
 _CONNECTED = re.compile(r"([A-Z][A-Za-z]+?)(List|Connection)?")
 _CONNECTION = {"count": "Int", "offset": "Int", "pagesize": "Int", "first": "ID", "previous": "ID", "next": "ID",
                "last": "ID"}  # fmt: skip
+_META: dict[str, dict[str, tuple[str, bool]]] = {
+    "__Schema": {
+        "description": ("String", False), "types": ("__Type", True), "queryType": ("__Type", False),
+        "mutationType": ("__Type", False), "subscriptionType": ("__Type", False), "directives": ("__Directive", True),
+    },
+    "__Type": {
+        "kind": ("String", False), "name": ("String", False), "description": ("String", False),
+        "specifiedByURL": ("String", False), "fields": ("__Field", True), "interfaces": ("__Type", True),
+        "possibleTypes": ("__Type", True), "enumValues": ("__EnumValue", True), "inputFields": ("__InputValue", True),
+        "ofType": ("__Type", False),
+    },
+    "__Field": {
+        "name": ("String", False), "description": ("String", False), "args": ("__InputValue", True),
+        "type": ("__Type", False), "isDeprecated": ("Boolean", False), "deprecationReason": ("String", False),
+    },
+    "__InputValue": {
+        "name": ("String", False), "description": ("String", False), "type": ("__Type", False),
+        "defaultValue": ("String", False), "isDeprecated": ("Boolean", False), "deprecationReason": ("String", False),
+    },
+    "__EnumValue": {
+        "name": ("String", False), "description": ("String", False), "isDeprecated": ("Boolean", False),
+        "deprecationReason": ("String", False),
+    },
+    "__Directive": {
+        "name": ("String", False), "description": ("String", False), "locations": ("String", True),
+        "args": ("__InputValue", True), "isRepeatable": ("Boolean", False),
+    },
+}  # fmt: skip
+"""https://spec.graphql.org/October2021/#sec-Schema-Introspection.Schema-Introspection-Schema"""
+
 _RESULTS = ("_count", "_sort")
 _EDGE = {"mode": "code", "score": "decimal"}
 
@@ -25,9 +56,10 @@ _EDGE = {"mode": "code", "score": "decimal"}
 class Field:
     """A field of a type: ``kind`` says where its value comes from.
 
-    "primitive" and "object" are properties of the JSON; "typename" is ``__typename``; "id" reads one resource of the
-    ``type``; "reference" what a Reference leads to; "list" and "connection" are searches on the ``type``. ``type`` is a
-    type of the definitions, or "PatientConnection", "PatientEdge"; "Resource" is decided by the value itself.
+    "primitive" and "object" are properties of the JSON; "typename" is ``__typename``, "meta" the schema; "id" reads one
+    resource of the ``type``; "reference" what a Reference leads to; "list" and "connection" are searches on the
+    ``type``. That is a type of the definitions, or "PatientConnection", "PatientEdge"; "Resource" is decided by the
+    value itself.
     """
 
     name: str
@@ -63,6 +95,8 @@ def field(type_name: str, name: str) -> Field | None:
     """The field of this name, or None."""
     if name == "__typename":
         return Field(name, "typename", "String")
+    if name in ("__schema", "__type") and (type_name == QUERY or is_resource(type_name)):
+        return Field(name, "meta", "__Schema" if name == "__schema" else "__Type")
     found = elements(type_name).get(name)
     if found is not None or not (type_name == QUERY or is_resource(type_name)):
         return found
@@ -86,6 +120,11 @@ def elements(type_name: str) -> dict[str, Field]:
     """The fields that are properties of a type's JSON, and ``resource`` of a Reference, by name."""
     if type_name == QUERY:
         return {}
+    if type_name in _META:
+        return {
+            name: Field(name, "object" if kind in _META else "primitive", kind, repeats)
+            for name, (kind, repeats) in _META[type_name].items()
+        }
     pack = definitions.load()
     if type_name not in pack.types:
         return _paged(type_name)
@@ -115,6 +154,17 @@ def _paged(type_name: str) -> dict[str, Field]:
         found = {name: Field(name, "primitive", kind) for name, kind in _EDGE.items()}
         return found | {"resource": Field("resource", "object", type_name.removesuffix("Edge"))}
     raise KeyError(type_name)
+
+
+def references_back(known: Mapping[str, Parameter], type_name: str) -> dict[str, str]:
+    """Which of a type's search parameters are references that may lead to a type: their names in GraphQL, and codes."""
+    types = definitions.load().type_ids
+    return {
+        parameter.code.replace("-", "_"): parameter.code
+        for parameter in known.values()
+        if parameter.type == "reference"
+        and (type_name in parameter.targets or not any(target in types for target in parameter.targets))
+    }
 
 
 @lru_cache(maxsize=4096)

@@ -41,6 +41,8 @@ _SHORTEST_PREFIX = 2
 _LARGE_PAGE = 200
 _MANY_TARGETS = 4
 _MANY_TYPES = 5
+_MANY_CODES = 200
+_MANY_VALUES = 50
 
 
 def advice(query: SearchQuery) -> list[str]:
@@ -211,7 +213,9 @@ def _of_clause(clause: Clause) -> Iterator[str]:
         yield f"One letter of {code} matches many; write more of it, or use {code}:exact."
     elif modifier in ("not", "not-in"):
         yield f"{code}:{modifier} finds no rows in an index; it needs another condition beside it that does."
-    elif len(clause.values) > 50:
+    elif len(clause.codes or ()) > _MANY_CODES:
+        yield f"{code}:{modifier} stands for {len(clause.codes or ())} codes; a smaller value set answers sooner."
+    elif len(clause.values) > _MANY_VALUES:
         yield f"{code} has {len(clause.values)} values, each of which is looked up; ask for fewer at a time."
 
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.search.branch import Branch, Reading
+from fhir_server.search import roads
+from fhir_server.search.branch import Branch
 from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler
-from fhir_server.search.keyset import OrderKey, order_by
+from fhir_server.search.keyset import order_by
 from fhir_server.search.query import SearchQuery
+from fhir_server.search.roads import Cut
 from fhir_server.search.sql import SqlParameters
 
 COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body")
@@ -45,14 +47,14 @@ class Frame:
     query: SearchQuery
     compiler: FilterCompiler
     branches: list[Branch] = field(default_factory=list)
-    order: tuple[OrderKey, ...] = ()
-    split: bool = False
 
 
 def tenant(frame: Frame) -> None:
     """The tenant and the type lead every index; row level security is the second lock, not this one."""
     compiler = frame.compiler
-    frame.branches = [Branch(one, compiler, scope=compiler.scope(one.resource_type)) for one in frame.query.selections]
+    frame.branches = [
+        Branch(one, compiler, scope=compiler.joins.scope(one.resource_type)) for one in frame.query.selections
+    ]
 
 
 def access(frame: Frame) -> None:
@@ -74,13 +76,8 @@ def sort(frame: Frame) -> None:
     narrow = all(branch.narrow for branch in frame.branches)
     for branch in frame.branches:
         branch.sort(alone=alone, narrow=narrow)
-    if frame.branches:
-        first = frame.branches[0]
-        frame.split = first.split
-        frame.order = first.keys
-        for branch in frame.branches[1:]:
-            if [key.cast for key in branch.keys] != [key.cast for key in first.keys]:
-                raise BadRequest("The types searched cannot be sorted together: their values are of different kinds.")
+    if len({tuple(source.cast for source in branch.sources) for branch in frame.branches}) > 1:
+        raise BadRequest("The types searched cannot be sorted together: their values are of different kinds.")
 
 
 Pass = Callable[[Frame], None]
@@ -106,22 +103,17 @@ def compile(  # noqa: A001 - the word of the layout: search.compile
     those that chains pass through (the same where it is not given). https://hl7.org/fhir/R4/search.html. Raises
     BadRequest for values that cannot be searched, Forbidden for chains through types that may not be.
     """
-    parts = [False]
     frame = passed(PASSES, query, access, tenant_id, hasher, joined)
     if not frame.branches:
         return []
-    if position is not None and len(position.values) != len(frame.order):
+    order = frame.branches[0].order("r.rid")
+    if position is not None and len(position.values) != len(order):
         raise BadRequest("This _cursor is of another version of the server. Run the search again.", code="processing")
-    if frame.split:
-        parts = _parts(position)
-    limit = query.count + 1
+    split = frame.branches[0].split
     sql = frame.compiler.sql
-    casts = tuple(key.cast for key in frame.order)
-    found = []
-    for missing in parts:
-        readings = [Reading(branch.keys, position, limit, sql, missing, frame.split) for branch in frame.branches]
-        found.append(CompiledSearch(_page(frame, readings), sql.values, casts))
-    return found
+    casts = tuple(key.cast for key in order)
+    cuts = [Cut(position, query.count + 1, sql, missing, split) for missing in (_parts(position) if split else [False])]
+    return [CompiledSearch(_page(frame.branches, cut), sql.values, casts) for cut in cuts]
 
 
 def _parts(position: Position | None) -> list[bool]:
@@ -132,52 +124,46 @@ def _parts(position: Position | None) -> list[bool]:
     return [True] if at_missing else [False, True]
 
 
-def _page(frame: Frame, readings: list[Reading]) -> str:
+def _page(branches: list[Branch], cut: Cut) -> str:
     """The page's resources with their sort values, in order."""
-    if len(frame.branches) == 1:
-        shortcut = _shortcut(frame.branches[0], readings[0])
-        if shortcut:
-            return shortcut
-    pages = [branch.page(reading) for branch, reading in zip(frame.branches, readings, strict=True)]
-    reading = readings[0]
-    order = [replace(key, column=f"p.k{number}") for number, key in enumerate(reading.order)]
-    outer = Reading(tuple(order), reading.position, reading.limit, reading.sql, reading.missing, reading.split)
-    by = order_by(outer.keys("p.rid"))
+    if len(branches) == 1:
+        branch = branches[0]
+        if branch.equal and not branch.others and not branch.sources:
+            return _of_equal_values(branch, cut)
+        if branch.ordered and not branch.conditions and branch.walk is None:
+            return _in_order(branch, cut)
+    pages = [roads.page(branch, cut) for branch in branches]
+    order = tuple(replace(key, column=f"p.k{number}") for number, key in enumerate(branches[0].order("p.rid")))
+    by = order_by(cut.keys(order, "p.rid"))
     rids = pages[0]
     if len(pages) > 1:
-        rids = (
-            f"SELECT * FROM ({' UNION ALL '.join(f'({page})' for page in pages)}) p ORDER BY {by} LIMIT {reading.limit}"
-        )
+        every = " UNION ALL ".join(f"({page})" for page in pages)
+        rids = f"SELECT p.* FROM ({every}) p ORDER BY {by} LIMIT {cut.limit}"
     keys = "".join(f", {key.column}" for key in order)
+    # OFFSET 0 keeps the planner from reading all resources to join them with these few.
     return (
-        f"SELECT {PAGE_COLUMNS}{keys} FROM ({rids}) p "
-        f"JOIN resource r ON r.tenant_id = {frame.compiler.sql.tenant} AND r.rid = p.rid ORDER BY {by}"
+        f"SELECT r.*{keys} FROM ({rids}) p CROSS JOIN LATERAL (SELECT {PAGE_COLUMNS} FROM resource r "
+        f"WHERE r.tenant_id = {cut.sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY {by}"
     )
 
 
-def _shortcut(branch: Branch, reading: Reading) -> str:
-    """The statement of a road that reads each resource once; "" for one that sorts rids first."""
-    if branch.drivers:
-        return _driven(branch, reading)
-    if branch.walk is not None or branch.rids or not branch.ordered:
-        return ""
-    where = " AND ".join(filter(None, [*branch.conditions(), reading.after("r.rid")]))
-    return (
-        f"SELECT {PAGE_COLUMNS}{reading.columns} FROM resource r WHERE {where} "
-        f"ORDER BY {order_by(reading.keys('r.rid'))} LIMIT {reading.limit}"
-    )
+def _in_order(branch: Branch, cut: Cut) -> str:
+    """The rows themselves, where an index of them is in the order."""
+    order = branch.order("r.rid")
+    where = " AND ".join(filter(None, [branch.scope, *branch.rows, cut.after(order, "r.rid")]))
+    return f"SELECT {PAGE_COLUMNS}{cut.columns(order)} FROM resource r WHERE {where} {cut.tail(order, 'r.rid')}"
 
 
-def _driven(branch: Branch, reading: Reading) -> str:
+def _of_equal_values(branch: Branch, cut: Cut) -> str:
     """A page of rids out of the index tables, then their rows, one by one by primary key."""
-    rids = f"{branch.candidates(reading)} ORDER BY i.rid {reading.direction}"
-    limit = f" LIMIT {reading.limit}"
+    rids = f"{roads.candidates(branch, cut)} ORDER BY i.rid {cut.direction}"
+    limit = f" LIMIT {cut.limit}"
     # Index rows belong to resources of this tenant and type that exist, so without conditions on the row the page is
-    # cut before any row is read. OFFSET 0 keeps the planner from reading all resources to merge them with these few.
+    # cut before any row is read.
     rows = " AND ".join(["r.rid = p.rid", branch.scope, *branch.rows])
     return (
         f"SELECT r.* FROM ({rids}{'' if branch.rows else limit}) p CROSS JOIN LATERAL "
-        f"(SELECT {PAGE_COLUMNS} FROM resource r WHERE {rows} OFFSET 0) r ORDER BY p.rid {reading.direction}{limit}"
+        f"(SELECT {PAGE_COLUMNS} FROM resource r WHERE {rows} OFFSET 0) r ORDER BY p.rid {cut.direction}{limit}"
     )
 
 

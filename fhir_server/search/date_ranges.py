@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from fhir_server.r4 import instants
 from fhir_server.search.sql import SqlParameters
@@ -55,3 +56,29 @@ def comparison(prefix: str, searched_for: tuple[int, int], sql: SqlParameters, l
             return f"{high} > {bind(start)} AND {low} < {bind(end)}"
     margin = abs(time.time_ns() // 1_000 - start) // _AP_SHARE
     return f"{high} > {bind(start - margin)} AND {low} < {bind(end + margin)}"
+
+
+def bounds(compared: Iterable[tuple[str, tuple[int, int]]]) -> tuple[int, int] | None:
+    """The moments (after, before) between which every interval that meets all comparisons ends and begins.
+
+    It ends after the first and begins before the second. None where one of the two is not bounded, or where an index on
+    the beginning serves as it is.
+    """
+    after, before = instants.MIN, instants.MAX
+    for prefix, (start, end) in compared:
+        match prefix:
+            case "eq" | "ne" | "sa" | "ap":
+                return None
+            case "ge":
+                after = max(after, start)
+            case "gt":
+                after = max(after, end)
+            case "le":
+                before = min(before, end)
+            case "lt" | "eb":
+                before = min(before, start)
+            case "po":
+                after, before = max(after, start), min(before, end)
+    if after == instants.MIN or before == instants.MAX:
+        return None
+    return after, before

@@ -53,7 +53,8 @@ _NAMESPACES = {
 MAX_TRIED = 500
 """How many tests may be tried on resource types: a bracket applies to each type that a reference may lead to."""
 
-_COLUMNS = {"_id": "token", "_lastUpdated": "date"}
+_KINDS = {"_id": "token", "_lastUpdated": "date", "_text": "", "_content": ""}
+"""Parameters without :missing, by which the type of others is found out."""
 
 
 def parse_filter(resource_type: str, text: str, registry: Registry, clause_of: ClauseOf) -> Filter:
@@ -187,8 +188,8 @@ class _Resolver:
     def kind(self, resource_type: str, name: str, test: Comparison) -> str:
         """The type of the parameter at the end of a path; "" for what has none, or a modifier of its own."""
         last = re.split("[.:]", name)[-1]
-        if last in _COLUMNS:
-            return _COLUMNS[last]
+        if last in _KINDS:
+            return _KINDS[last]
         try:
             probe = self.clause(resource_type, test, f"{name}:missing", "false")
         except (BadRequest, Ignorable) as refused:

@@ -133,3 +133,16 @@ def comparison(
             return f"{high} < {bind(value)}"
     margin = max(abs(value) * _AP_SHARE, half)
     return f"{high} >= {bind(value - margin)} AND {low} <= {bind(value + margin)}"
+
+
+def least_high(prefix: str, value: Decimal, half: Decimal, scale: Scale = exact) -> float | None:
+    """The least end that a range may have which meets a comparison, where that is all that bounds it from below.
+
+    A point that meets it is not less, and only a range of some width may begin below.
+    """
+    match prefix:
+        case "gt" | "ge":
+            return scale(value)
+        case "ap":
+            return scale(value - max(abs(value) * _AP_SHARE, half))
+    return None

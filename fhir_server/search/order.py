@@ -13,28 +13,13 @@ from dataclasses import dataclass
 
 from fhir_server.r4 import definitions
 from fhir_server.search import json_values, units
+from fhir_server.search.keyset import OrderKey
 from fhir_server.search.paths import Unsupported, paths, single_valued
 from fhir_server.search.query import SortKey
 from fhir_server.search.registry import Parameter
 from fhir_server.search.sql import SqlParameters
 
 _COLUMNS = {"_lastUpdated": ("r.last_updated", "bigint"), "_id": ("r.id", "text")}
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """An index table in the order of a parameter's values.
-
-    ``tie`` are the columns that tell two rows of one resource with the same value apart. ``single`` says that no
-    resource has two rows.
-    """
-
-    table: str
-    column: str
-    tie: tuple[str, ...]
-    param: int
-    single: bool
-
 
 _TABLES = {
     "date": ("idx_date", "low", ("high",), "bigint"),
@@ -44,57 +29,107 @@ _TABLES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """An index table in the order of a parameter's values, which are of the type ``cast``.
+
+    ``tie`` are the columns that tell two rows of one resource with the same value apart. ``single`` says that no
+    resource has two rows.
+    """
+
+    table: str
+    column: str
+    tie: tuple[str, ...]
+    cast: str
+    param: int
+    single: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the value of a sort key stands: in a ``column`` of the row ``r``, in a ``walk``, or in the JSON.
+
+    ``nullable`` says that a resource may have none.
+    """
+
+    cast: str
+    descending: bool
+    nullable: bool
+    column: str = ""
+    walk: Walk | None = None
+    parameter: Parameter | None = None
+
+    @property
+    def reads_row(self) -> bool:
+        """Whether the value is read from the row ``r``."""
+        return self.walk is None
+
+    def value(self, sql: SqlParameters, rid: str) -> str:
+        """The value for the resource whose rid is the SQL ``rid`` and whose row is ``r``."""
+        if self.column:
+            return self.column
+        if self.parameter is not None:
+            return json_values.extreme(self.parameter, sql, greatest=self.descending)
+        if self.walk is None:
+            return "NULL"
+        which = "max" if self.descending else "min"
+        own = f"o.tenant_id = {sql.tenant} AND o.rid = {rid} AND o.param = {sql.bind(self.walk.param, 'int')}"
+        return f"(SELECT {which}(o.{self.walk.column}) FROM {self.walk.table} o WHERE {own})"
+
+    def order(self, expression: str) -> OrderKey:
+        """The key as it orders rows that have it as ``expression``; those that have none come last."""
+        return OrderKey(expression, self.cast, self.descending, self.nullable)
+
+
 def is_sortable(parameter: Parameter) -> bool:
     """Whether results can be ordered by a parameter."""
     if parameter.code in _COLUMNS:
         return True
     if parameter.type in ("composite", "special") or not parameter.expression:
         return False
-    if parameter.type in _TABLES:
-        return True
-    return json_values.is_readable(parameter)
+    return parameter.type in _TABLES or json_values.is_readable(parameter)
 
 
-def column(parameter: Parameter, *, narrow: bool) -> tuple[str, str, bool] | None:
-    """The column of the row ``r`` that holds the value, its type, and whether it may be NULL; None where none does.
+def source(key: SortKey, *, narrow: bool) -> Source:
+    """Where the value of a key is read.
 
     ``narrow`` says that the rows are few: then the row's own clinical date is nearer than the index of dates.
     """
+    parameter = key.parameter
     known = _COLUMNS.get(parameter.code)
     if known:
-        return (*known, False)
-    if narrow and _is_clinical_date(parameter):
-        return "r.date_low", "bigint", True
-    return None
+        return Source(known[1], key.descending, nullable=False, column=known[0])
+    if narrow and is_clinical_date(parameter):
+        return clinical_date(descending=key.descending)
+    found = walk(parameter)
+    if found is not None:
+        return Source(found.cast, key.descending, nullable=True, walk=found)
+    return Source("text", key.descending, nullable=True, parameter=parameter)
 
 
-def walk(parameter: Parameter) -> tuple[Walk, str] | None:
-    """The index table that is in the order of the parameter, and the type of its values; None where none is."""
+def clinical_date(*, descending: bool) -> Source:
+    """The clinical date on the resource's own row."""
+    return Source("bigint", descending, nullable=True, column="r.date_low")
+
+
+def walk(parameter: Parameter) -> Walk | None:
+    """The index table that is in the order of the parameter; None where none is."""
     known = _TABLES.get(parameter.type)
-    if known is None:
+    if known is None or parameter.code in _COLUMNS:
         return None
-    table, name, tie, cast = known
+    table, column, tie, cast = known
     param = units.canonical_param(parameter.param) if parameter.type == "quantity" else parameter.param
-    return Walk(table, name, tie, param, _single(parameter)), cast
+    return Walk(table, column, tie, cast, param, is_single(parameter))
 
 
-def scalar(key: SortKey, sql: SqlParameters, rid: str) -> tuple[str, str]:
-    """The value of a key for the resource whose rid is the SQL ``rid`` and whose row is ``r``, and its type."""
-    found = walk(key.parameter)
-    if found is None:
-        return json_values.extreme(key.parameter, sql, greatest=key.descending), "text"
-    table, cast = found
-    which = "max" if key.descending else "min"
-    own = f"o.tenant_id = {sql.tenant} AND o.rid = {rid} AND o.param = {sql.bind(table.param, 'int')}"
-    return f"(SELECT {which}(o.{table.column}) FROM {table.table} o WHERE {own})", cast
-
-
-def _is_clinical_date(parameter: Parameter) -> bool:
+def is_clinical_date(parameter: Parameter) -> bool:
+    """Whether the columns ``date_low`` and ``date_high`` of the row hold all that there is of a parameter."""
     clinical = definitions.load().date_param.get(parameter.resource_type)
-    return clinical == parameter.code and _single(parameter)
+    return clinical == parameter.code and is_single(parameter)
 
 
-def _single(parameter: Parameter) -> bool:
+def is_single(parameter: Parameter) -> bool:
+    """Whether the index has one row of a parameter for a resource at most."""
     try:
         if not single_valued(parameter.expression, parameter.resource_type):
             return False
@@ -102,4 +137,4 @@ def _single(parameter: Parameter) -> bool:
     except Unsupported:
         return False
     # These write a row for each of their parts.
-    return not types & {"HumanName", "Address", "Timing"}
+    return not types & {"HumanName", "Address"}

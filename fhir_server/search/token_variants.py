@@ -162,4 +162,6 @@ def condition(hashes: list[int], sql: SqlParameters) -> Condition:
     if len(hashes) <= _MOST_OVERLAPPED:
         return Condition(rids, f"r.tokens && {some}", hashes=some)
     # && compares each with each; = ANY of a constant looks up in a table of hashes, built once for the statement.
-    return Condition(rids, f"EXISTS (SELECT FROM unnest(r.tokens) t WHERE t = ANY({some}))", hashes=some)
+    row = f"EXISTS (SELECT FROM unnest(r.tokens) t WHERE t = ANY({some}))"
+    on_row = Condition(row=row)
+    return Condition(rids, row, probe=lambda rid: on_row.test(rid, sql.tenant), hashes=some)

@@ -168,9 +168,12 @@ def any_unfinished(connection: psycopg.Connection, tenant_id: int) -> bool:
 
 
 def set_horizon(connection: psycopg.Connection, tenant_id: int, run: str) -> None:
-    """Note the transactions that are open by now: those that may still write by what was known before."""
+    """Note the transactions that are open by now: those that may still write by what was known before.
+
+    A number of this transaction's own, since a snapshot's xmax may be lower than that of one that is open.
+    """
     connection.execute(
-        "UPDATE reindex_run SET horizon = pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        "UPDATE reindex_run SET horizon = pg_current_xact_id()::text::bigint"
         " WHERE tenant_id = %s AND id = %s AND horizon IS NULL",
         [tenant_id, run],
     )

@@ -155,6 +155,11 @@ idx_date = Table(
 )
 Index("idx_date_high", idx_date.c.tenant_id, idx_date.c.param, idx_date.c.high, idx_date.c.rid)
 Index("idx_date_rid", idx_date.c.tenant_id, idx_date.c.rid)
+Index(
+    "idx_date_long",
+    idx_date.c.tenant_id, idx_date.c.param, idx_date.c.high, idx_date.c.low, idx_date.c.rid,
+    postgresql_where=text("low < (high - '86400000000'::bigint)"),
+)  # fmt: skip
 
 idx_quantity = Table(
     "idx_quantity",
@@ -168,6 +173,11 @@ idx_quantity = Table(
     PrimaryKeyConstraint("tenant_id", "param", "low", "rid", "unit", "high", name="idx_quantity_pkey"),
 )
 Index("idx_quantity_rid", idx_quantity.c.tenant_id, idx_quantity.c.rid)
+Index(
+    "idx_quantity_wide",
+    idx_quantity.c.tenant_id, idx_quantity.c.param, idx_quantity.c.high, idx_quantity.c.low, idx_quantity.c.rid,
+    postgresql_where=text("high > low"),
+)  # fmt: skip
 
 idx_composite = Table(
     "idx_composite",

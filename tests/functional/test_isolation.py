@@ -67,6 +67,13 @@ def attacks(path_of: Callable[[str], str]) -> list[tuple[str, str, Any]]:
         "", "name:missing=false", "_count=0&_total=accurate", "_summary=count", "_elements=name", "_sort=_lastUpdated",
     )  # fmt: skip
     observations = ("subject=Patient/victim", "patient=victim", "code=4548-4", "code=http://loinc.org|4548-4")
+    operations = (
+        "Patient/victim/$everything", "Patient/victim/$everything?_count=1", "Observation/$lastn?patient=victim",
+        "Patient/victim/$graphql?query={name{family}}", "$graphql?query={PatientList{name{family}address{city}}}",
+        "$graphql?query={ObservationConnection(patient:victim){count,edges{resource{code{text}}}}}",
+        "$graphql?query={Patient(id:victim){address{city}}}",
+    )  # fmt: skip
+    found.extend(("GET", path, None) for path in operations)
     found.extend(("GET", f"Patient?{query}", None) for query in patients)
     found.extend(("GET", f"Observation?{query}", None) for query in observations)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
@@ -53,25 +54,58 @@ def _single(clause: Clause) -> bool:
     return single_valued(clause.parameter.expression, clause.parameter.resource_type)
 
 
-def _condition(clause: Clause, sql: SqlParameters, low: str, high: str) -> str:
+def condition(clauses: Sequence[Clause], sql: SqlParameters, low: str, high: str) -> str:
+    """The SQL condition that one interval meets all clauses. Raises BadRequest as `where` does."""
+    found = [_alternatives(clause, sql, low, high) for clause in clauses]
+    return " AND ".join(f"({one})" for one in found)
+
+
+def _alternatives(clause: Clause, sql: SqlParameters, low: str, high: str) -> str:
+    compared = [date_ranges.comparison(prefix, span, sql, low, high, "bigint") for prefix, span in _spans(clause)]
+    return compared[0] if len(compared) == 1 else " OR ".join(f"({one})" for one in compared)
+
+
+def _spans(clause: Clause) -> list[tuple[str, tuple[int, int]]]:
+    """The prefix and the interval of each value."""
     if clause.modifier not in ("", OVERLAPS):
         raise bad_modifier(clause)
-    conditions = []
+    found = []
     for value in clause.values:
         prefix, text = (OVERLAPS, value) if clause.modifier else split_prefix(value)
         try:
-            searched = date_ranges.searched(text)
+            found.append((prefix, date_ranges.searched(text)))
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
-        conditions.append(date_ranges.comparison(prefix, searched, sql, low, high, "bigint"))
-    return conditions[0] if len(conditions) == 1 else " OR ".join(f"({one})" for one in conditions)
+    return found
 
 
 def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
     """What the clause is in SQL. Raises BadRequest for every modifier and for what is no date."""
-    rids = (
-        f"SELECT i.rid FROM idx_date i WHERE i.tenant_id = {sql.tenant} AND "  # noqa: S608
-        f"i.param = {sql.bind(clause.parameter.param, 'int')} AND ({_condition(clause, sql, 'i.low', 'i.high')})"
+    return window([clause], sql)
+
+
+def window(clauses: Sequence[Clause], sql: SqlParameters) -> Condition:
+    """What several clauses on one parameter are in SQL, where a resource has one value of it at most.
+
+    A time bounded on either side is looked up in two parts, each a short stretch of an index: the intervals of up to a
+    day, which begin a day before it at the earliest, and the few longer ones. Raises BadRequest as `where` does.
+    """
+    parameter = clauses[0].parameter
+    known = f"i.tenant_id = {sql.tenant} AND i.param = {sql.bind(parameter.param, 'int')}"
+    found = condition(clauses, sql, "i.low", "i.high")
+    whole = f"SELECT i.rid FROM idx_date i WHERE {known} AND ({found})"  # noqa: S608
+    rids = whole
+    bounds = date_ranges.bounds(span for clause in clauses if len(clause.values) == 1 for span in _spans(clause))
+    if bounds is not None:
+        after, before, earliest = (sql.bind(us, "bigint") for us in (*bounds, bounds[0] - instants.DAY))
+        rids = (
+            f"{whole} AND i.low >= {earliest} AND i.low < {before} UNION ALL {whole} "
+            f"AND i.high > {after} AND i.low < {earliest} AND i.low < i.high - {instants.DAY}"
+        )
+    row = f"({condition(clauses, sql, 'r.date_low', 'r.date_high')})" if _on_row(clauses[0]) else ""
+    return Condition(
+        rids,
+        row,
+        unique=_single(clauses[0]),
+        probe=lambda rid: f"EXISTS ({whole} AND i.rid = {rid} OFFSET 0)",
     )
-    row = f"({_condition(clause, sql, 'r.date_low', 'r.date_high')})" if _on_row(clause) else ""
-    return Condition(rids, row, unique=_single(clause))

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.search import number_ranges
+from fhir_server.search import number_conditions, number_ranges
 from fhir_server.search.condition import Condition
+from fhir_server.search.number_conditions import Wanted
 from fhir_server.search.query import Clause
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.values import bad_modifier, bad_value, split_prefix
@@ -33,20 +34,15 @@ def of_range(value: dict[str, Any], params: tuple[int, ...], rows: IndexRows, ha
 EXTRACT = {"decimal": number, "integer": number, "positiveInt": number, "unsignedInt": number, "Range": of_range}
 
 
-def _condition(clause: Clause, sql: SqlParameters) -> str:
+def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
+    """What the clause is in SQL. Raises BadRequest for every modifier and for what is no number."""
     if clause.modifier:
         raise bad_modifier(clause)
-    conditions = []
+    wanted = []
     for value in clause.values:
         prefix, text = split_prefix(value)
         try:
-            searched, half = number_ranges.searched(text)
+            wanted.append(Wanted(clause.parameter.param, prefix, *number_ranges.searched(text)))
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
-        conditions.append(f"({number_ranges.comparison(prefix, searched, half, sql, 'i.low', 'i.high')})")
-    return f"i.param = {sql.bind(clause.parameter.param, 'int')} AND ({' OR '.join(conditions)})"
-
-
-def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
-    """What the clause is in SQL. Raises BadRequest for every modifier and for what is no number."""
-    return Condition(f"SELECT i.rid FROM idx_quantity i WHERE i.tenant_id = {sql.tenant} AND {_condition(clause, sql)}")  # noqa: S608
+    return number_conditions.condition(wanted, sql)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.search import number_ranges, units
+from fhir_server.search import number_conditions, number_ranges, units
 from fhir_server.search.condition import Condition
+from fhir_server.search.number_conditions import Wanted
 from fhir_server.search.query import Clause
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.values import bad_modifier, bad_value, split_prefix
@@ -33,10 +34,12 @@ EXTRACT: dict[str, Extract] = {name: _extract(name) for name in (*units.QUANTITI
 """One row for each unit as stated, and one canonical row."""
 
 
-def _condition(clause: Clause, sql: SqlParameters, hasher: Hasher) -> str:
+def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
+    """What the clause is in SQL. Raises BadRequest for every modifier and for what is no quantity."""
     if clause.modifier:
         raise bad_modifier(clause)
-    by_param: dict[int, list[str]] = {}
+    param = clause.parameter.param
+    wanted = []
     for value in clause.values:
         try:
             searched = units.searched(value)
@@ -44,19 +47,7 @@ def _condition(clause: Clause, sql: SqlParameters, hasher: Hasher) -> str:
             number, half = number_ranges.searched(text)
         except ValueError as error:
             raise bad_value(clause, str(error)) from None
-        condition = number_ranges.comparison(prefix, number, half, sql, "i.low", "i.high", searched.scale)
-        if searched.variant:
-            condition = f"i.unit = {sql.bind(hasher.uncached(searched.variant), 'bigint')} AND {condition}"
-        param = clause.parameter.param
-        by_param.setdefault(units.canonical_param(param) if searched.canonical else param, []).append(f"({condition})")
-    alternatives = [
-        f"i.param = {sql.bind(param, 'int')} AND ({' OR '.join(conditions)})" for param, conditions in by_param.items()
-    ]
-    return alternatives[0] if len(alternatives) == 1 else f"({' OR '.join(f'({one})' for one in alternatives)})"
-
-
-def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
-    """What the clause is in SQL. Raises BadRequest for every modifier and for what is no quantity."""
-    return Condition(
-        f"SELECT i.rid FROM idx_quantity i WHERE i.tenant_id = {sql.tenant} AND {_condition(clause, sql, hasher)}"  # noqa: S608
-    )
+        own = units.canonical_param(param) if searched.canonical else param
+        unit = hasher.uncached(searched.variant) if searched.variant else None
+        wanted.append(Wanted(own, prefix, number, half, searched.scale, unit))
+    return number_conditions.condition(wanted, sql)

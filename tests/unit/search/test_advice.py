@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fhir_server.search.advice import MOST, advice, is_narrow, too_costly
@@ -92,6 +94,10 @@ def test_advice_names_no_value() -> None:
         (clause("Patient", "name=a"), "One letter of name matches many"),
         (clause("Patient", "gender:not=male"), "gender:not finds no rows in an index"),
         (clause("Patient", "_id=" + ",".join(map(str, range(60)))), "_id has 60 values"),
+        (
+            replace(clause("Observation", "code:in=http://x/vs"), codes=tuple(("s", str(n)) for n in range(300))),
+            "code:in stands for 300 codes",
+        ),
         (Negation(NAMED, ""), "What is negated finds no rows"),
         (
             Chain(

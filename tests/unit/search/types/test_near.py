@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.search.index import extract
+from fhir_server.search.parse import parse
 from fhir_server.search.registry import parameters
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import near
@@ -147,6 +148,11 @@ def test_a_value_that_is_no_place_is_refused(value: str, message: str) -> None:
     with pytest.raises(BadRequest) as refused:
         near.where(clause("Location", f"near={value}"), SqlParameters(1), Hasher(bytes(16)))
     assert message in str(refused.value)
+
+
+def test_results_cannot_be_sorted_by_it() -> None:
+    with pytest.raises(BadRequest, match="Cannot sort by 'near'"):
+        parse("Location", [("_sort", "near")])
 
 
 def test_every_modifier_but_missing_is_refused() -> None:

@@ -1,0 +1,246 @@
+"""The SQL of one page of one resource type: which index is read, in which order, until the page is full.
+
+Row level security lets an index serve leakproof operators only, so every condition that is to find rows is a comparison
+of numbers or of "C" texts. What a condition leaves cannot be known beforehand: a chain may lead to two resources or to
+half of all. So a statement has several roads, of which it takes one when it runs: the matches of each condition are
+counted up to a limit, and where they are few, they are looked at; where none are few, the order is walked and each row
+tested, which soon fills a page. A road that is not taken costs nothing but its planning.
+docs/decisions/0012-few-or-walk.md
+"""
+
+# ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_server.search.branch import Branch
+from fhir_server.search.condition import Condition
+from fhir_server.search.cursor import Position
+from fhir_server.search.keyset import OrderKey, after, all_keys, order_by
+from fhir_server.search.order import Walk
+from fhir_server.search.sql import SqlParameters
+from fhir_server.search.types import date
+
+MOST_FOUND = 2_000
+"""Up to this many matches of a condition are few."""
+
+MOST_SEEDS = 300
+"""The same of what a join starts from: each leads to some tens of resources."""
+
+_MOST_COUNTED = 4
+"""So many conditions are counted; more of them are only tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Which page is cut out of an order: ``limit`` rows from a ``position`` on, or from the beginning.
+
+    ``missing`` asks for the resources without the first sort value, where those are in a statement of their own.
+    """
+
+    position: Position | None
+    limit: int
+    sql: SqlParameters
+    missing: bool = False
+    split: bool = False
+
+    @property
+    def backward(self) -> bool:
+        """Whether the page before the position is read."""
+        return self.position is not None and self.position.backward
+
+    @property
+    def direction(self) -> str:
+        """How rids alone are ordered."""
+        return "ASC" if self.backward else "DESC"
+
+    def keys(self, order: Sequence[OrderKey], rid: str) -> list[OrderKey]:
+        """The keys of an order as they are read, ``rid`` the last."""
+        every = all_keys(order, rid, backward=self.backward)
+        return every[1:] if self.missing else every
+
+    def tail(self, order: Sequence[OrderKey], rid: str) -> str:
+        """The end of a statement in this order."""
+        return f"ORDER BY {order_by(self.keys(order, rid))} LIMIT {self.limit}"
+
+    def after(self, order: Sequence[OrderKey], rid: str) -> str:
+        """The condition that a row comes after the position; "" where all of this part does."""
+        position = self.position
+        if position is None or (self.split and (position.values[0] is None) != self.missing):
+            return ""
+        values = position.values[1:] if self.missing else position.values
+        return after(self.keys(order, rid), Position(values, position.rid), self.sql)
+
+    def columns(self, order: Sequence[OrderKey]) -> str:
+        """The sort values as columns k0, k1 ..."""
+        first = [f"NULL::{order[0].cast}"] if self.missing else [key.column for key in order[:1]]
+        named = [*first, *(key.column for key in order[1:])]
+        return "".join(f", {column} AS k{number}" for number, column in enumerate(named))
+
+
+def page(branch: Branch, cut: Cut) -> str:
+    """The rids of one page with their sort values k0 ..., in order."""
+    tokens = _only_tokens(branch)
+    if tokens:
+        return _newest_of_each(tokens, cut)
+    counted = _counted(branch)
+    if not counted:
+        return _walked(branch, cut, "")
+    tables = [
+        f"f{n} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {_most(one) + 1})"
+        for n, one in enumerate(counted)
+    ]
+    roads = []
+    many = ""
+    for n, one in enumerate(counted):
+        number = f"(SELECT count(*) FROM f{n})"
+        guard = f"{many}{number} <= {_most(one)}"
+        roads.append(_few(branch, cut, one, f"f{n}", guard))
+        many += f"{number} > {_most(one)} AND "
+    roads.append(_walked(branch, cut, many.removesuffix(" AND ")))
+    every = " UNION ALL ".join(f"({road})" for road in roads)
+    order = _named(branch)
+    return f"WITH {', '.join(tables)} SELECT u.* FROM ({every}) u {cut.tail(order, 'u.rid')}"
+
+
+def _named(branch: Branch, alias: str = "u") -> tuple[OrderKey, ...]:
+    """The order of rows that have the sort values as columns k0 ..."""
+    return tuple(
+        OrderKey(f"{alias}.k{n}", key.cast, key.descending, key.nullable, key.nulls_first)
+        for n, key in enumerate(branch.order("u.rid"))
+    )
+
+
+def _counted(branch: Branch) -> list[Condition]:
+    """The conditions whose matches are worth counting: those that nothing is known of."""
+    if branch.narrow:
+        return []
+    # In the order of rids an equal value needs no counting: its index gives the page, however many there are.
+    return (branch.conditions if branch.sources else branch.others)[:_MOST_COUNTED]
+
+
+def _only_tokens(branch: Branch) -> str:
+    """The array of the tokens of which a match has one, where a search asks for nothing else; "" where it does."""
+    alone = not (branch.equal or branch.rows or branch.sources or branch.narrow) and len(branch.others) == 1
+    return branch.others[0].hashes if alone else ""
+
+
+def _newest_of_each(hashes: str, cut: Cut) -> str:
+    """A page of rids of each of many tokens: enough for a page of all, however many resources have them."""
+    after = cut.after((), "t.rid")
+    return (
+        f"SELECT DISTINCT e.rid FROM unnest({hashes}) h(hash) CROSS JOIN LATERAL (SELECT t.rid FROM idx_token t "
+        f"WHERE t.tenant_id = {cut.sql.tenant} AND t.hash = h.hash{' AND ' if after else ''}{after} "
+        f"ORDER BY t.rid {cut.direction} LIMIT {cut.limit}) e ORDER BY e.rid {cut.direction} LIMIT {cut.limit}"
+    )
+
+
+def _most(condition: Condition) -> int:
+    return MOST_SEEDS if condition.follow else MOST_FOUND
+
+
+def _few(branch: Branch, cut: Cut, one: Condition, table: str, guard: str) -> str:
+    """All that a condition with few matches leaves, sorted."""
+    sql = cut.sql
+    found = f"SELECT DISTINCT x.rid FROM ({one.led_to(table)}) x WHERE {guard} OFFSET 0"
+    order = branch.order("w.rid")
+    values = ", ".join(f"{key.column} AS k{n}" for n, key in enumerate(order))
+    joined = ""
+    if branch.rows or any(source.reads_row for source in branch.sources):
+        of_row = " AND ".join([branch.scope, "r.rid = w.rid", *branch.rows])
+        joined = f" CROSS JOIN LATERAL (SELECT {values} FROM resource r WHERE {of_row} OFFSET 0) k"
+    elif values:
+        joined = f" CROSS JOIN LATERAL (SELECT {values} OFFSET 0) k"
+    tests = [other.test("w.rid", sql.tenant) for other in branch.conditions if other is not one]
+    named = _named(branch, "k")
+    if branch.split:
+        tests.append(f"k.k0 IS {'NULL' if cut.missing else 'NOT NULL'}")
+    where = " AND ".join(filter(None, [*tests, cut.after(named, "w.rid")]))
+    return (
+        f"SELECT w.rid{cut.columns(named)} FROM ({found}) w{joined}{' WHERE ' if where else ''}{where} "
+        f"{cut.tail(named, 'w.rid')}"
+    )
+
+
+def _walked(branch: Branch, cut: Cut, guard: str) -> str:
+    """A page by reading an index in the order, and testing each row."""
+    if branch.walk is not None and not cut.missing:
+        return _along_values(branch, branch.walk, cut, guard)
+    if branch.equal and not branch.sources:
+        return f"{candidates(branch, cut, guard)} ORDER BY i.rid {cut.direction} LIMIT {cut.limit}"
+    return _along_resources(branch, cut, guard)
+
+
+def _along_values(branch: Branch, walk: Walk, cut: Cut, guard: str) -> str:
+    """Along the index table that is in the order of the first sort value."""
+    sql = cut.sql
+    param = sql.bind(walk.param, "int")
+    parts = [f"s.tenant_id = {sql.tenant} AND s.param = {param}", guard]
+    on_walk = [
+        one for one in branch.dates if walk.single and walk.table == "idx_date" and one.parameter.param == walk.param
+    ]
+    parts += (date.condition(one.clauses, sql, "s.low", "s.high") for one in on_walk)
+    known = [one.condition for one in on_walk]
+    parts += (one.test("s.rid", sql.tenant) for one in branch.conditions if one not in known)
+    if not walk.single:
+        # Of several values the first in the order counts.
+        sign = ">" if branch.sources[0].descending else "<"
+        mine, others = (", ".join(f"{a}.{c}" for c in (walk.column, *walk.tie)) for a in ("s", "o"))
+        parts.append(
+            f"NOT EXISTS (SELECT FROM {walk.table} o WHERE o.tenant_id = {sql.tenant} AND o.rid = s.rid "
+            f"AND o.param = {param} AND ({others}) {sign} ({mine}) OFFSET 0)"
+        )
+    order = branch.order("s.rid", first=f"s.{walk.column}")
+    joined = ""
+    if branch.rows or any(source.reads_row for source in branch.sources):
+        of_row = " AND ".join([branch.scope, "r.rid = s.rid", *branch.rows])
+        # The values are read there, so that the row itself need not be carried through the sort.
+        values = ", ".join([f"{key.column} AS k{n}" for n, key in enumerate(order) if n]) or "1"
+        joined = f" CROSS JOIN LATERAL (SELECT {values} FROM resource r WHERE {of_row} OFFSET 0) k"
+        named = _named(branch, "k")
+        order = (order[0], *named[1:])
+    where = " AND ".join(filter(None, [*parts, cut.after(order, "s.rid")]))
+    return f"SELECT s.rid{cut.columns(order)} FROM {walk.table} s{joined} WHERE {where} {cut.tail(order, 's.rid')}"
+
+
+def _along_resources(branch: Branch, cut: Cut, guard: str) -> str:
+    """Along the resources of the type."""
+    order = branch.order("r.rid")
+    parts = [branch.scope, guard, *branch.rows]
+    if not branch.narrow:
+        parts += (branch.compiler.as_row(one) for one in branch.conditions)
+    parts += presence(branch, cut, order)
+    where = " AND ".join(filter(None, [*parts, cut.after(order, "r.rid")]))
+    return f"SELECT r.rid{cut.columns(order)} FROM resource r WHERE {where} {cut.tail(order, 'r.rid')}"
+
+
+def presence(branch: Branch, cut: Cut, order: Sequence[OrderKey]) -> list[str]:
+    """Whether the first sort value is there, where those without it are in a statement of their own."""
+    if not branch.split:
+        return []
+    walk = branch.walk
+    if walk is None:
+        return [f"{order[0].column} IS {'NULL' if cut.missing else 'NOT NULL'}"]
+    own = f"o.tenant_id = {cut.sql.tenant} AND o.rid = r.rid AND o.param = {cut.sql.bind(walk.param, 'int')}"
+    return [f"NOT EXISTS (SELECT FROM {walk.table} o WHERE {own})"] if cut.missing else []
+
+
+def candidates(branch: Branch, cut: Cut, guard: str = "") -> str:
+    """The rids with all equal values, in order, each once; the other conditions are tested on each.
+
+    Where there are conditions on the row, they are tested last, unless the caller reads the row itself.
+    """
+    sql = cut.sql
+    clause, first = min(branch.equal, key=lambda one: not one[1].unique)
+    rids = first.rids
+    if not first.unique:
+        # Each alternative is looked up by itself, so that the index gives each in order, and they need only be merged.
+        rids = " UNION ALL ".join(f"({one.rids} ORDER BY i.rid {cut.direction})" for one in branch.merged(clause))
+    parts = [guard, *(f"i.rid IN ({one.rids})" for _, one in branch.equal if one is not first)]
+    parts += (one.test("i.rid", sql.tenant) for one in branch.others)
+    if guard and branch.rows:
+        parts.append(Condition(row=" AND ".join([branch.scope, *branch.rows])).test("i.rid", sql.tenant))
+    where = " AND ".join(filter(None, [*parts, cut.after((), "i.rid")]))
+    distinct = "" if first.unique else "DISTINCT "
+    return f"SELECT {distinct}i.rid FROM ({rids}) i{' WHERE ' if where else ''}{where}"
