@@ -33,11 +33,15 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A field that waits for the store. ``wants`` names the resource it reads, or the one that others refer to."""
+    """A field that waits for the store.
+
+    ``wants`` names the resource it reads (of this ``version``, if it must be), or the one that others refer to.
+    """
 
     plan: FieldPlan
     place: _Place
     wants: str
+    version: str = ""
 
 
 @dataclass(slots=True)
@@ -131,7 +135,7 @@ class Execution:
                 raise FieldError("The resource holds no resource of this id.", plan.node, code="not-found")
         elif found.kind == "relative":
             if plan.arguments.get("type") in (None, found.type):
-                yield _Job(plan, place, f"{found.type}/{found.id}")
+                yield _Job(plan, place, f"{found.type}/{found.id}", found.version)
         elif not plan.arguments.get("optional"):
             raise FieldError("The reference leads to no resource of this server.", plan.node, code="not-found")
 
@@ -232,7 +236,7 @@ class Execution:
             )
         else:
             found = self.loader.resource(job.wants)
-            if found is not None:
+            if found is not None and job.version in ("", found["meta"]["versionId"]):
                 self._emit(plan, [found], found, job.place, stored=True)
             elif not plan.arguments.get("optional"):
                 raise self._absent(job)
@@ -245,6 +249,9 @@ class Execution:
                 job.plan.node,
                 code="forbidden",
             )
+        if self.loader.resource(job.wants) is not None:
+            message = f"The reference is to version {job.version}, which is not the current one; read it over REST."
+            return FieldError(message, job.plan.node, code="not-supported")
         return FieldError("There is no such resource.", job.plan.node, code="not-found")
 
 

@@ -20,6 +20,7 @@ from fhir_server.graphql.problems import FieldError, RequestError
 from fhir_server.graphql.schema import searched_type
 from fhir_server.interactions import search
 from fhir_server.interactions.context import Context
+from fhir_server.interactions.search_bundle import applied_pairs
 from fhir_server.interactions.search_page import joined_access
 from fhir_server.r4 import definitions, json
 from fhir_server.r4.compose import compose
@@ -89,11 +90,12 @@ class Loader:
         ``total`` says whether the number of all matches is asked for.
         """
         cursor = plan.arguments.get("_cursor")
-        if cursor is not None:
-            bundle = self._searched(plan, [("_cursor", str(cursor))])
-        else:
-            pairs = [*plan.criteria, *([(plan.reference, owner)] if owner else [])]
+        pairs = [*plan.criteria, *([(plan.reference, owner)] if owner else [])]
+        if cursor is None:
             bundle = self._searched(plan, [*pairs, *([("_total", "accurate")] if total else [])])
+        else:
+            self._check_cursor(plan, str(cursor), pairs)
+            bundle = self._searched(plan, [("_cursor", str(cursor))])
         matches = _matches(bundle)
         links = {link["relation"]: link["url"].partition("_cursor=")[2] or None for link in bundle.get("link", ())}
         edges = [
@@ -102,6 +104,18 @@ class Loader:
         return {"count": bundle.get("total"), "pagesize": len(edges), "edges": edges} | {
             name: links.get(name) for name in ("first", "previous", "next", "last")
         }
+
+    def _check_cursor(self, plan: FieldPlan, cursor: str, pairs: list[tuple[str, str]]) -> None:
+        """A cursor goes on with the search that it comes from: the other arguments must be the same."""
+        resource_type = searched_type(plan.field.name)
+        try:
+            continued = search.continued_pairs(self.ctx, resource_type, cursor)
+            query = parse(resource_type, pairs, limits=self.ctx.limits.search, registry=self.ctx.registry)
+            same = set(applied_pairs(search.prepared(self.ctx, query))) == {p for p in continued if p[0] != "_total"}
+        except FhirError as error:
+            raise FieldError(error.issues[0].diagnostics, plan.node, code=error.issues[0].code) from None
+        if not same:
+            raise FieldError("This _cursor goes on with another search: give the same arguments.", plan.node)
 
     def _searched(self, plan: FieldPlan, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         resource_type = searched_type(plan.field.name)

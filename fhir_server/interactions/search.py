@@ -25,7 +25,7 @@ from fhir_server.search.parse_include import is_include
 from fhir_server.search.query import Clause, InCompartment, SearchQuery, with_clauses
 from fhir_server.search.suggest import nearest, refusal, shown
 
-__all__ = ["Match", "Pairs", "matches", "prepared", "run", "run_compartment", "run_system"]
+__all__ = ["Match", "Pairs", "continued_pairs", "matches", "prepared", "run", "run_compartment", "run_system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,17 @@ def matches(ctx: Context, resource_type: str, pairs: Pairs, most: int = 2) -> li
     return search_page.fetch(ctx, replace(query, count=most - 1, selections=selections), None)[:most]
 
 
+def continued_pairs(ctx: Context, resource_type: str, cursor: str) -> tuple[tuple[str, str], ...]:
+    """The parameters of the search on one type that a cursor goes on with. Raises BadRequest as a search does."""
+    return _sealer(ctx.store.hasher).open(cursor, _binding(ctx, resource_type)).pairs
+
+
+def _binding(ctx: Context, path: str) -> Binding:
+    return Binding(ctx.tenant.id, path, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
+
+
 def _run(ctx: Context, scope: _Scope, pairs: Pairs) -> Response:
-    binding = Binding(ctx.tenant.id, scope.path, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
+    binding = _binding(ctx, scope.path)
     sealer = _sealer(ctx.store.hasher)
     sealed = _sealed(pairs)
     opened = sealer.open(sealed, binding) if sealed else None

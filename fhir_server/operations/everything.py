@@ -53,8 +53,7 @@ class _Asked:
 
 
 class _Entry(NamedTuple):
-    part: int
-    rid: int
+    included: bool
     resource_type: str
     id: str
     resource: bytes
@@ -82,10 +81,10 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
         raise Gone(f"{resource_type}/{resource_id} was deleted.")
     entries: list[_Entry] = []
     if asked.part == 0 and _gives(asked.wanted, resource_type, focus.last_updated):
-        entries.append(_Entry(0, 0, resource_type, resource_id, focus.to_bytes()))
-    more = _collect(ctx, resource_type, resource_id, asked, entries)
+        entries.append(_Entry(False, resource_type, resource_id, focus.to_bytes()))
+    following = _collect(ctx, resource_type, resource_id, asked, entries)
     ctx.phases.mark("sql")
-    response = Response(200, _bundle(ctx, path, binding, asked, entries, more))
+    response = Response(200, _bundle(ctx, path, binding, asked, entries, following))
     ctx.phases.mark("serialise")
     return response
 
@@ -97,53 +96,58 @@ def _gives(wanted: Wanted, resource_type: str, last_updated: int) -> bool:
     return wanted.since is None or last_updated >= wanted.since
 
 
-def _collect(ctx: Context, resource_type: str, resource_id: str, asked: _Asked, entries: list[_Entry]) -> bool:
-    """Fill the page from the compartment, then from what is referred to; whether anything comes after the page.
+def _collect(
+    ctx: Context, resource_type: str, resource_id: str, asked: _Asked, entries: list[_Entry]
+) -> Position | None:
+    """Fill the page from the compartment, then from what is referred to; where the next page begins, None at the end.
 
     Two statements at most find the rest of the page: the second part is only looked at when the first is at its end.
     """
     access = decide(ctx.principal, "search-system", None)
     if access.nothing:
-        return False
-    focus = Focus(resource_type, ctx.store.hasher.uncached(f"{resource_type}/{resource_id}"))
+        return None
+    store = ctx.store
+    focus = Focus(resource_type, store.hasher.uncached(f"{resource_type}/{resource_id}"))
     if asked.part <= _COMPARTMENT:
-        after = asked.after if asked.part == _COMPARTMENT else 0
         limit = asked.count - len(entries) + 1
-        found = statements.members(ctx.store.tenant_id, focus, asked.wanted, access, after, limit)
-        if _add(ctx, access, _COMPARTMENT, found, asked, entries):
-            return True
+        found = statements.members(store.tenant_id, focus, asked.wanted, access, asked.after, limit)
+        following = _add(ctx, access, Position((_COMPARTMENT,), asked.after), found, asked.count, entries)
+        if following is not None:
+            return following
     keys = _referred_keys(ctx, focus, asked.wanted, access)
     if not keys:
-        return False
+        return None
     after = asked.after if asked.part == _REFERRED else 0
     limit = asked.count - len(entries) + 1
-    found = statements.referred(ctx.store.tenant_id, focus, asked.wanted, access, keys, after, limit)
-    return _add(ctx, access, _REFERRED, found, asked, entries)
+    found = statements.referred(store.tenant_id, focus, asked.wanted, access, keys, after, limit)
+    return _add(ctx, access, Position((_REFERRED,), after), found, asked.count, entries)
 
 
 def _add(
     ctx: Context,
     access: Access,
-    part: int,
+    after: Position,
     statement: tuple[str, list[object]],
-    asked: _Asked,
+    count: int,
     entries: list[_Entry],
-) -> bool:
-    """Append the rows of a statement until the page is full; whether there is one more."""
+) -> Position | None:
+    """Append the rows that come after a position until the page is full; where those left over begin, None for none.
+
+    The statement gives one row more than there is room for.
+    """
     result = ctx.store.search(*statement)
-    get = result.get_value
-    names = _type_names()
+    get, names, room, last = result.get_value, _type_names(), count - len(entries), after.rid
     for row in range(result.ntuples):
-        if len(entries) == asked.count:
-            return True
+        if len(entries) == count:
+            break
+        last = int(get(row, 0) or 0)
         resource_type, identity = names[int(get(row, 1) or 0)], (get(row, 2) or b"").decode()
         patient = get(row, 7)
-        if not access.allows(resource_type, None if patient is None else int(patient)):
-            continue
-        version, last_updated = int(get(row, 3) or 0), int(get(row, 4) or 0)
-        resource = compose(resource_type, identity, version, last_updated, get(row, 5), get(row, 6) or b"{}")
-        entries.append(_Entry(part, int(get(row, 0) or 0), resource_type, identity, resource))
-    return False
+        if access.allows(resource_type, None if patient is None else int(patient)):
+            version, last_updated = int(get(row, 3) or 0), int(get(row, 4) or 0)
+            resource = compose(resource_type, identity, version, last_updated, get(row, 5), get(row, 6) or b"{}")
+            entries.append(_Entry(after.values == (_REFERRED,), resource_type, identity, resource))
+    return Position(after.values, last) if result.ntuples > room else None
 
 
 def _referred_keys(ctx: Context, focus: Focus, wanted: Wanted, access: Access) -> list[int]:
@@ -232,17 +236,17 @@ def _sealer(hasher: Hasher) -> CursorSealer:
     return CursorSealer.from_hasher(hasher)
 
 
-def _bundle(ctx: Context, path: str, binding: Binding, asked: _Asked, entries: Sequence[_Entry], more: bool) -> bytes:
+def _bundle(
+    ctx: Context, path: str, binding: Binding, asked: _Asked, entries: Sequence[_Entry], following: Position | None
+) -> bytes:
     """https://hl7.org/fhir/R4/bundle.html#searchset"""
     own = (("_cursor", asked.cursor),) if asked.cursor else asked.pairs
     links = [("self", f"{path}?{urlencode(own, quote_via=quote, safe='/:,')}")]
-    if more:
-        last = entries[-1]
-        position = Position((last.part or _COMPARTMENT,), last.rid)
-        sealed = _sealer(ctx.store.hasher).seal(Continuation(asked.pairs, position), binding)
+    if following is not None:
+        sealed = _sealer(ctx.store.hasher).seal(Continuation(asked.pairs, following), binding)
         links.append(("next", f"{path}?_cursor={sealed}"))
     head = b'{"resourceType":"Bundle","type":"searchset"'
-    if not more and not asked.cursor:
+    if following is None and not asked.cursor:
         head += b',"total":%d' % len(entries)
     head += b',"link":' + json.dumps([{"relation": name, "url": f"{ctx.base_url}/{url}"} for name, url in links])
     if not entries:
@@ -254,7 +258,7 @@ def _entries(base_url: str, entries: Iterable[_Entry]) -> Iterable[bytes]:
     base = json.dumps(base_url)[:-1]
     for entry in entries:
         name = f"/{entry.resource_type}/{entry.id}".encode()
-        mode = b"include" if entry.part == _REFERRED else b"match"
+        mode = b"include" if entry.included else b"match"
         yield b'{"fullUrl":' + base + name + b'","resource":' + entry.resource + b',"search":{"mode":"' + mode + b'"}}'
 
 

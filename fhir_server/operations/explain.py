@@ -15,6 +15,7 @@ from fhir_server.operations.operation import Operation
 from fhir_server.r4 import json
 from fhir_server.search import compile as compiler
 from fhir_server.search import plan as plans
+from fhir_server.search import roads
 from fhir_server.search.advice import advice, guarded
 from fhir_server.search.branch import Branch
 from fhir_server.search.compile import CompiledSearch
@@ -83,9 +84,9 @@ def _road(branch: Branch) -> str:
     """The word that docs/search.md, "How a search runs", has for the road taken."""
     if branch.narrow:
         return "narrow"
-    if branch.drivers:
-        return "candidates"
-    return "listing" if branch.walk is None else "walk"
+    if roads.counted(branch):
+        return "few, or walk"
+    return "equal" if branch.equal and not branch.sources else "walk"
 
 
 def _explained(

@@ -7,7 +7,7 @@ OperationOutcome as everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.access.policy import decide
@@ -19,7 +19,7 @@ from fhir_server.graphql.load import Loader, Resource
 from fhir_server.graphql.plan import Planner, SelectionSets
 from fhir_server.graphql.problems import RequestError, request_errors
 from fhir_server.graphql.values import Variables
-from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.context import Context, Prefer, Response
 from fhir_server.interactions.operation_parameters import PRESENTATION
 from fhir_server.operations.operation import Operation
 from fhir_server.r4 import json
@@ -53,7 +53,7 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
         ctx.phases.mark("compile")
         if not scope:
             _permit_any(ctx, planner, sets)
-        loader = Loader(ctx, DEFAULT_LIMITS)
+        loader = Loader(replace(ctx, prefer=Prefer()), DEFAULT_LIMITS)
         execution = Execution(planner, loader, DEFAULT_LIMITS)
         root = _stored(ctx, loader, scope[0], scope[1]) if scope else {}
         data = execution.run(scope[0] if scope else schema.QUERY, root, sets)

@@ -55,7 +55,7 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
         )
     most, criteria = _most(pairs_of("$lastn", pairs, body))
     ctx = ctx.within(ctx.store, access)
-    query = parse("Observation", criteria, lenient=ctx.prefer.lenient, limits=ctx.limits.search, registry=ctx.registry)
+    query = parse("Observation", criteria, limits=ctx.limits.search, registry=ctx.registry)
     _check_subject(query)
     store = ctx.store
     matches, sql = matches_of(prepared(ctx, query), access, store.tenant_id, store.hasher, joined_access(ctx))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fhir_server import __version__
@@ -14,7 +14,7 @@ from fhir_server.search.support import searchable
 INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip
-SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
 FORMATS = ("application/fhir+json", "json")
 PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json")
 # The day this statement last changed in substance; the same for every instance and every start.
@@ -26,7 +26,7 @@ def run(ctx: Context) -> Response:
     return Response(200, statement(ctx.base_url))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32)
 def statement(base_url: str) -> bytes:
     """The CapabilityStatement as JSON; it differs between tenants in the implementation's URL alone."""
     return json.dumps(
@@ -74,6 +74,8 @@ def _resource(resource_type: str) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical"],
+        "searchInclude": ["*", *(f"{resource_type}:{code}" for code in _references(resource_type))],
+        "searchRevInclude": ["*", *_referring(resource_type)],
         "searchParam": [{"name": p.code, "type": p.type, "definition": p.url} for p in searchable(resource_type)],
         "operation": [
             {"name": o.name, "definition": definition}
@@ -81,3 +83,18 @@ def _resource(resource_type: str) -> dict[str, Any]:
             if (definition := o.definition_for(resource_type)) is not None
         ],
     }
+
+
+def _references(resource_type: str) -> list[str]:
+    return [one.code for one in searchable(resource_type) if one.type == "reference"]
+
+
+@cache
+def _referring(resource_type: str) -> tuple[str, ...]:
+    """The references of other types that are to this one by name; those that may lead to any type are left out."""
+    return tuple(
+        f"{source}:{one.code}"
+        for source in definitions.load().resource_types
+        for one in searchable(source)
+        if one.type == "reference" and resource_type in one.targets
+    )

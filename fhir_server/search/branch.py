@@ -154,7 +154,8 @@ class Branch:
         keys = [source.order(source.value(sql, rid)) for source in self.sources]
         if first:
             keys[0] = self.sources[0].order(first)
-        if keys and self.split:
+        if keys and (self.split or self.walk is not None):
+            # All of the statement have it; said to be nullable, no index would be in the order.
             keys[0] = replace(keys[0], nullable=False)
         if keys and self.nulls_first:
             keys[0] = replace(keys[0], nulls_first=True)

@@ -156,7 +156,7 @@ def _in_order(branch: Branch, cut: Cut) -> str:
 
 def _of_equal_values(branch: Branch, cut: Cut) -> str:
     """A page of rids out of the index tables, then their rows, one by one by primary key."""
-    rids = f"{roads.candidates(branch, cut)} ORDER BY i.rid {cut.direction}"
+    rids = f"{roads.candidates(branch, cut)} ORDER BY c.rid {cut.direction}"
     limit = f" LIMIT {cut.limit}"
     # Index rows belong to resources of this tenant and type that exist, so without conditions on the row the page is
     # cut before any row is read.

@@ -89,11 +89,7 @@ class _Resolver:
         """A test at the end of a path; where the path has conditions in brackets, step by step."""
         self._count += 1
         if self._count > MAX_TRIED:
-            raise problem(
-                test.position,
-                "the references before brackets may lead to too many types; name them, as in subject:Patient[...].",
-                "too-costly",
-            )
+            raise _too_many_types(test)
         if not any(step.condition for step in path):
             return self.plain(resource_type, test, ".".join(step.name for step in path))
         step, rest = path[0], path[1:]
@@ -194,7 +190,7 @@ class _Resolver:
             probe = self.clause(resource_type, test, f"{name}:missing", "false")
         except (BadRequest, Ignorable) as refused:
             if _is_too_costly(refused):
-                raise
+                raise _too_many_types(test) from None
             return ""
         kinds: Collection[str] = {clause.parameter.type for clause in clauses(probe)}
         if len(kinds) != 1:
@@ -204,6 +200,11 @@ class _Resolver:
                 "as in subject:Patient.name.",
             )
         return next(iter(kinds))
+
+
+def _too_many_types(test: Comparison) -> BadRequest:
+    message = "the paths may lead to too many types; name them, as in subject:Patient.name or subject:Patient[...]."
+    return problem(test.position, message, "too-costly")
 
 
 def _is_too_costly(refused: BadRequest | Ignorable) -> bool:

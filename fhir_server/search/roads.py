@@ -84,16 +84,16 @@ def page(branch: Branch, cut: Cut) -> str:
     tokens = _only_tokens(branch)
     if tokens:
         return _newest_of_each(tokens, cut)
-    counted = _counted(branch)
-    if not counted:
+    several = counted(branch)
+    if not several:
         return _walked(branch, cut, "")
     tables = [
         f"f{n} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {_most(one) + 1})"
-        for n, one in enumerate(counted)
+        for n, one in enumerate(several)
     ]
     roads = []
     many = ""
-    for n, one in enumerate(counted):
+    for n, one in enumerate(several):
         number = f"(SELECT count(*) FROM f{n})"
         guard = f"{many}{number} <= {_most(one)}"
         roads.append(_few(branch, cut, one, f"f{n}", guard))
@@ -112,7 +112,7 @@ def _named(branch: Branch, alias: str = "u") -> tuple[OrderKey, ...]:
     )
 
 
-def _counted(branch: Branch) -> list[Condition]:
+def counted(branch: Branch) -> list[Condition]:
     """The conditions whose matches are worth counting: those that nothing is known of."""
     if branch.narrow:
         return []
@@ -168,7 +168,7 @@ def _walked(branch: Branch, cut: Cut, guard: str) -> str:
     if branch.walk is not None and not cut.missing:
         return _along_values(branch, branch.walk, cut, guard)
     if branch.equal and not branch.sources:
-        return f"{candidates(branch, cut, guard)} ORDER BY i.rid {cut.direction} LIMIT {cut.limit}"
+        return f"{candidates(branch, cut, guard)} ORDER BY c.rid {cut.direction} LIMIT {cut.limit}"
     return _along_resources(branch, cut, guard)
 
 
@@ -227,7 +227,7 @@ def presence(branch: Branch, cut: Cut, order: Sequence[OrderKey]) -> list[str]:
 
 
 def candidates(branch: Branch, cut: Cut, guard: str = "") -> str:
-    """The rids with all equal values, in order, each once; the other conditions are tested on each.
+    """The rids ``c.rid`` with all equal values, in order, each once; the other conditions are tested on each.
 
     Where there are conditions on the row, they are tested last, unless the caller reads the row itself.
     """
@@ -237,10 +237,11 @@ def candidates(branch: Branch, cut: Cut, guard: str = "") -> str:
     if not first.unique:
         # Each alternative is looked up by itself, so that the index gives each in order, and they need only be merged.
         rids = " UNION ALL ".join(f"({one.rids} ORDER BY i.rid {cut.direction})" for one in branch.merged(clause))
-    parts = [guard, *(f"i.rid IN ({one.rids})" for _, one in branch.equal if one is not first)]
-    parts += (one.test("i.rid", sql.tenant) for one in branch.others)
+    parts = [guard, *(f"c.rid IN ({one.rids})" for _, one in branch.equal if one is not first)]
+    # No condition may know the name "c": one that has a table of that name would compare its own rids with themselves.
+    parts += (one.test("c.rid", sql.tenant) for one in branch.others)
     if guard and branch.rows:
-        parts.append(Condition(row=" AND ".join([branch.scope, *branch.rows])).test("i.rid", sql.tenant))
-    where = " AND ".join(filter(None, [*parts, cut.after((), "i.rid")]))
+        parts.append(Condition(row=" AND ".join([branch.scope, *branch.rows])).test("c.rid", sql.tenant))
+    where = " AND ".join(filter(None, [*parts, cut.after((), "c.rid")]))
     distinct = "" if first.unique else "DISTINCT "
-    return f"SELECT {distinct}i.rid FROM ({rids}) i{' WHERE ' if where else ''}{where}"
+    return f"SELECT {distinct}c.rid FROM ({rids}) c{' WHERE ' if where else ''}{where}"

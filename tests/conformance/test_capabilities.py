@@ -108,7 +108,9 @@ def test_every_search_parameter_can_be_used(api: Api, statement: dict[str, Any],
 
 
 def test_system_interactions(api: Api, statement: dict[str, Any]) -> None:  # noqa: F811
-    assert {i["code"] for i in statement["rest"][0]["interaction"]} == {"transaction", "batch", "history-system"}
+    assert {i["code"] for i in statement["rest"][0]["interaction"]} == {
+        "transaction", "batch", "history-system", "search-system",
+    }  # fmt: skip
     entry = {"resource": minimal("Basic"), "request": {"method": "POST", "url": "Basic"}}
     for kind in ("transaction", "batch"):
         answer = api.post("", {"resourceType": "Bundle", "type": kind, "entry": [entry]})

@@ -84,9 +84,9 @@ def test_what_is_asked_for_shows_in_statements_and_advice(api: Api) -> None:
     ("search", "road"),
     [
         ("Observation?patient=1", "narrow"),
-        ("Observation?code=1", "candidates"),
+        ("Observation?code=1", "equal"),
         ("Patient?_sort=birthdate", "walk"),
-        ("Patient", "listing"),
+        ("Patient", "walk"),
     ],
 )
 def test_the_road_is_told(api: Api, search: str, road: str) -> None:

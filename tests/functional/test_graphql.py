@@ -254,6 +254,36 @@ def test_connections_have_pages(world: Api) -> None:
     assert nested["ObservationConnection"]["count"] == 6
 
 
+def test_a_cursor_goes_on_with_its_own_search(world: Api) -> None:
+    query = "query($c: String, $p: String) { ObservationConnection(patient: $p, _count: 2, _cursor: $c) { next } }"
+    first = data(world, query, p="Patient/ann")["ObservationConnection"]["next"]
+    assert data(world, query, p="Patient/ann", c=first)["ObservationConnection"]["next"] != first
+    for other in ({"p": "Patient/bob", "c": first}, {"p": "Patient/ann", "c": first[:-4] + "AAAA"}):
+        answer = ask(world, query, **other).json
+        assert answer["data"] == {"ObservationConnection": None}
+        assert len(answer["errors"]) == 1
+
+
+def test_a_search_is_strict_whatever_the_client_prefers(world: Api) -> None:
+    query = {"query": '{ ObservationList(date: "soon") { id } }'}
+    answer = world.post("$graphql", query, Prefer="handling=lenient")
+    assert answer.json["data"] == {"ObservationList": None}
+
+
+def test_a_reference_to_a_version(world: Api) -> None:
+    """It is not answered by another version."""
+    practitioner = {"resourceType": "Practitioner", "id": "doc", "active": True}
+    assert world.put("Practitioner/doc", practitioner).json["meta"]["versionId"] == "2"
+    for version, found in (("1", None), ("2", {"active": True})):
+        past = reference(f"Practitioner/doc/_history/{version}")
+        world.put("Patient/old", {"resourceType": "Patient", "id": "old", "generalPractitioner": [past]})
+        answer = ask(
+            world, "{ generalPractitioner { resource { ... on Practitioner { active } } } }", "Patient/old/"
+        ).json
+        assert answer["data"] == {"generalPractitioner": [{"resource": found}]}
+        assert ("errors" in answer) == (found is None)
+
+
 def test_operations_variables_and_aliases(world: Api) -> None:
     two = "query A { id } query B { x: id y: gender }"
     answer = world.post("Patient/ann/$graphql", {"query": two, "operationName": "B"})
