@@ -8,6 +8,7 @@ docs/decisions/0010-full-text.md
 # ruff: noqa: S608 - the text holds names of our own and placeholders; every value is bound
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -44,6 +45,7 @@ MAX_WORDS = 32
 """The most distinct words of one value."""
 
 _LONGEST_PHRASE = 400
+_MINUS = re.compile(r"-\w")
 _PARTS = {
     "HumanName": ("text", "family", "given", "prefix", "suffix"),
     "Address": ("text", "line", "city", "district", "state", "postalCode", "country"),
@@ -180,7 +182,7 @@ def _searched(clause: Clause, escaped: str) -> list[str]:
     parts = value.split()
     if any(part.endswith("*") or part.startswith("*") for part in parts):
         raise bad_value(clause, "whole words are searched; leave the * out and write the word in full")
-    if any(part.strip("()") in ("OR", "NOT") for part in parts) or any(part.startswith("-") for part in parts):
+    if any(part.strip("()") in ("OR", "NOT") for part in parts) or any(_MINUS.match(part) for part in parts):
         raise bad_value(
             clause, "OR, NOT and - are not supported: all words must be there, and alternatives stand between commas"
         )
