@@ -79,7 +79,7 @@ MIX: tuple[tuple[str, str, float | None], ...] = (
     ("include", "Observation?code={test}&_include=Observation:patient&_count=20", None),
     ("include", "MedicationRequest?patient={patient}&_include=MedicationRequest:requester", None),
     ("include", "Patient?family={family}&_revinclude=Condition:patient&_count=20", None),
-    ("system", "?_type=Observation,Encounter&_lastUpdated=gt2020-09-15&_count=20", None),
+    ("system", "?_type=Observation,Encounter&_lastUpdated=gt2020-09-13&_count=20", None),
 )
 """Group, path with names of `Values` in braces, and the milliseconds allowed."""
 

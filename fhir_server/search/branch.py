@@ -7,7 +7,7 @@ gives in the order of their rids, or *others*, of which nothing is known beforeh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.search import order, support
@@ -171,6 +171,27 @@ class Branch:
             return f"SELECT {distinct}i.rid FROM ({first.rids}) i{' WHERE ' if where else ''}{where}"  # noqa: S608
         parts = [self.scope, *self.rows, *(f"r.rid IN ({one.rids})" for one in found)]
         return f"SELECT r.rid FROM resource r WHERE {' AND '.join(parts)}"  # noqa: S608
+
+
+def in_one_compartment(selections: Sequence[Selection]) -> Selection | None:
+    """Selections on several types as one, where each is searched by a compartment and by what no type decides.
+
+    The numbers of the references say which type they are of. None where it is otherwise.
+    """
+    first = selections[0]
+    parameters: list[Parameter] = []
+    for one in selections:
+        member, *others = one.filters or (None,)
+        by_rows = all(isinstance(other, Clause) and other.parameter.code == "_lastUpdated" for other in others)
+        if not isinstance(member, InCompartment) or not member.parameters or not by_rows:
+            return None
+        parameters += member.parameters
+    if any(order.source(key, narrow=False).column == "" for key in first.sort):
+        return None
+    owner = first.filters[0]
+    if not isinstance(owner, InCompartment):
+        return None
+    return replace(first, filters=(replace(owner, parameters=tuple(parameters)), *first.filters[1:]))
 
 
 def _windows(filters: Iterable[Filter]) -> tuple[list[tuple[Clause, ...]], list[Filter]]:

@@ -13,7 +13,7 @@ from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.search import roads
-from fhir_server.search.branch import Branch
+from fhir_server.search.branch import Branch, in_one_compartment
 from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler
 from fhir_server.search.keyset import order_by
@@ -64,6 +64,16 @@ def access(frame: Frame) -> None:
         frame.branches = [one for one in frame.branches if one.selection.resource_type in types]
 
 
+def alike(frame: Frame) -> None:
+    """Types that are searched by nothing but a compartment and their rows are one branch: one look finds them all."""
+    if len(frame.branches) > 1:
+        selections = [branch.selection for branch in frame.branches]
+        joined = in_one_compartment(selections)
+        if joined is not None:
+            scope = frame.compiler.joins.scope(*(one.resource_type for one in selections))
+            frame.branches = [Branch(joined, frame.compiler, scope=scope)]
+
+
 def filters(frame: Frame) -> None:
     """Each filter becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
     for branch in frame.branches:
@@ -82,10 +92,10 @@ def sort(frame: Frame) -> None:
 
 Pass = Callable[[Frame], None]
 
-PASSES: tuple[Pass, ...] = (tenant, access, filters, sort)
+PASSES: tuple[Pass, ...] = (tenant, access, alike, filters, sort)
 """Every search goes through these, in this order; what they leave is cut into pages by `compile`."""
 
-COUNT_PASSES: tuple[Pass, ...] = (tenant, access, filters)
+COUNT_PASSES: tuple[Pass, ...] = (tenant, access, alike, filters)
 """A total counts what the pages would show, of which it has neither an order nor an end."""
 
 

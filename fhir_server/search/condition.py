@@ -57,8 +57,11 @@ class Condition:
         """The condition that the resource of one rid matches, by look-ups of this rid alone.
 
         ``rid`` is SQL, ``tenant`` the placeholder of the tenant. OFFSET 0 keeps it a look-up for each row where the
-        planner, for it misjudges a join, would read all that ``rids`` gives.
+        planner, for it misjudges a join, would read all that ``rids`` gives. Raises ValueError for a rid under the name
+        that the tables of conditions have: it would be compared with itself.
         """
+        if rid.startswith("i."):
+            raise ValueError(f"{rid} is a name that conditions use themselves")
         if self.probe is not None:
             return self.probe(rid)
         if self.rids:

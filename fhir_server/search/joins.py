@@ -23,11 +23,14 @@ class Joins:
 
     sql: SqlParameters
 
-    def scope(self, resource_type: str) -> str:
-        """The condition that the row ``r`` is a resource of the type that exists. The tenant and the type lead every
-        index; row level security is the second lock, not this one."""
-        type_id = self.sql.bind(definitions.load().type_ids[resource_type], "smallint")
-        return f"r.tenant_id = {self.sql.tenant} AND r.type_id = {type_id} AND NOT r.deleted"
+    def scope(self, *resource_types: str) -> str:
+        """The condition that the row ``r`` is a resource of the type, or of one of the types, that exists. The tenant
+        and the type lead every index; row level security is the second lock, not this one."""
+        numbers = [definitions.load().type_ids[name] for name in resource_types]
+        chosen = f"= {self.sql.bind(numbers[0], 'smallint')}"
+        if len(numbers) > 1:
+            chosen = f"= ANY({self.sql.bind(numbers, 'smallint[]')})"
+        return f"r.tenant_id = {self.sql.tenant} AND r.type_id {chosen} AND NOT r.deleted"
 
     def chain(self, parameter: Parameter, targets: list[tuple[str, Condition]]) -> Condition:
         """What refers by ``parameter`` to a resource of one of the types that meets the condition beside it."""

@@ -19,9 +19,9 @@ from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from tests.functional.conftest import Api
 from tests.functional.search_universe import load, walk
-from tests.oracle import matching
+from tests.oracle import matching, spans
 from tests.oracle.evaluate import Universe, parameter_of
-from tests.oracle.pools import PREFIXES
+from tests.oracle.pools import MOMENTS, PREFIXES
 from tests.oracle.queries import Queries
 from tests.oracle.query import Chain, Clause, Filter
 
@@ -176,3 +176,20 @@ def test_the_operators_that_only_a_filter_has(world: tuple[Api, Universe], opera
         path = f"Patient?{urlencode({'_filter': f'name {operator} {quoted(wanted)}', '_count': 1000})}"
         found = {key for page in walk(api, path) for key in page.keys("match")}
         assert found == {key for key, own in texts.items() if any(compared[operator](one, wanted) for one in own)}
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "code"), [("Encounter", "date"), ("Observation", "date"), ("Patient", "birthdate")]
+)
+def test_periods_that_overlap(world: tuple[Api, Universe], resource_type: str, code: str) -> None:
+    api, universe = world
+
+    def overlaps(key: str, text: str) -> bool:
+        """Some value that has limits at all neither starts after the period nor ends before it."""
+        limits = [found for one in universe.found(key, code) if (found := spans.date_of(one)) is not None]
+        return any(not any(spans.date_matches(one, prefix + text) for prefix in ("sa", "eb")) for one in limits)
+
+    for text in MOMENTS:
+        expected = {key for key in universe.of_type(resource_type) if overlaps(key, text)}
+        path = f"{resource_type}?{urlencode({'_filter': f'{code} po {text}', '_count': 1000})}"
+        assert {key for page in walk(api, path) for key in page.keys("match")} == expected, text

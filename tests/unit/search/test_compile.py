@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,10 @@ from fhir_server.crypto.hashing import Hasher, param_id
 from fhir_server.errors import BadRequest
 from fhir_server.search import compile as compiler
 from fhir_server.search.cursor import Position
-from fhir_server.search.parse import parse
+from fhir_server.search.filters import owner_parameters
+from fhir_server.search.parse import parse, parse_types
+from fhir_server.search.query import InCompartment
+from fhir_server.search.registry import parameters
 
 HASHER = Hasher(b"a key of the tests, 32 bytes long")
 
@@ -30,8 +34,8 @@ def total(resource_type: str, query: str, access: Access = EVERYTHING) -> compil
 
 
 def test_the_passes_are_these_in_this_order() -> None:
-    assert [one.__name__ for one in compiler.PASSES] == ["tenant", "access", "filters", "sort"]
-    assert [one.__name__ for one in compiler.COUNT_PASSES] == ["tenant", "access", "filters"]
+    assert [one.__name__ for one in compiler.PASSES] == ["tenant", "access", "alike", "filters", "sort"]
+    assert [one.__name__ for one in compiler.COUNT_PASSES] == ["tenant", "access", "alike", "filters"]
 
 
 @pytest.mark.parametrize("access", [NOTHING, Access(frozenset({"Observation", "Encounter"}))])
@@ -164,3 +168,20 @@ def test_a_cursor_of_another_order_is_refused() -> None:
     with pytest.raises(BadRequest, match="another version"):
         compiled("Observation", "code=a", position=Position((5,), 9))
     assert "< $" in compiled("Observation", "code=a", position=Position((), 9)).sql
+
+
+def test_a_compartment_of_many_types_is_one_look() -> None:
+    types = ("Observation", "Encounter", "Claim")
+    query = parse_types(types, [("_lastUpdated", "ge2020"), ("_sort", "-_lastUpdated")])
+    members = []
+    for one in query.selections:
+        by = owner_parameters("Patient", one.resource_type, parameters(one.resource_type))
+        members.append(replace(one, filters=(InCompartment("Patient/1", by, ""), *one.filters)))
+    (statement,) = compiler.compile(replace(query, selections=tuple(members)), EVERYTHING, 7, HASHER)
+    assert statement.sql.count("idx_reference") == 1
+    assert "UNION" not in statement.sql
+    (some,) = compiler.compile(replace(query, selections=tuple(members)), Access(frozenset({"Claim"})), 7, HASHER)
+    assert "smallint[]" not in some.sql
+    tagged = parse_types(types, [("_tag", "a")])
+    (statement,) = compiler.compile(tagged, EVERYTHING, 7, HASHER)
+    assert statement.sql.count("UNION ALL") == 2
