@@ -97,8 +97,7 @@ def test_parameter_names_are_case_sensitive() -> None:
         (
             "name:exat",
             "x",
-            "Unknown modifier ':exat' in 'name:exat'. Did you mean 'exact' or 'text'? Valid modifiers of name"
-            " (string): ",
+            "Unknown modifier ':exat' in 'name:exat'. Did you mean 'exact' or 'text'? Valid modifiers of name (",
         ),
         ("name:", "x", "Unknown modifier ':' in 'name:'."),
         ("birthdate:exact", "2020", "Unknown modifier ':exact' in 'birthdate:exact'."),
