@@ -131,6 +131,7 @@ class _Slice:
         self.until = time.monotonic() + SLICE_SECONDS
         self.told = 0.0
         self.watched = self.expressions()
+        self.phrases: set[int] = set()
 
     def work(self) -> bool:
         """Whether nothing is left of the run."""
@@ -212,16 +213,19 @@ class _Slice:
                 raise _Refused(f"The expression cannot be evaluated on {row.resource_type}/{row.id}.")
             prepared.append((row, index))
 
-        def work(connection: psycopg.Connection) -> list[Row]:
+        def work(connection: psycopg.Connection) -> list[str]:
+            store, known = self.store, self.phrases
             return [
-                row
-                for row, index in prepared
-                if reindexing.reindex(connection, self.tenant_id, self.store.hasher, row, index, wait=False) == "locked"
+                reindexing.reindex(connection, store.tenant_id, store.hasher, *pair, wait=False, known=known)
+                for pair in prepared
             ]
 
-        for row in self.store.within(work):
-            # By itself: nobody is to wait for us while we wait.
-            reindex_one(self.store, row, self.relative)
+        for (row, index), status in zip(prepared, self.store.within(work), strict=True):
+            if status == "reindexed" and index.words is not None:
+                self.phrases.update(index.words.phrases)
+            elif status == "locked":
+                # By itself: nobody is to wait for us while we wait.
+                reindex_one(self.store, row, self.relative)
 
     def tell(self) -> None:
         """Let every process hear how far it is, from time to time."""

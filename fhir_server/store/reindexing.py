@@ -5,7 +5,7 @@ No Access is taken here: this is the server's own housekeeping, of which no clie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,12 +84,19 @@ def as_row(stored: Stored) -> Row:
 
 
 def reindex(
-    connection: psycopg.Connection, tenant_id: int, hasher: Hasher, row: Row, index: IndexRows, *, wait: bool = True
+    connection: psycopg.Connection,
+    tenant_id: int,
+    hasher: Hasher,
+    row: Row,
+    index: IndexRows,
+    *,
+    wait: bool = True,
+    known: Collection[int] = (),
 ) -> str:
     """Make the index rows of one version what ``index`` says, without a new version.
 
     Answers "reindexed"; "changed" where another version is current, which its writer has indexed; and "locked", only
-    without ``wait``, where somebody is writing it.
+    without ``wait``, where somebody is writing it. The words of the phrases in ``known`` are in the tables by now.
     """
     write = Write(row.resource_type, row.id, "", None, None, None, index)
     arguments = put_arguments(tenant_id, hasher, write)
@@ -100,7 +107,7 @@ def reindex(
         [
             arguments[0], key, b"%d" % row.version, b"true" if wait else b"false",
             *arguments[_ROW_ARGUMENTS], *arguments[_DIFFERENCE_ARGUMENTS],
-            *word_rows.of_one(index.words, (), deleted=False), b"%d" % TYPE_IDS[row.resource_type],
+            *word_rows.of_one(index.words, known, deleted=False), b"%d" % TYPE_IDS[row.resource_type],
         ],
     )  # fmt: skip
     return (result.get_value(0, 0) or b"").decode()

@@ -157,19 +157,32 @@ class World:
     store: Recording
     paths: dict[tuple[str, str], tuple[str, ...]]
 
-    def plan(self, path: str) -> Plan:
-        """The plans of the statements that a search runs, executed."""
+    def page(self, path: str) -> dict[str, Any]:
+        """One page of a search, whose statements the store then holds."""
         principal = Principal("clinic", "client", "client", ())
         ctx = Context(Tenant(self.store.tenant_id, "clinic"), principal, EVERYTHING, self.store, BASE, Prefer())
         self.store.asked.clear()
         where, _, query = path.partition("?")
         pairs, steps = parse_qsl(query), where.split("/")
         if len(steps) == 3:
-            search.run_compartment(ctx, *steps, pairs)
+            response = search.run_compartment(ctx, *steps, pairs)
         elif where:
-            search.run(ctx, where, pairs)
+            response = search.run(ctx, where, pairs)
         else:
-            search.run_system(ctx, pairs)
+            response = search.run_system(ctx, pairs)
+        bundle: dict[str, Any] = json.parse(response.body or b"")
+        return bundle
+
+    def later(self, path: str, pages: int) -> str:
+        """The path of the page so many ``next`` links on."""
+        for _ in range(pages):
+            (url,) = [link["url"] for link in self.page(path)["link"] if link["relation"] == "next"]
+            path = url.removeprefix(f"{BASE}/")
+        return path
+
+    def plan(self, path: str) -> Plan:
+        """The plans of the statements that a search runs, executed."""
+        self.page(path)
         found = Plan()
         for sql, values in list(self.store.asked):
             result = super(Recording, self.store).search(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
@@ -216,3 +229,10 @@ def test_the_intended_index_finds_the_rows_and_few_are_read(world: World, title:
         used |= set(plan.indexes)
     for group in INTENDED[title]:
         assert any(name.startswith(group) for name in used), (group, used)
+
+
+@pytest.mark.parametrize("title", [title for title in INTENDED if "{" not in title and not title.startswith("?")])
+def test_a_later_page_of_a_sort_reads_no_more_than_the_first(world: World, title: str) -> None:
+    first, later = world.plan(title), world.plan(world.later(title, 5))
+    assert later.rows <= 1.5 * first.rows + 20
+    assert later.read_whole == []

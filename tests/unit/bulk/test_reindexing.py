@@ -206,7 +206,7 @@ def test_a_defect_ends_the_run_and_says_nothing_of_the_data(
     put(store, "a", gender="male")
     run = begin(store)
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise KeyError("secret")
 
     monkeypatch.setattr(reindexing, "extract", broken)
