@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fhir_server.errors import BadRequest, TooLarge
 from fhir_server.r4 import definitions
@@ -15,7 +18,8 @@ from fhir_server.search.registry import parameter, parameters
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.support import modifiers, where
 from fhir_server.search.types import text
-from fhir_server.store.index_rows import MAX_ROWS
+from fhir_server.store.index_rows import MAX_ROWS, IndexRows
+from fhir_server.store.resources import Write, put
 from tests.unit.search.searching import HASHER, Searching, clause
 
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
@@ -140,6 +144,64 @@ def test_values_that_are_refused(query: str, said: str) -> None:
     with pytest.raises(BadRequest) as refused:
         where(clause("Observation", query), SqlParameters(1), HASHER)
     assert said in str(refused.value)
+
+
+VOCABULARY = ["body", "Height", "weight", "\u00c4rger", "aerger", "x1"]
+texts = st.lists(st.sampled_from(VOCABULARY), max_size=4).map(" ".join)
+observations = st.fixed_dictionaries(
+    {},
+    optional={
+        "code": st.fixed_dictionaries({"text": texts, "coding": st.lists(st.builds(lambda t: {"display": t}, texts))}),
+        "category": st.lists(st.builds(lambda t: {"text": t}, texts), max_size=2),
+        "note": st.lists(st.builds(lambda t: {"text": t}, texts), max_size=2),
+        "text": texts.map(lambda t: {"div": f"<div {XHTML}><p>{t.replace(' ', '</p><p>')}</p></div>"}),
+        "subject": texts.map(lambda t: {"reference": "Patient/body", "display": t}),
+    },
+)
+
+
+def plain(value: Any) -> list[str]:
+    """Every text in a resource as sets of words, by looking at all of it: an evaluation that shares no code."""
+    if isinstance(value, dict):
+        return [t for name, item in value.items() if name not in ("reference", "id") for t in plain(item)]
+    if isinstance(value, list):
+        return [t for item in value for t in plain(item)]
+    return [re.sub("<[^>]*>", " ", value).lower().replace("\u00e4", "a")]
+
+
+def holds(texts: list[str], wanted: list[str], *, together: bool) -> bool:
+    folded = [word.lower().replace("\u00c4", "a").replace("\u00e4", "a") for word in wanted]
+    sets = [set(one.split()) for one in texts]
+    if together:
+        return any(set(folded) <= one for one in sets)
+    return set(folded) <= set().union(*sets)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    written=st.lists(observations, min_size=1, max_size=6),
+    wanted=st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=3),
+)
+def test_what_is_found_is_what_a_plain_evaluation_finds(
+    searching: Searching, written: list[dict[str, Any]], wanted: list[str]
+) -> None:
+    names = [f"n{number}" for number in range(6)]
+    for name in names:
+        deletion = Write("Observation", name, "DELETE", None, None, None, IndexRows())
+        put(searching.connection, searching.tenant_id, HASHER, deletion)
+    searching.write(*({"resourceType": "Observation", "id": n, **o} for n, o in zip(names, written, strict=False)))
+    for query, parts, together in (
+        ("_content", ("code", "category", "note", "text", "subject"), False),
+        ("_text", ("text",), False),
+        ("code:text", ("code",), True),
+        ("category:text", ("category",), True),
+    ):
+        expected = [
+            name
+            for name, one in zip(names, written, strict=False)
+            if holds([t for part in parts if part in one for t in plain(one[part])] or [""], wanted, together=together)
+        ]
+        assert searching.find("Observation", f"{query}={' '.join(wanted)}") == " ".join(expected), query
 
 
 def score(searching: Searching, resource_id: str, *queries: str) -> float:
