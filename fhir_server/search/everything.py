@@ -90,7 +90,7 @@ def references(tenant_id: int, focus: Focus, wanted: Wanted, access: Access) -> 
     )
     text = (
         f"SELECT DISTINCT v.reference #>> '{{}}' FROM ({rows}) r CROSS JOIN LATERAL ("
-        "SELECT jsonb_path_query(r.body, '$.**.reference ? (@.type() == \"string\")') UNION ALL "
+        "SELECT jsonb_path_query(r.body, '$.**.reference') UNION ALL "
         f"SELECT jsonb_path_query(r.body, '$.**.url ? (@ starts with \"Binary/\")') WHERE r.type_id = ANY ({attached})"
         ") v(reference)"
     )

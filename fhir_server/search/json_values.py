@@ -74,7 +74,9 @@ def _step(step: Step) -> str:
         case WhereEquals(name=name, value=value):
             return f' ? (@."{name}" == {json.dumps(value)})'
         case WhereType(type=name):
-            return f' ? (@.reference starts with "{name}/" || @.type == "{name}")'
+            return f' ? (@.reference like_regex "(^|/){name}/" || @.type == "{name}")'
         case IsTrue(names=names):
-            return " ? (" + " || ".join(f'(exists (@."{name}") && !(@."{name}" == false))' for name in names) + ")"
+            # What is no boolean cannot be compared with one, so that false is looked for rather than its absence.
+            truths = (f'(exists (@."{name}") && !exists (@."{name}" ? (@ == false)))' for name in names)
+            return f" ? ({' || '.join(truths)})"
     raise ValueError(f"{step} cannot be followed in SQL")

@@ -168,7 +168,7 @@ def _walked(branch: Branch, cut: Cut, guard: str) -> str:
     if branch.walk is not None and not cut.missing:
         return _along_values(branch, branch.walk, cut, guard)
     if branch.equal and not branch.sources:
-        return f"{candidates(branch, cut, guard)} ORDER BY c.rid {cut.direction} LIMIT {cut.limit}"
+        return f"{candidates(branch, cut, guard, with_rows=True)} ORDER BY c.rid {cut.direction} LIMIT {cut.limit}"
     return _along_resources(branch, cut, guard)
 
 
@@ -226,10 +226,10 @@ def presence(branch: Branch, cut: Cut, order: Sequence[OrderKey]) -> list[str]:
     return [f"NOT EXISTS (SELECT FROM {walk.table} o WHERE {own})"] if cut.missing else []
 
 
-def candidates(branch: Branch, cut: Cut, guard: str = "") -> str:
+def candidates(branch: Branch, cut: Cut, guard: str = "", *, with_rows: bool = False) -> str:
     """The rids ``c.rid`` with all equal values, in order, each once; the other conditions are tested on each.
 
-    Where there are conditions on the row, they are tested last, unless the caller reads the row itself.
+    ``with_rows`` tests the conditions on the row as well, last, for a caller that does not read the row itself.
     """
     sql = cut.sql
     clause, first = min(branch.equal, key=lambda one: not one[1].unique)
@@ -240,7 +240,7 @@ def candidates(branch: Branch, cut: Cut, guard: str = "") -> str:
     parts = [guard, *(f"c.rid IN ({one.rids})" for _, one in branch.equal if one is not first)]
     # No condition may know the name "c": one that has a table of that name would compare its own rids with themselves.
     parts += (one.test("c.rid", sql.tenant) for one in branch.others)
-    if guard and branch.rows:
+    if with_rows and branch.rows:
         parts.append(Condition(row=" AND ".join([branch.scope, *branch.rows])).test("c.rid", sql.tenant))
     where = " AND ".join(filter(None, [*parts, cut.after((), "c.rid")]))
     distinct = "" if first.unique else "DISTINCT "

@@ -80,6 +80,9 @@ def comparison(universe: Universe, resource_type: str, drawn: Filter) -> Written
     before, clause, last = leaf(resource_type, drawn)
     kind = parameter_of(last, clause.code).kind
     value, modifier, operator, negated = clause.values[0], clause.modifier, "eq", False
+    # Any other value of a boolean is refused.
+    booleans = [path.endswith(":boolean") for path in parameter_of(last, clause.code).paths]
+    assume(value in ("true", "false") or not booleans or not all(booleans))
     wanted = with_leaf(drawn, replace(clause, values=(value,)))
     name = clause.code
     if modifier == "missing":

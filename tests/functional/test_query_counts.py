@@ -122,6 +122,18 @@ SEARCH = ["authenticate", "parse", "decide", "compile", "sql", "serialise"]
         ("GET", "Patient?_count=1", None, {}, 200, 1, SEARCH),
         ("GET", "Patient?name=counted&_summary=count", None, {}, 200, 1, SEARCH),
         ("GET", "Patient?name=counted&_count=1&_total=accurate", None, {}, 200, 2, SEARCH),
+        ("GET", "Patient?general-practitioner.name=x&_has:Observation:patient:code=x", None, {}, 200, 1, SEARCH),
+        # The resources without a value to sort by are looked for where those that have one do not fill the page.
+        ("GET", "Patient?_sort=family&_count=1", None, {}, 200, 1, SEARCH),
+        ("GET", "Patient?_sort=family", None, {}, 200, 2, SEARCH),
+        ("GET", "Patient?_sort=-_lastUpdated", None, {}, 200, 1, SEARCH),
+        ("GET", "Patient?_include=Patient:organization", None, {}, 200, 2, [*SEARCH, "includes"]),
+        ("GET", "Patient?_include=*&_revinclude=Observation:subject", None, {}, 200, 2, [*SEARCH, "includes"]),
+        ("GET", "Patient?name=nobody&_include=Patient:organization", None, {}, 200, 1, SEARCH),
+        ("GET", "?_type=Patient,Observation&_count=1", None, {}, 200, 1, SEARCH),
+        ("GET", "?_count=1", None, {}, 200, 2, SEARCH),
+        ("GET", "Patient/1/Observation?code=x", None, {}, 200, 1, SEARCH),
+        ("GET", "Patient/1/*", None, {}, 200, 2, SEARCH),
         ("GET", "metadata", None, {}, 200, 0, ["authenticate", "serialise"]),
         (
             "POST",
