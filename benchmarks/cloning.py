@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from benchmarks import population
-from benchmarks.copying import lines
+from benchmarks.copying import lines, phrases
 from benchmarks.prepared import Prepared, prepare
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import instants, json
@@ -77,6 +77,7 @@ class Template:
         # Through JSON, as a create reads it: decimals keep their digits.
         prepared = [prepare(json.parse(json.dumps(resource)), hasher, resource["id"]) for resource in record]
         self._types = [one.resource_type for one in prepared]
+        self.phrases = phrases(one.rows for one in prepared)
         self._marks = self._marked(record, prepared)
         self._texts = [self._text(one) for one in prepared]
 
@@ -114,7 +115,8 @@ class Template:
             for identifier in resource.get("identifier", ()):
                 marks[identifier["value"].encode()] = self._place(("value", position), _identifier(position))
                 param = parameters(one.resource_type)["identifier"].param
-                for variant in token_variants.of_coding(identifier["system"], identifier["value"]):
+                variants = token_variants.of_coding(identifier["system"], identifier["value"])
+                for variant in (*variants, *token_variants.of_type(identifier)):
                     if variant.endswith(identifier["value"]):
                         prefix = f"{param}:{variant.removesuffix(identifier['value'])}"
                         marks[self._hasher.uncached(prefix + identifier["value"])] = self._place(
@@ -133,6 +135,8 @@ class Template:
             dates=[(param, self._moved(low), self._moved(high)) for param, low, high in rows.dates],
             quantities=rows.quantities,
             composites=rows.composites,
+            # Texts are the same in every clone.
+            words=rows.words,
             patient=None if rows.patient is None else marked(rows.patient),
             date_low=None if rows.date_low is None else self._moved(rows.date_low),
             date_high=None if rows.date_high is None else self._moved(rows.date_high),

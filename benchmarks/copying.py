@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -11,10 +11,15 @@ from psycopg import sql
 
 from benchmarks.accounting import cpu_microseconds
 from benchmarks.driver import Load
-from benchmarks.prepared import Prepared
+from benchmarks.prepared import Prepared, word_rows
+from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.wire import array
 
 Row = tuple[object, ...]
+Phrases = dict[int, tuple[tuple[int, int], ...]]
+"""Hashes of phrases, each with the hashes and weights of its words."""
+
+_KNOWN_PHRASES = "SELECT DISTINCT phrase FROM idx_phrase WHERE tenant_id = %s"
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "resource": (
@@ -27,6 +32,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "idx_date": ("tenant_id", "param", "low", "high", "rid"),
     "idx_quantity": ("tenant_id", "param", "low", "high", "unit", "rid"),
     "idx_composite": ("tenant_id", "hash", "low", "high", "value", "rid"),
+    "idx_word": ("tenant_id", "hash", "place", "weight", "rid"),
+    "idx_phrase": ("tenant_id", "phrase", "word", "weight"),
 }  # fmt: skip
 """What is written of each table, in the order of its rows here."""
 
@@ -47,6 +54,8 @@ def copy_rows(
         last_updated = time.time_ns() // 1_000_000 * 1000
         tables = _tables(prepared, tenant_id, taken[0], last_updated)
         texts = [(name, [_line(row) for row in rows]) for name, rows in tables if rows]
+        known = {row[0] for row in connection.execute(_KNOWN_PHRASES, [tenant_id])}
+        texts.append(("idx_phrase", [phrase_lines(phrases(one.rows for one in prepared), tenant_id, known)]))
         trees = {"postgres": postgres_pid} if count else {}
         before, begun = cpu_microseconds(trees), time.perf_counter()
         with connection.transaction():
@@ -73,6 +82,17 @@ def lines(one: Prepared, tenant: Any, rid: Any, last_updated: Any) -> Iterator[t
         yield name, b"".join(_line(row) for row in rows_of(one, tenant, rid, last_updated))
 
 
+def phrases(found: Iterable[IndexRows]) -> Phrases:
+    """The phrases in the words of some resources."""
+    return {phrase: words for rows in found if rows.words for phrase, words in rows.words.phrases.items()}
+
+
+def phrase_lines(found: Phrases, tenant: int, known: Collection[int] = ()) -> bytes:
+    """The lines of COPY for the phrases that a tenant does not know yet."""
+    rows = ((tenant, phrase, *word) for phrase, words in found.items() if phrase not in known for word in words)
+    return b"".join(map(_line, rows))
+
+
 def statement(table: str) -> sql.Composed:
     """The COPY of a table, in the text format and the order of `lines`."""
     columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table]))
@@ -95,7 +115,9 @@ _ROWS: dict[str, Callable[[Prepared, Any, Any, Any], Iterable[Row]]] = {
     "idx_date": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.dates),
     "idx_quantity": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.quantities),
     "idx_composite": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in one.rows.composites),
+    "idx_word": lambda one, tenant, rid, _: ((tenant, *row, rid) for row in word_rows(one.rows)),
 }
+"""All tables but idx_phrase, which has no rows of a single resource."""
 
 
 def _line(row: Row) -> bytes:

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from benchmarks import population
 from benchmarks.cloning import Template
-from benchmarks.copying import COLUMNS, lines, statement
+from benchmarks.copying import COLUMNS, Phrases, lines, phrase_lines, phrases, statement
 from benchmarks.paths import hasher_of
 from benchmarks.population import RECORD_SIZE
 from benchmarks.prepared import prepare
@@ -58,16 +58,23 @@ def fill(owner_url: str, shares: Sequence[tuple[int, int]], say: Callable[[str],
     """
     begun = time.monotonic()
     with psycopg.connect(owner_url, autocommit=True) as connection, _without_indexes(connection, say):
-        hasher = hasher_of(owner_url)
-        total = sum(_staff(connection, hasher, tenant) for tenant, _ in shares)
-        for number in _pool(owner_url, _first_free(connection), shares, workers):
+        hasher, total = hasher_of(owner_url), 0
+        known: Phrases = {}
+        for tenant, _ in shares:
+            number, found = _staff(connection, hasher, tenant)
             total += number
+            known |= found
+        for number, found in _pool(owner_url, _first_free(connection), shares, workers):
+            total += number
+            known |= found
             say(f"{total:,} resources, {time.monotonic() - begun:.0f} s")
+        for tenant, _ in shares:
+            _copy(connection, {"idx_phrase": [phrase_lines(known, tenant)]})
         connection.execute("SELECT setval('resource_rid', (SELECT max(rid) FROM resource))")
     return total
 
 
-def _pool(owner_url: str, first: int, shares: Sequence[tuple[int, int]], workers: int) -> Iterator[int]:
+def _pool(owner_url: str, first: int, shares: Sequence[tuple[int, int]], workers: int) -> Iterator[tuple[int, Phrases]]:
     """The jobs of all tenants mixed, so that their rows lie mixed in the tables as well."""
     wanted = [tenant for tenant, patients in shares for _ in range(-(-patients // TOGETHER))]
     Random(1).shuffle(wanted)
@@ -98,7 +105,7 @@ _templates: dict[str, list[Template]] = {}
 """The base set of a database, which each process makes once: hashes depend on the database's key."""
 
 
-def _load(job: _Job) -> int:
+def _load(job: _Job) -> tuple[int, Phrases]:
     rng, hasher = Random(job.seed), hasher_of(job.owner_url)
     if job.owner_url not in _templates:
         made = Random(job.seed)
@@ -109,7 +116,8 @@ def _load(job: _Job) -> int:
             _copy(connection, _batch(rng, _templates[job.owner_url], job.tenant, rid))
             connection.commit()
             rid += size
-    return job.batches * size
+    found = {phrase: words for one in _templates[job.owner_url] for phrase, words in one.phrases.items()}
+    return job.batches * size, found
 
 
 def _batch(rng: Random, templates: Sequence[Template], tenant: int, rid: int) -> dict[str, list[bytes]]:
@@ -132,17 +140,16 @@ def _copy(connection: psycopg.Connection, found: dict[str, list[bytes]]) -> None
                 copy.write(b"".join(texts[start : start + 200]))
 
 
-def _staff(connection: psycopg.Connection, hasher: Hasher, tenant: int) -> int:
+def _staff(connection: psycopg.Connection, hasher: Hasher, tenant: int) -> tuple[int, Phrases]:
     """The practitioners and organizations that the records of a tenant refer to."""
-    made = population.staff(Random(tenant))
+    made = [prepare(json.parse(json.dumps(one)), hasher, one["id"]) for one in population.staff(Random(tenant))]
     found: dict[str, list[bytes]] = defaultdict(list)
-    for resource in made:
-        one = prepare(json.parse(json.dumps(resource)), hasher, resource["id"])
+    for one in made:
         rid = _first_free(connection)
         for table, text in lines(one, tenant, rid, FIRST_UPDATE + rid * UPDATE_STEP):
             found[table].append(text)
     _copy(connection, found)
-    return len(made)
+    return len(made), phrases(one.rows for one in made)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.accounting import cpu_microseconds
 from benchmarks.driver import Load
-from benchmarks.prepared import Prepared
+from benchmarks.prepared import Prepared, word_rows
 from fhir_server.store import postgres_binaries
 from fhir_server.store.wire import array, text_array
 
@@ -57,13 +57,25 @@ PARTS = {
     SELECT :tenant::int, p, l, h, u, rid
       FROM made, unnest(:qty_0_N::int[], :qty_1_N::float8[], :qty_2_N::float8[], :qty_3_N::bigint[]) x(p, l, h, u)
 )""",
+    "words": """, words AS (
+    INSERT INTO idx_word (tenant_id, hash, place, weight, rid)
+    SELECT :tenant::int, h, p, w, rid
+      FROM made, unnest(:wrd_0_N::bigint[], :wrd_1_N::int[], :wrd_2_N::smallint[]) x(h, p, w)
+)""",
     "composites": """, composites AS (
     INSERT INTO idx_composite
     SELECT :tenant::int, c, l, h, rid, v
       FROM made, unnest(:cmp_0_N::bigint[], :cmp_1_N::float8[], :cmp_2_N::float8[], :cmp_3_N::text[]) x(c, l, h, v)
 )""",
 }
-_PREFIXES = {"references": "ref", "strings": "str", "dates": "dat", "quantities": "qty", "composites": "cmp"}
+_PREFIXES = {
+    "words": "wrd",
+    "references": "ref",
+    "strings": "str",
+    "dates": "dat",
+    "quantities": "qty",
+    "composites": "cmp",
+}
 
 
 class PgbenchFailed(Exception):
@@ -100,7 +112,7 @@ def insert_script(one: Prepared, tenant_id: int, number: int) -> Script:
         else:
             variables[name] = str(value)
     for table, part in PARTS.items():
-        rows = getattr(one.rows, table)
+        rows = word_rows(one.rows) if table == "words" else getattr(one.rows, table)
         if rows:
             text += part
             for n, column in enumerate(zip(*rows, strict=True)):

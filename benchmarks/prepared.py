@@ -54,8 +54,13 @@ def index_rows(prepared: Sequence[Prepared]) -> float:
     return sum(_rows(one.rows) for one in prepared) / len(prepared)
 
 
+def word_rows(rows: IndexRows) -> list[tuple[int, int, int]]:
+    """The words of a resource: hash, place and weight."""
+    return [(*key, weight) for key, weight in rows.words.rows.items()] if rows.words else []
+
+
 def _rows(rows: IndexRows) -> int:
     lists: Iterable[Sequence[object]] = (
-        rows.tokens, rows.references, rows.strings, rows.dates, rows.quantities, rows.composites,
+        rows.tokens, rows.references, rows.strings, rows.dates, rows.quantities, rows.composites, word_rows(rows),
     )  # fmt: skip
     return sum(len(one) for one in lists)

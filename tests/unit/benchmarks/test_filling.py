@@ -14,6 +14,9 @@ CONSTRAINTS = (
     "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = ANY(%s::regclass[]) ORDER BY 1"
 )
 
+WITHOUT_WORDS = "SELECT tenant_id, hash FROM idx_word WHERE weight = 0 EXCEPT SELECT tenant_id, phrase FROM idx_phrase"
+TWICE = "SELECT tenant_id, phrase, word FROM idx_phrase GROUP BY 1, 2, 3 HAVING count(*) > 1"
+
 
 def test_records_are_loaded_whole_into_each_tenant(fresh_database: DatabaseUrls) -> None:
     assert fresh_database.owner is not None
@@ -33,6 +36,8 @@ def test_records_are_loaded_whole_into_each_tenant(fresh_database: DatabaseUrls)
             "(SELECT FROM resource r WHERE r.tenant_id = i.tenant_id AND r.key = i.target)"
         ).fetchone()
         assert lost == (0,)
+        for query in (WITHOUT_WORDS, TWICE):
+            assert connection.execute(query).fetchall() == []
         fresh = connection.execute("SELECT nextval('resource_rid') > max(rid) FROM resource").fetchone()
         assert fresh == (True,)
     assert "resources" in said[0]
