@@ -5,6 +5,7 @@ Only what search/paths.py cannot write as a walk through the JSON comes here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
@@ -18,6 +19,8 @@ from fhir_server.fhirpath.quantity import Quantity
 from fhir_server.fhirpath.temporal import Temporal
 from fhir_server.r4 import instants
 from fhir_server.store.index_rows import IndexRows
+
+log = logging.getLogger(__name__)
 
 BUDGET = 50_000
 """Items that one expression may look at in one resource: some 50 ms, so that a write does not become slow."""
@@ -41,6 +44,10 @@ def evaluator(expression: str, type_name: str) -> Evaluate:
         try:
             items = run(step, root(value, type_name), resource, resource, budget=BUDGET)
         except EvaluationError:
+            rows.unevaluated.append(expression)
+            return []
+        except Exception as error:
+            log.error("expression failed", exc_info=error)
             rows.unevaluated.append(expression)
             return []
         return [pair for item in items if (pair := typed(item)) is not None]

@@ -28,6 +28,17 @@ def extractor(resource_type: str) -> tuple[Extractor, int]:
     return _compiled(resource_type, ())
 
 
+def extended(resource_type: str, registry: Registry) -> tuple[Extractor, int]:
+    """The same for a tenant with parameters of its own."""
+    found: tuple[Extractor, int] | None = registry.memo.get(("extractor", resource_type))
+    if found is None:
+        # A registry lives until something changes, if only how far a build is; compiled code is kept longer.
+        custom = registry.indexed(resource_type)
+        found = _extended(resource_type, custom) if custom else extractor(resource_type)
+        registry.memo["extractor", resource_type] = found
+    return found
+
+
 @lru_cache(maxsize=1_024)
 def _extended(resource_type: str, custom: tuple[Parameter, ...]) -> tuple[Extractor, int]:
     return _compiled(resource_type, custom)
@@ -50,8 +61,7 @@ def extract(
     https://hl7.org/fhir/R4/search.html#ptypes. Raises TooLarge for more of them than MAX_ROWS.
     """
     resource_type = resource["resourceType"]
-    custom = registry.indexed(resource_type)
-    function, date_param = _extended(resource_type, custom) if custom else extractor(resource_type)
+    function, date_param = extended(resource_type, registry) if registry.custom else extractor(resource_type)
     rows = IndexRows(generation=registry.generation)
     function(resource, rows, hasher)
     if full_text:

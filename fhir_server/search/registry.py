@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
+from typing import Any
 
 from fhir_server.crypto.hashing import param_id
 from fhir_server.r4 import definitions
@@ -33,35 +34,35 @@ class Parameter:
 class Registry:
     """The search parameters of one tenant: the standard ones and its ``custom`` ones.
 
-    ``generation`` numbers what is indexed: rows of an earlier one lack a parameter, or have one too many.
+    ``generation`` numbers what is indexed: rows of an earlier one lack a parameter, or have one too many. ``memo``
+    keeps what is worked out from it, for as long as it is in use.
     https://hl7.org/fhir/R4/searchparameter.html
     """
 
     custom: tuple[Parameter, ...] = ()
     generation: int = 0
+    memo: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def parameters(self, resource_type: str) -> dict[str, Parameter]:
         """The parameters of a resource type by code. Raises KeyError for a name that is no resource type."""
-        return _with_custom(self, resource_type) if self.custom else parameters(resource_type)
+        if not self.custom:
+            return parameters(resource_type)
+        found: dict[str, Parameter] | None = self.memo.get(("parameters", resource_type))
+        if found is None:
+            own = {p.code: p for p in self.custom if p.resource_type == resource_type}
+            found = self.memo["parameters", resource_type] = dict(sorted((parameters(resource_type) | own).items()))
+        return found
 
     def indexed(self, resource_type: str) -> tuple[Parameter, ...]:
-        """The custom parameters of a type, in any status: each has index rows from when its index is being built.
+        """The custom parameters of a type that have index rows: from when its index is being built.
 
         They are the same values for the same index, however far it has come.
         """
-        return _indexed(self, resource_type) if self.custom else ()
-
-
-@lru_cache(maxsize=2_048)
-def _indexed(registry: Registry, resource_type: str) -> tuple[Parameter, ...]:
-    own = (p for p in registry.custom if p.resource_type == resource_type and not p.status.startswith("failed"))
-    return tuple(replace(p, status="active") for p in own)
-
-
-@lru_cache(maxsize=2_048)
-def _with_custom(registry: Registry, resource_type: str) -> dict[str, Parameter]:
-    own = {p.code: p for p in registry.custom if p.resource_type == resource_type}
-    return dict(sorted((parameters(resource_type) | own).items())) if own else parameters(resource_type)
+        return tuple(
+            replace(p, status="active")
+            for p in self.custom
+            if p.resource_type == resource_type and not p.status.startswith("failed")
+        )
 
 
 @cache

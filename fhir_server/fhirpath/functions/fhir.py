@@ -86,11 +86,16 @@ def resolve(call: Call) -> Step:
             reference = value.get("reference") if isinstance(value, dict) else value
             if isinstance(reference, str):
                 out += _target(reference, context)
-            elif isinstance(value, dict) and value.get("type") in definitions.load().type_ids:
+            elif isinstance(value, dict) and _names_type(value.get("type")):
                 out.append(Unfetched({}, value["type"]))
         return out
 
     return run
+
+
+def _names_type(value: object) -> bool:
+    """Reference.type is a text; what is no Reference may have anything there."""
+    return isinstance(value, str) and value in definitions.load().type_ids
 
 
 def _target(reference: str, context: Context) -> list[Item]:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fhir_server.crypto.hashing import Hasher, param_id
+from fhir_server.search import expression_values
 from fhir_server.search.expression_values import BUDGET, evaluator
-from fhir_server.search.index import extract
+from fhir_server.search.index import extended, extract, extractor
 from fhir_server.search.registry import STANDARD, Parameter, Registry
 from fhir_server.store.index_rows import IndexRows
 
@@ -121,3 +122,32 @@ def test_values_that_fhir_cannot_write_are_left_out() -> None:
 
 def test_without_own_parameters_nothing_changes() -> None:
     assert extract(PATIENT, HASHER, STANDARD) == extract(PATIENT, HASHER)
+
+
+def test_resolve_of_what_is_no_reference() -> None:
+    identified = {"resourceType": "Patient", "identifier": [{"type": {"text": "x"}, "value": "1"}]}
+    rows = IndexRows()
+    expression = "Patient.identifier.where(resolve() is Patient)"
+    assert evaluator(expression, "Patient")(identified, identified, rows) == []
+    assert rows.unevaluated == []
+
+
+def test_a_defect_keeps_nobody_from_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError
+
+    rows = IndexRows()
+    evaluate = evaluator("Patient.name.count()", "Patient")
+    monkeypatch.setattr(expression_values, "run", broken)
+    assert evaluate(PATIENT, PATIENT, rows) == []
+    assert rows.unevaluated == ["Patient.name.count()"]
+
+
+def test_what_is_worked_out_is_kept_with_the_registry() -> None:
+    registry = Registry((own("own", "token", "Patient.name.use"),))
+    assert registry.parameters("Patient") is registry.parameters("Patient")
+    assert extended("Patient", registry) is extended("Patient", registry)
+    assert extended("Person", registry) is extractor("Person")
+    further = Registry((own("own", "token", "Patient.name.use", "building, 3 %"),), 9)
+    assert extended("Patient", further) is extended("Patient", registry)
+    assert registry == Registry(registry.custom)
