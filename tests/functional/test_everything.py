@@ -12,6 +12,9 @@ import pytest
 
 from fhir_server.r4 import definitions
 from tests.functional.conftest import Api
+from tests.functional.test_query_counts import RoundTrips, count
+
+__all__ = ["count"]
 
 Resource = dict[str, Any]
 Names = set[str]
@@ -99,8 +102,8 @@ def everything(api: Api, path: str) -> list[tuple[str, str]]:
     ]
 
 
-def check(api: Api, resources: dict[str, Resource], focus: str, count: int) -> int:
-    found = everything(api, f"{focus}/$everything?_count={count}")
+def check(api: Api, resources: dict[str, Resource], focus: str, size: int) -> int:
+    found = everything(api, f"{focus}/$everything?_count={size}")
     members = compartment(resources, focus)
     outside = referred(resources, members, focus)
     names = [key for key, _ in found]
@@ -188,10 +191,10 @@ def world(api: Api) -> dict[str, Resource]:
     return {name(resource): resource for resource in WORLD}
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 1000])
-def test_everything_once_whatever_the_size_of_pages(api: Api, world: dict[str, Resource], count: int) -> None:
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_everything_once_whatever_the_size_of_pages(api: Api, world: dict[str, Resource], size: int) -> None:
     binary = {"Binary/scan"}
-    found = everything(api, f"Patient/p/$everything?_count={count}")
+    found = everything(api, f"Patient/p/$everything?_count={size}")
     members = compartment(world, "Patient/p")
     assert members == {
         "Patient/q", "RelatedPerson/rel", "Encounter/e1", "Encounter/e2", "Observation/o1", "Observation/o2",
@@ -208,8 +211,8 @@ def test_everything_once_whatever_the_size_of_pages(api: Api, world: dict[str, R
 
 
 def test_of_an_encounter(api: Api, world: dict[str, Resource]) -> None:
-    for count in (1, 100):
-        found = everything(api, f"Encounter/e1/$everything?_count={count}")
+    for size in (1, 100):
+        found = everything(api, f"Encounter/e1/$everything?_count={size}")
         assert found[:2] == [("Encounter/e1", "match"), ("Observation/o1", "match")]
         assert sorted(found[2:]) == [(n, "include") for n in ("Location/ward", "Patient/p", "Practitioner/doc")]
     assert api.get("Encounter/e1/$everything?start=2020").status == 400
@@ -395,3 +398,10 @@ def test_a_sample_of_synthea(api: Api, shared_data: Path) -> None:
     assert check(api, resources, patients[0], 37) == check(api, resources, patients[0], 1000)
     for encounter in [key for key in resources if key.startswith("Encounter/")][::20]:
         check(api, resources, encounter, 10)
+
+
+def test_round_trips(api: Api, world: dict[str, Resource], count: RoundTrips) -> None:
+    """The resource and a page of its compartment; where that ends, its references and what they lead to."""
+    api.get("Patient/p/$everything?_count=3")
+    assert count(lambda: api.get("Patient/p/$everything?_count=3"))[0] == 2
+    assert count(lambda: api.get("Patient/p/$everything"))[0] == 4

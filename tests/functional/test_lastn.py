@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.functional.conftest import Api
+from tests.functional.test_query_counts import RoundTrips, count
+
+__all__ = ["count"]
 
 LOINC, LOCAL = "http://loinc.org", "urn:local"
 Resource = dict[str, Any]
@@ -184,3 +187,9 @@ def test_permissions_and_other_tenants(new_api: Callable[..., Api]) -> None:
     assert lastn(new_api("system/Observation.s", victim.slug), "patient=a&code=8302-2") == ["o5"]
     for scope in ("system/Observation.r", "system/Patient.rs", "patient/*.rs", "openid"):
         assert new_api(scope, victim.slug).get("Observation/$lastn?patient=a").status == 403
+
+
+def test_it_is_one_statement(api: Api, count: RoundTrips) -> None:
+    store(api, SOME)
+    lastn(api, "patient=a")
+    assert count(lambda: api.get("Observation/$lastn?patient=a,b&max=3"))[0] == 1
