@@ -228,18 +228,12 @@ def _from_json(found: dict[str, object]) -> Definition:
 
 
 def share_with_new_tenant(connection: psycopg.Connection, tenant_id: int) -> None:
-    """Give a tenant without resources every shared parameter, active at once; in the transaction that creates it."""
+    """Give a new tenant every shared parameter, in the transaction that creates it.
+
+    They are built like all others, though nothing is there yet: in its first seconds not every process knows of them.
+    """
     found = shared(connection)
-    if not found:
-        return
-    connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant_id)])
+    if found:
+        connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant_id)])
     for parameter_id, one in found.items():
-        connection.execute(
-            "INSERT INTO search_parameter (tenant_id, shared, id, code, type, url, expression, types, targets,"
-            " components, state, run) VALUES (%s, true, %s, %s, %s, %s, %s, %s, %s, %s, 'active', '')",
-            [
-                tenant_id, parameter_id, one.code, one.type, one.url, one.expression, list(one.types),
-                list(one.targets), json.dumps(one.components),
-            ],
-        )  # fmt: skip
-    changed(connection, tenant_id, indexed=True, unfinished=False)
+        register(connection, tenant_id, parameter_id, one, shared=True)
