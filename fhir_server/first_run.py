@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from fhir_server.store import tenants
+from fhir_server.store import statistics, tenants
 
 STEP = "demo clinics"
 
@@ -41,6 +41,7 @@ def seed_demo_clinics(
                 if tenants.find(connection, slug) is None:
                     tenants.create(connection, slug, name)
                 _load_clinic(slug, name, bundles(slug, today), load, report)
+        statistics.refresh(connection)
     tenants.mark_done(connection, STEP)
 
 

@@ -21,6 +21,7 @@ from fhir_server.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     from fhir_server.bulk.work import Settled
+    from fhir_server.store.database_urls import DatabaseUrls
 
 INTERRUPTED = 130
 """What a shell makes of Ctrl-C. https://www.gnu.org/software/bash/manual/html_node/Exit-Status.html"""
@@ -81,6 +82,7 @@ def command(
                 run = Run(files, pool, report, stopping.is_set, progress.show)
                 totals = run()
         seconds = progress.seconds
+        _refresh_statistics(urls)
     click.echo(f"{slug}: {progress.words()} in {seconds:.1f} s from {len(files):,} files")
     if report.entries:
         click.echo(f"What failed and why: {report.path}")
@@ -90,6 +92,16 @@ def command(
         click.echo("Stopped. The same command again goes on from here.", err=True)
         ctx.exit(INTERRUPTED)
     ctx.exit(1 if totals.failed else 0)
+
+
+def _refresh_statistics(urls: DatabaseUrls) -> None:
+    """Where only the application's role is known, PostgreSQL does this by itself, a little later."""
+    from fhir_server.store import statistics
+    from fhir_server.store.database_urls import connect
+
+    if urls.owner is not None:
+        with connect(urls.owner, "DATABASE_URL") as connection:
+            statistics.refresh(connection)
 
 
 def _cores() -> int:
