@@ -52,8 +52,10 @@ def tables() -> str:
     scored = ", ".join(f"`{code}`" for code in sorted(text.SCORED))
     lines += [
         "",
-        f"{codes} are answered from the resource's own row and take no modifier; `_lastUpdated` takes every prefix. "
-        f"{scored} search words and take no modifier: see Full text.",
+        (
+            f"{codes} are answered from the resource's own row and take no modifier; `_lastUpdated` takes every prefix. "
+            f"{scored} search words and take no modifier: see Full text."
+        ),
         "",
         "| result parameter | values |",
         "|---|---|",
