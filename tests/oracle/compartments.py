@@ -47,4 +47,4 @@ CODES: dict[str, dict[str, tuple[str, ...]]] = {
         "ServiceRequest": ("performer", "requester"),
     },
 }
-"""By the compartment and the type; a type without codes is in it as the owner itself alone."""
+"""By the compartment and the type; a type without codes is in it as the owner itself alone, "{def}"."""

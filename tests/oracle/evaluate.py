@@ -8,8 +8,11 @@ from functools import cached_property
 from tests.oracle import compartments, matching
 from tests.oracle.drawing import Resource
 from tests.oracle.parameters import PARAMETERS, Parameter
-from tests.oracle.query import Chain, Clause, Filter, Has, Include, Search
+from tests.oracle.query import Chain, Clause, Combined, Filter, Has, Include, Negated, Search, Written
 from tests.oracle.values import Value, values
+
+SETS = ("in", "not-in", "above", "below")
+"""The modifiers of a token that stand for several codes."""
 
 LAST_UPDATED = Parameter("date", ())
 
@@ -56,6 +59,12 @@ class Universe:
         """Whether one resource meets one filter."""
         if isinstance(wanted, Clause):
             return self._clause(key, wanted)
+        if isinstance(wanted, Written):
+            return self.meets(key, wanted.part)
+        if isinstance(wanted, Negated):
+            return not self.meets(key, wanted.part)
+        if isinstance(wanted, Combined):
+            return (all if wanted.operator == "and" else any)(self.meets(key, part) for part in wanted.parts)
         if isinstance(wanted, Chain):
             return any(
                 self.meets(other, wanted.part)
@@ -65,11 +74,15 @@ class Universe:
         return any(self.meets(other, wanted.part) for other in self.referring(key, wanted.source, wanted.code))
 
     def _clause(self, key: str, wanted: Clause) -> bool:
-        if wanted.code == "_list":
-            return any(key in self.listed(matching.plain(value)) for value in wanted.values)
+        if wanted.code in ("_list", "_in"):
+            return any(key in self.listed(value if "/" in value else f"List/{value}") for value in wanted.values)
         resource_type, found = key.partition("/")[0], self.found(key, wanted.code)
         if wanted.modifier == "missing":
             return any((not found) == (value == "true") for value in wanted.values)
+        if wanted.modifier in SETS and parameter_of(resource_type, wanted.code).kind == "token":
+            codes = {pair for value in wanted.values for pair in self._codes(wanted.modifier, matching.plain(value))}
+            hit = any(pair in codes for one in found for pair in matching.codings(one))
+            return hit != (wanted.modifier == "not-in")
         parameter = parameter_of(resource_type, wanted.code)
         typed = [
             f"Patient/{value}" if wanted.code == "patient" and "/" not in value and not wanted.modifier else value
@@ -83,6 +96,17 @@ class Universe:
         )
         return hit != (wanted.modifier == "not")
 
+    def _codes(self, modifier: str, value: str) -> set[tuple[str | None, str | None]]:
+        """The (system, code) pairs of a value set, or those above or below a code."""
+        if modifier in ("in", "not-in"):
+            parts = self.resources[value]["compose"]["include"]
+            return {(part["system"], concept["code"]) for part in parts for concept in part["concept"]}
+        system, code = value.split("|")
+        pairs = hierarchy([one for one in self.resources.values() if one.get("url") == system])
+        lines = [line for line in pairs if code in line]
+        kept = [line[line.index(code) :] if modifier == "below" else line[: line.index(code) + 1] for line in lines]
+        return {(system, one) for line in kept for one in line}
+
     # Joins.
 
     @cached_property
@@ -90,12 +114,21 @@ class Universe:
         """Of each resource, by the code of a reference, the resources that it leads to."""
         return {
             key: {
-                code: [other for one in found for other in matching.pointed(one) if other in self.resources]
+                code: [other for one in found for other in self._leads_to(one)]
                 for code, found in by_code.items()
                 if PARAMETERS[key.partition("/")[0]][code].kind == "reference"
             }
             for key, by_code in self._found.items()
         }
+
+    def _leads_to(self, found: Value) -> list[str]:
+        """The resources that a reference or a canonical leads to; one with a version leads to that version alone."""
+        if found.type != "canonical":
+            return [other for other in matching.pointed(found) if other in self.resources]
+        url, _, version = found.value.partition("|")
+        return [
+            key for key, one in self.resources.items() if one.get("url") == url and version in ("", one.get("version"))
+        ]
 
     @cached_property
     def _sources(self) -> dict[str, list[tuple[str, str]]]:
@@ -118,19 +151,17 @@ class Universe:
             other for other, by in self._sources[key] if source in ("*", other.partition("/")[0]) and code in ("*", by)
         ]
 
-    def listed(self, list_id: str) -> list[str]:
-        """What the entries of a List lead to, but for those that it marks as deleted."""
-        found = self.resources.get(f"List/{list_id.removeprefix('List/')}", {"entry": []})
-        return [
-            matching.target(entry["item"]["reference"]) for entry in found["entry"] if not entry.get("deleted", False)
-        ]
+    def listed(self, owner: str) -> list[str]:
+        """What a List, Group or CareTeam has as its members, such as those of "List/1"."""
+        codes = {"List": "item", "Group": "member", "CareTeam": "participant"}
+        return self.referred(owner, codes[owner.partition("/")[0]]) if owner in self.resources else []
 
     def in_compartment(self, key: str, owner: str) -> bool:
         """Whether a resource is in the compartment of ``owner``, such as "Patient/1"."""
         kind, resource_type = owner.partition("/")[0], key.partition("/")[0]
         codes = compartments.CODES[kind].get(resource_type, ())
         pointed = (other for code in codes for one in self.found(key, code) for other in matching.pointed(one))
-        return owner in pointed or (key == owner and resource_type in compartments.CODES[kind])
+        return owner in pointed or (key == owner and compartments.CODES[kind].get(resource_type) == ())
 
     # Includes.
 
@@ -164,6 +195,16 @@ class Universe:
         return [other for other in self.referred(key, wanted.code) if wanted.target in ("", other.partition("/")[0])]
 
 
+def hierarchy(code_systems: Iterable[Resource]) -> list[list[str]]:
+    """Each line of concepts of code systems, from a root down to a leaf."""
+
+    def lines(concept: Resource) -> list[list[str]]:
+        below = [line for child in concept.get("concept", []) for line in lines(child)]
+        return [[concept["code"], *line] for line in below or [[]]]
+
+    return [line for one in code_systems for concept in one["concept"] for line in lines(concept)]
+
+
 def parameter_of(resource_type: str, code: str) -> Parameter:
     """A parameter of the hand-written table, or _lastUpdated."""
     return LAST_UPDATED if code == "_lastUpdated" else PARAMETERS[resource_type][code]
@@ -171,6 +212,8 @@ def parameter_of(resource_type: str, code: str) -> Parameter:
 
 def knows(resource_type: str, wanted: Filter) -> bool:
     """Whether a filter can be asked of a type."""
-    if isinstance(wanted, Has) or wanted.code in ("_lastUpdated", "_list"):
+    if isinstance(wanted, Combined):
+        return all(knows(resource_type, part) for part in wanted.parts)
+    if isinstance(wanted, Has | Negated | Written) or wanted.code in ("_lastUpdated", "_list", "_in"):
         return True
     return wanted.code in PARAMETERS.get(resource_type, {})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -19,9 +20,10 @@ UNITS: dict[str, tuple[str, str]] = {
     "m": ("length", "1"), "cm": ("length", "0.01"), "mm": ("length", "0.001"),
     "s": ("time", "1"), "min": ("time", "60"), "h": ("time", "3600"), "d": ("time", "86400"),
     "a": ("time", "31557600"), "mo": ("time", "2629800"),
-    "mol/L": ("concentration", "1000000"), "mmol/L": ("concentration", "1000"), "umol/L": ("concentration", "1"),
+    "mol/L": ("concentration", "1000"), "mmol/L": ("concentration", "1"), "umol/L": ("concentration", "0.001"),
+    "mm[Hg]": ("pressure", "133322"), "%": ("share", "0.01"),
 }  # fmt: skip
-"""The units that can be converted, by what they measure; all others stand for themselves. https://ucum.org/ucum"""
+"""The units that can be converted: what they measure, and how many of UCUM's base units they are. https://ucum.org/ucum"""
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -80,7 +82,19 @@ def _string(found: Value, text: str, modifier: str) -> bool:
         return wanted in texts(found)
     if modifier == "contains":
         return any(folded(wanted) in folded(one) for one in texts(found))
-    return any(folded(one).startswith(folded(wanted)) for one in texts(found))
+    compare = _COMPARISONS.get(modifier, str.startswith)
+    return any(compare(folded(one), folded(wanted)) for one in texts(found))
+
+
+_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
+    "=eq": operator.eq,
+    "=ew": str.endswith,
+    "=gt": operator.gt,
+    "=ge": operator.ge,
+    "=lt": operator.lt,
+    "=le": operator.le,
+}
+"""The operators that strings have within a _filter alone. https://hl7.org/fhir/R4/search_filter.html#ops"""
 
 
 # Tokens.
@@ -147,6 +161,13 @@ def units(found: Value) -> tuple[spans.Range, list[tuple[str | None, str]]] | No
     return limits, [*named, *((None, unit[name]) for name in ("code", "unit") if name in unit)]
 
 
+def base_number(found: Value, number: Decimal) -> Decimal:
+    """A number of a quantity in base units of UCUM, or as it is where there is no such unit."""
+    known = units(found)
+    own = [code for of, code in known[1] if of == UCUM and code in UNITS] if known else []
+    return number * Decimal(UNITS[own[0]][1]) if own else number
+
+
 def _quantity(found: Value, text: str, modifier: str) -> bool:
     known = units(found)
     if known is None:
@@ -178,6 +199,9 @@ def _number(found: Value, text: str, modifier: str) -> bool:
 
 def _date(found: Value, text: str, modifier: str) -> bool:
     limits = spans.date_of(found)
+    if limits is not None and modifier == "=po":
+        start, end = spans.interval(text)
+        return limits[1] > start and limits[0] < end
     return limits is not None and spans.date_matches(limits, text)
 
 
@@ -207,13 +231,28 @@ def _reference(found: Value, text: str, parameter: Parameter, modifier: str) -> 
     return any(f"{one}/{wanted}" in pointed(found) for one in types)
 
 
+def is_hierarchical(text: str) -> bool:
+    """Whether a URI may have others above and below it."""
+    return "://" in text or text.startswith("urn:oid:")
+
+
+def is_below(text: str, ancestor: str) -> bool:
+    """Whether a URI is another one or lies under it: what follows begins a segment, version, query or fragment."""
+    if not is_hierarchical(ancestor):
+        return False
+    ends = "." if ancestor.startswith("urn:oid:") else "/?#|"
+    start, rest = ancestor.rstrip("/"), text.rstrip("/")
+    return rest == start or (rest.startswith(start) and rest[len(start)] in ends)
+
+
 def _uri(found: Value, text: str, modifier: str) -> bool:
     own, wanted = found.value, plain(text)
+    forms = [own, own.partition("|")[0]] if found.type == "canonical" else [own]
     if modifier == "below":
-        return own == wanted or ("://" in wanted and own.startswith(wanted.rstrip("/") + "/"))
+        return is_below(own, wanted)
     if modifier == "above":
-        return own == wanted or ("://" in own and wanted.startswith(own.rstrip("/") + "/"))
-    return wanted in ([own, own.partition("|")[0]] if found.type == "canonical" else [own])
+        return any(is_below(wanted, form) for form in forms)
+    return wanted in forms
 
 
 # Places.

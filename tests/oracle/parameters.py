@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ANY = (
-    "CareTeam ChargeItem Claim Condition DocumentReference Encounter Group Library List Location MedicationRequest "
-    "Observation Organization Patient PlanDefinition Practitioner PractitionerRole Provenance RiskAssessment "
-    "ServiceRequest Task ValueSet"
+    "CareTeam ChargeItem Claim CodeSystem Condition DocumentReference Encounter Group Library List Location "
+    "MedicationRequest Observation Organization Patient PlanDefinition Practitioner PractitionerRole Provenance "
+    "RiskAssessment ServiceRequest Task ValueSet"
 )
 """The types of the universe, for references that may go anywhere."""
 
@@ -369,6 +369,14 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         **_definition(),
         "code": token("expansion.contains.code:code", "compose.include.concept.code:code"),
         "reference": uri("compose.include.system:uri"),
+    },
+    "CodeSystem": {
+        "url": uri("url:uri"),
+        "system": uri("url:uri"),
+        "name": string("name:string"),
+        "status": token(f"status:{_code('publication-status')}"),
+        "content-mode": token(f"content:{_code('codesystem-content-mode')}"),
+        "code": token("concept.code:code"),
     },
     "Library": {
         **_definition(),

@@ -10,7 +10,7 @@ from itertools import product
 
 from tests.oracle import matching
 from tests.oracle.drawing import AMOUNTS, LENGTHS, LOCAL, MASSES, PRESSURES, TIMES, UCUM
-from tests.oracle.evaluate import Universe
+from tests.oracle.evaluate import SETS, Universe, hierarchy
 from tests.oracle.matching import escape
 from tests.oracle.parameters import PARAMETERS, Parameter
 from tests.oracle.query import Clause
@@ -68,7 +68,15 @@ class Pools:
             resource_type, found = key.partition("/")[0], self._universe.found(key, code)
             everything, parameter = self.of(resource_type, code, modifier), PARAMETERS[resource_type][code]
             forms: Sequence[str] = everything[:: max(1, len(everything) // _TRIED)]
-            if parameter.kind in ("string", "token", "uri", "reference") and code not in ("patient", "_id"):
+            listed = not all(
+                path.endswith((":boolean", ":deceased")) for path in parameter.paths
+            ) and parameter.kind in (
+                "string",
+                "token",
+                "uri",
+                "reference",
+            )
+            if listed and modifier not in SETS and code not in ("patient", "_id"):
                 forms = sorted(set(_of_kind(parameter, found, modifier)))
             elif parameter.kind == "composite":
                 forms = sorted({text for one in found for text in _combined(parameter, one, {})})
@@ -86,6 +94,15 @@ class Pools:
             for key in self._universe.of_type(resource_type)
             for one in self._universe.found(key, code)
         ]
+        if modifier == "=po":
+            yield from MOMENTS
+            return
+        if all(path.endswith((":boolean", ":deceased")) for path in parameter.paths):
+            yield from ("true", "false")
+            return
+        if parameter.kind == "token" and modifier in SETS:
+            yield from self._sets(modifier)
+            return
         if parameter.kind == "composite":
             for element, resource in found:
                 yield from _combined(parameter, element, resource)
@@ -99,10 +116,20 @@ class Pools:
             return
         yield from _of_kind(parameter, [one for one, _ in found], modifier)
 
+    def _sets(self, modifier: str) -> Iterator[str]:
+        if modifier in ("in", "not-in"):
+            yield from self._universe.of_type("ValueSet")
+            return
+        systems = [self._universe.resources[key] for key in self._universe.of_type("CodeSystem")]
+        yield from (f"{LOCAL}|{code}" for line in hierarchy(systems) for code in line)
+
 
 def _of_kind(parameter: Parameter, found: list[Value], modifier: str) -> Iterator[str]:
     if modifier == "of-type":
         yield from _identifiers_of_type(found)
+        return
+    if modifier in ("above", "below"):
+        yield from filter(matching.is_hierarchical, _uris(found))
         return
     if modifier == "identifier":
         for own in (one.value.get("identifier", {}) for one in found):
@@ -137,9 +164,6 @@ def _token_forms(system: str | None, code: str | None) -> Iterator[str]:
 
 
 def _tokens(found: list[Value]) -> Iterator[str]:
-    if found and all(one.type == "boolean" for one in found):
-        yield from ("true", "false")
-        return
     for one in found:
         for system, code in matching.codings(one):
             yield from _token_forms(system, code)

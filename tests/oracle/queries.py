@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from tests.oracle import compartments
-from tests.oracle.evaluate import Universe, knows
+from tests.oracle.evaluate import SETS, Universe, knows
 from tests.oracle.parameters import PARAMETERS, Parameter
 from tests.oracle.pools import MOMENTS, PREFIXES, Pools
-from tests.oracle.query import Chain, Clause, Filter, Has, Include, Search
+from tests.oracle.query import Chain, Clause, Combined, Filter, Has, Include, Negated, Search, Written
 
 TYPES = tuple(PARAMETERS)
 _FAVOURED = ("Observation", "Patient", "Encounter", "Condition", "Observation", "Patient")
@@ -55,7 +55,13 @@ class Queries:
     @st.composite
     @staticmethod
     def _clause(draw: st.DrawFn, self: Queries, resource_type: str, witness: str) -> Clause:
-        code = draw(st.sampled_from([*PARAMETERS[resource_type], "_lastUpdated"]))
+        code = draw(st.sampled_from([*PARAMETERS[resource_type], "_lastUpdated", "_list", "_in"]))
+        if code in ("_list", "_in"):
+            owners = (
+                self.universe.of_type("List") if code == "_list" else self.universe.of_type("List", "Group", "CareTeam")
+            )
+            near = [one for one in owners if witness in self.universe.listed(one)]
+            return Clause(code, "", tuple(draw(st.lists(st.sampled_from(near or owners), min_size=1, max_size=2))))
         if code == "_lastUpdated":
             # "ap" goes by the time that has passed since, which is hardly any yet.
             prefix = draw(st.sampled_from([one for one in PREFIXES if one != "ap"]))
@@ -70,6 +76,10 @@ class Queries:
         most = draw(st.sampled_from([1, 1, 1, 2, 3]))
         return Clause(code, modifier, tuple(draw(st.lists(pool, min_size=1, max_size=most))))
 
+    def modifiers(self, resource_type: str, code: str) -> list[str]:
+        """The modifiers that a parameter is searched with, "" among them."""
+        return sorted(set(self._modifiers(code, PARAMETERS[resource_type][code])))
+
     def _instants(self) -> Sequence[str]:
         return sorted({*self.universe.updated.values(), *MOMENTS, "2100"})
 
@@ -83,6 +93,10 @@ class Queries:
             found = _reference_modifiers(parameter) if not _canonical(parameter) else ("", "")
         if parameter.kind == "token" and all(path.endswith(":Identifier") for path in parameter.paths):
             found = (*found, "of-type")
+        if parameter.kind == "token" and all(
+            path.endswith((":CodeableConcept", ":Coding")) for path in parameter.paths
+        ):
+            found = (*found, *SETS)
         return (*found, "missing")
 
     def clause(self, resource_type: str, witness: str = "") -> st.SearchStrategy[Filter]:
@@ -125,6 +139,60 @@ class Queries:
 
     @st.composite
     @staticmethod
+    def _written(draw: st.DrawFn, self: Queries, resource_type: str, depth: int, witness: str) -> Filter:
+        kind = draw(st.sampled_from(["test"] * 4 + ["and", "or", "not", "bracket"])) if depth else "test"
+        if kind in ("and", "or"):
+            parts = st.lists(self._part(resource_type, depth - 1, witness), min_size=2, max_size=3)
+            return Combined(kind, tuple(draw(parts)))
+        if kind == "not":
+            return Negated(draw(self._part(resource_type, depth - 1, witness)))
+        if kind == "bracket" and self.references[resource_type]:
+            chain = self._chain(draw, resource_type, 1, witness)
+            if chain.to:
+                return Chain(
+                    chain.code,
+                    chain.to,
+                    Combined("and", (draw(self._test(chain.to, "")), draw(self._test(chain.to, "")))),
+                )
+        return draw(self._test(resource_type, witness))
+
+    def _part(self, resource_type: str, depth: int, witness: str) -> st.SearchStrategy[Filter]:
+        return Queries._written(self, resource_type, depth, witness)
+
+    def _test(self, resource_type: str, witness: str) -> st.SearchStrategy[Filter]:
+        """A clause or chain in the form that a _filter can write."""
+        return self.filter(resource_type, 1, witness).flatmap(lambda found: self._as_test(resource_type, found))
+
+    @st.composite
+    @staticmethod
+    def _tested(draw: st.DrawFn, self: Queries, resource_type: str, found: Filter) -> Filter:
+        if isinstance(found, Chain):
+            if not found.to:
+                found = Chain(found.code, PARAMETERS[resource_type][found.code].targets[0], found.part)
+                found = Chain(found.code, found.to, draw(self.clause(found.to)))
+            return Chain(found.code, found.to, draw(self._as_test(found.to, found.part)))
+        if isinstance(found, Has):
+            return Has(found.source, found.code, draw(self._as_test(found.source, found.part)))
+        assert isinstance(found, Clause), found
+        if found.code in ("_list", "_in"):
+            return Clause("_id", "", ("1",), "token")
+        kind = "date" if found.code == "_lastUpdated" else PARAMETERS[resource_type][found.code].kind
+        modifier = found.modifier
+        if kind == "string" and not modifier:
+            modifier = draw(st.sampled_from(["", "=eq", "=ew", "=gt", "=ge", "=lt", "=le"]))
+        if kind == "date" and not modifier and found.code != "_lastUpdated" and draw(st.booleans()):
+            return Clause(found.code, "=po", (draw(st.sampled_from(MOMENTS)),), kind)
+        return Clause(found.code, modifier, found.values[:1], kind)
+
+    def _as_test(self, resource_type: str, found: Filter) -> st.SearchStrategy[Filter]:
+        return Queries._tested(self, resource_type, found)
+
+    def filter_text(self, resource_type: str, witness: str = "") -> st.SearchStrategy[Filter]:
+        """A whole _filter."""
+        return self._part(resource_type, 3, witness).map(Written)
+
+    @st.composite
+    @staticmethod
     def _includes(draw: st.DrawFn, self: Queries, resource_type: str, most: int) -> tuple[Include, ...]:
         reached = [resource_type]
         found: list[Include] = []
@@ -152,7 +220,7 @@ class Queries:
     def _search(draw: st.DrawFn, self: Queries, includes: int) -> Search:
         kind = draw(st.sampled_from(["type"] * 8 + ["compartment", "compartment", "system"]))
         if kind == "system":
-            return self._system(draw)
+            return self._system(draw, includes)
         compartment = ""
         resource_type = draw(self.types())
         if kind == "compartment":
@@ -164,6 +232,8 @@ class Queries:
         witness = draw(st.sampled_from(inside or keys))
         most = draw(st.sampled_from([1, 1, 2, 3]))
         filters = tuple(draw(st.lists(self.filter(resource_type, self.depth, witness), max_size=most)))
+        if draw(st.sampled_from([False] * 7 + [True])):
+            filters = (*filters[:1], draw(self.filter_text(resource_type, witness)))
         return Search(
             (resource_type,),
             filters,
@@ -173,15 +243,29 @@ class Queries:
             count=draw(st.sampled_from([1, 2, 3, 5, 10, 20, 50, 100])),
         )
 
-    def _system(self, draw: st.DrawFn) -> Search:
-        types = tuple(draw(st.lists(self.types(), min_size=2, max_size=4, unique=True)))
+    def _system(self, draw: st.DrawFn, includes: int) -> Search:
+        """Several types at once, by parameters that all of them have, now and then within a compartment."""
+        compartment, known = "", list(TYPES)
+        if draw(st.booleans()):
+            owner = draw(st.sampled_from(list(compartments.CODES)))
+            compartment, known = f"{owner}/{draw(st.integers(0, 7))}", list(compartments.CODES[owner])
+        types = tuple(draw(st.lists(st.sampled_from(known), min_size=2, max_size=4, unique=True)))
         common = [code for code in PARAMETERS[types[0]] if all(_alike(types[0], other, code) for other in types)]
         filters: list[Filter] = []
-        for _ in range(draw(st.integers(1, 2))):
+        for _ in range(draw(st.integers(0 if compartment else 1, 2))):
             code = draw(st.sampled_from(common))
             pool = sorted({value for name in types for value in self.pools.of(name, code)})
             filters.append(Clause(code, "", (draw(st.sampled_from(pool)),)))
-        return Search(types, tuple(filters), system=True, count=draw(st.sampled_from([2, 5, 50])))
+        sort = tuple((code, draw(st.booleans())) for code in draw(st.sampled_from([[], ["_lastUpdated"], ["_id"]])))
+        return Search(
+            types,
+            tuple(filters),
+            sort=sort,
+            compartment=compartment,
+            includes=draw(self.includes(types[0], min(includes, 1))),
+            system=True,
+            count=draw(st.sampled_from([2, 5, 50])),
+        )
 
     @st.composite
     @staticmethod
@@ -219,7 +303,7 @@ def _alike(one: str, other: str, code: str) -> bool:
 
 def _same(one: str, other: str, part: Filter) -> bool:
     """Whether a part that was drawn for a type may be asked of another as well: same kind, same targets."""
-    if isinstance(part, Clause) and part.code == "_lastUpdated":
+    if isinstance(part, Clause) and part.code in ("_lastUpdated", "_list", "_in"):
         return True
     if isinstance(part, Has):
         return False

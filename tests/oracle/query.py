@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 
 Pairs = list[tuple[str, str]]
@@ -9,11 +11,16 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Clause:
-    """One parameter; the values are alternatives and carry their escapes."""
+    """One parameter; the values are alternatives and carry their escapes.
+
+    ``kind`` is the parameter's type, for clauses within a _filter alone; "=" before a modifier says that it is an
+    operator there, which no query string can name.
+    """
 
     code: str
     modifier: str
     values: tuple[str, ...]
+    kind: str = ""
 
     @property
     def name(self) -> str:
@@ -24,6 +31,34 @@ class Clause:
     def value(self) -> str:
         """The value in the query string."""
         return ",".join(self.values)
+
+    @property
+    def operator(self) -> str:
+        """What stands between the path and the value in a _filter."""
+        if self.modifier.startswith("="):
+            return self.modifier[1:]
+        if self.kind == "string" and self.modifier in ("", "contains"):
+            return "co" if self.modifier else "sw"
+        prefix = self.values[0][:2]
+        return prefix if self.kind in ORDERED and not self.modifier and prefix.isalpha() else "eq"
+
+    @property
+    def test_path(self) -> str:
+        """The parameter in a _filter, with the modifiers that have no operator."""
+        shown = self.modifier and not self.modifier.startswith("=") and self.operator != "co"
+        return self.name if shown else self.code
+
+    @property
+    def test_value(self) -> str:
+        """The value in a _filter: strings have no escapes there, and prefixes are operators."""
+        value = self.values[0]
+        if self.kind in ORDERED and not self.modifier and value[:2].isalpha():
+            return value[2:]
+        return (
+            re.sub(r"\\(.)", r"\1", value)
+            if (self.kind == "string" and self.operator != "eq") or self.modifier[:1] == "="
+            else value
+        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +99,56 @@ class Has:
         return self.part.value
 
 
-Filter = Clause | Chain | Has
+@dataclass(frozen=True)
+class Combined:
+    """Filters of which all ("and") or any ("or") hold; only within a _filter."""
+
+    operator: str
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Negated:
+    """A filter that does not hold; only within a _filter."""
+
+    part: Filter
+
+
+@dataclass(frozen=True)
+class Written:
+    """A filter in the language of ``_filter``. https://hl7.org/fhir/R4/search_filter.html"""
+
+    part: Filter
+    name: str = "_filter"
+
+    @property
+    def value(self) -> str:
+        """The text of the filter."""
+        return written(self.part)
+
+
+Filter = Clause | Chain | Has | Combined | Negated | Written
+
+ORDERED = ("date", "number", "quantity")
+"""The types of parameters whose values have a prefix."""
+
+
+def written(wanted: Filter) -> str:
+    """A filter in the language of ``_filter``."""
+    if isinstance(wanted, Combined):
+        return f" {wanted.operator} ".join(f"({written(part)})" for part in wanted.parts)
+    if isinstance(wanted, Negated):
+        return f"not ({written(wanted.part)})"
+    if isinstance(wanted, Has):
+        return f"_has:{wanted.source}:{wanted.code}:{written(wanted.part)}"
+    if isinstance(wanted, Chain):
+        step = f"{wanted.code}:{wanted.to}" if wanted.to else wanted.code
+        if isinstance(wanted.part, Combined):
+            condition, last = wanted.part.parts
+            return f"{step}[{written(condition)}].{written(last)}"
+        return f"{step}.{written(wanted.part)}"
+    assert isinstance(wanted, Clause), wanted
+    return f"{wanted.test_path} {wanted.operator} {json.dumps(wanted.test_value, ensure_ascii=False)}"
 
 
 @dataclass(frozen=True)

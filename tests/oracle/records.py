@@ -174,3 +174,26 @@ def plan_definition(draw: Draw, number: int) -> Resource:
         if draw.chance()
         else None,
     )
+
+
+def code_system(draw: Draw, number: int) -> Resource:
+    """The CodeSystem of all local codes, some of them below others."""
+
+    def concept(code: str, *below: Resource) -> Resource:
+        return made(code=code, concept=list(below))
+
+    flat = ["cohort", "family", "gender", "age", "episode", "ATND", "unknown", "auto", "problem", "visit", "fulfill"]
+    return {
+        "resourceType": "CodeSystem",
+        "id": str(number),
+        "url": LOCAL,
+        "name": "Local",
+        "status": "active",
+        "content": "complete",
+        "concept": [
+            concept("prov", concept("dept")),
+            concept("doctor", concept("nurse", concept("event"))),
+            concept("logic", concept("asset"), concept("approve")),
+            *map(concept, flat),
+        ],
+    }

@@ -27,6 +27,7 @@ MAKERS: dict[str, tuple[Callable[[Draw, int], Resource], int]] = {
     "Provenance": (records.provenance, 14),
     "Claim": (records.claim, 8),
     "List": (people.list_, 6),
+    "CodeSystem": (records.code_system, 1),
     "ValueSet": (records.value_set, 8),
     "Library": (records.library, 7),
     "PlanDefinition": (records.plan_definition, 7),
