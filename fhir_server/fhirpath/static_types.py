@@ -22,7 +22,11 @@ _KEEP_TYPE = frozenset(
 
 
 class UnknownElement(ValueError):
-    """A path names an element that no type it can meet there has."""
+    """A path names an element that no type it can meet there has; ``position`` is the offset of the name."""
+
+    def __init__(self, problem: str, position: int) -> None:
+        super().__init__(problem)
+        self.position = position
 
 
 def static_types(node: ast.Node, context: Types) -> Types:
@@ -33,7 +37,7 @@ def static_types(node: ast.Node, context: Types) -> Types:
     match node:
         case ast.Member(source=None, name=name):
             if context is not None and name in definitions.load().types:
-                return _narrowed(context, name)
+                return _narrowed(context, name, node.position)
             return _elements(context, node)
         case ast.Member(source=ast.Node() as source):
             return _elements(static_types(source, context), node)
@@ -67,12 +71,12 @@ def _function(node: ast.Function, context: Types) -> Types:
     return source if node.name in _KEEP_TYPE else None
 
 
-def _narrowed(context: frozenset[str], name: str) -> Types:
+def _narrowed(context: frozenset[str], name: str, position: int) -> Types:
     if any(definitions.load().types[t].abstract for t in context):
         return None
     found = frozenset(t for t in context if name in table(t).supertypes)
     if not found:
-        raise UnknownElement(f"{' or '.join(sorted(context)[:3])} is no {name}")
+        raise UnknownElement(f"{' or '.join(sorted(context)[:3])} is no {name}", position)
     return found
 
 
@@ -95,5 +99,5 @@ def _elements(types: Types, node: ast.Member) -> Types:
         near = difflib.get_close_matches(node.name, sorted(names), 3)
         owner = " or ".join(sorted(types)[:3])
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UnknownElement(f"{owner} has no element {node.name}{hint}")
+        raise UnknownElement(f"{owner} has no element {node.name}{hint}", node.position)
     return frozenset(found) or None

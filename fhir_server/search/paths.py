@@ -14,6 +14,7 @@ from functools import lru_cache
 from fhir_server.fhirpath import ast
 from fhir_server.fhirpath.compiler import compile_tree
 from fhir_server.fhirpath.parser import parse
+from fhir_server.fhirpath.static_types import UnknownElement
 from fhir_server.r4 import definitions
 from fhir_server.search.expression_types import result_types
 
@@ -126,6 +127,8 @@ def _computed(node: ast.Node, root: str) -> list[Path]:
     try:
         compile_tree(node)
         types = result_types(node, root)
+    except UnknownElement as error:
+        raise Unsupported(f"{str(error).rstrip('?')}, at character {error.position + 1}") from None
     except ValueError as error:
         raise Unsupported(str(error)) from None
     return [Path((Computed(str(node), root), OfType(name)), name) for name in sorted(types)]

@@ -108,8 +108,8 @@ def test_an_extension_by_its_url_is_a_walk() -> None:
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("Patient.nothing", "Patient has no element nothing"),
-        ("Patient.name.first().famly", "did you mean family"),
+        ("Patient.nothing", "Patient has no element nothing, at character 9"),
+        ("Patient.name.first().famly", "HumanName has no element famly; did you mean family, at character 22"),
         ("Patient.name.as(Age)", "no Age among HumanName, at character 17"),
         ("Patient.name.ofType(Nonsense)", "Nonsense is no type"),
         ("Patient.deceasd.exists() and Patient.deceasd != false", "did you mean deceased"),
