@@ -11,9 +11,10 @@ from pathlib import Path
 
 from fhir_server.r4 import definitions
 from fhir_server.search import support
+from fhir_server.search.query import SCORED
 from fhir_server.search.registry import parameters
 from fhir_server.search.result_parameters import SUMMARIES, TOTALS
-from fhir_server.search.types import special, text
+from fhir_server.search.types import special
 from fhir_server.search.values import PREFIXES
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs/search.md"
@@ -51,7 +52,7 @@ RESULTS = (
     ),
     (
         "`_sort`",
-        "any parameter but composites and special ones; `-` for descending; several",
+        "any parameter but composites and special ones, and `_score`; `-` for descending; several",
         EVERYTHING,
     ),
     ("`_total`", " ".join(f"`{value}`" for value in TOTALS), EVERYTHING),
@@ -91,7 +92,7 @@ def _modifiers() -> list[str]:
         shown = " ".join(f"`{path}`" for path in tests if path)
         lines.append(f"| {'special: `near`' if kind == 'special' else kind} | {counted[kind]} | {cells} | {shown} |")
     codes = ", ".join(f"`{code}`" for code in sorted(special.COLUMNS))
-    words = ", ".join(f"`{code}`" for code in sorted(text.SCORED))
+    words = ", ".join(f"`{code}`" for code in sorted(SCORED))
     note = (
         f"The parameters are counted over all resource types. {codes} are answered from the resource's row, {words} "
         "search words: they take no modifier. `:in`, `:not-in`, `:above`, `:below` are for codes, `:of-type` for "

@@ -79,7 +79,8 @@ def _entry(base_url: str, match: Match, mode: bytes, summary: str, elements: tup
         resource = json.dumps(subset(json.parse(resource), summary=summary, elements=elements))
     # An id has no character that JSON or a URL would escape: https://hl7.org/fhir/R4/datatypes.html#id
     full_url = json.dumps(f"{base_url}/{match.resource_type}/{match.id}")
-    return b'{"fullUrl":' + full_url + b',"resource":' + resource + b',"search":{"mode":"' + mode + b'"}}'
+    score = b"" if match.score is None else b',"score":%.4f' % match.score
+    return b'{"fullUrl":' + full_url + b',"resource":' + resource + b',"search":{"mode":"' + mode + b'"' + score + b"}}"
 
 
 def _outcome(warnings: Sequence[str]) -> bytes:

@@ -22,7 +22,10 @@ _TYPE_NAMES = {number: name for name, number in definitions.load().type_ids.item
 
 
 class Match(NamedTuple):
-    """One resource that a search found. ``values`` are its sort values, ``meta`` and ``body`` JSON as stored."""
+    """One resource that a search found. ``values`` are its sort values, ``meta`` and ``body`` JSON as stored.
+
+    ``score`` is how well it matches a text, from 0 to 1.
+    """
 
     rid: int
     resource_type: str
@@ -32,6 +35,7 @@ class Match(NamedTuple):
     meta: bytes | None
     body: bytes
     values: tuple[int | float | str | None, ...]
+    score: float | None = None
 
     def to_bytes(self) -> bytes:
         """The resource as JSON."""
@@ -50,7 +54,7 @@ def fetch(ctx: Context, query: SearchQuery, position: Position | None) -> list[M
     ctx.phases.mark("compile")
     found: list[Match] = []
     for statement in statements:
-        found += _matches(_result(ctx, query, statement), statement.sort_casts)
+        found += _matches(_result(ctx, query, statement), statement.sort_casts, scored=statement.scored)
         if len(found) > query.count:
             break
     ctx.phases.mark("sql")
@@ -64,8 +68,9 @@ def _result(ctx: Context, query: SearchQuery, statement: CompiledSearch) -> Resu
         return ctx.store.search(statement.sql, statement.values)
 
 
-def _matches(result: Result, sort_casts: Sequence[str]) -> list[Match]:
+def _matches(result: Result, sort_casts: Sequence[str], *, scored: bool = False) -> list[Match]:
     get, width = result.get_value, len(compiler.COLUMNS)
+    last = width + len(sort_casts)
     casts = tuple(enumerate(sort_casts, start=width))
     return [
         Match(
@@ -77,6 +82,7 @@ def _matches(result: Result, sort_casts: Sequence[str]) -> list[Match]:
             get(row, 5),
             get(row, 6) or b"{}",
             tuple(_sort_value(get(row, column), cast) for column, cast in casts),
+            float(get(row, last) or 0) if scored else None,
         )
         for row in range(result.ntuples)
     ]

@@ -15,9 +15,9 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.filters import FilterCompiler, is_id
 from fhir_server.search.keyset import OrderKey
 from fhir_server.search.order import Source, Walk
-from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey, each
-from fhir_server.search.registry import Parameter
-from fhir_server.search.types import date
+from fhir_server.search.query import Clause, Filter, InCompartment, Selection, SortKey, each, is_scored
+from fhir_server.search.registry import SCORE, Parameter
+from fhir_server.search.types import date, text
 
 # Types whose values, one at a time, an index gives in the order of rids.
 _EQUAL_TYPES = frozenset({"token", "reference", "uri", "composite"})
@@ -106,9 +106,9 @@ class Branch:
         return self.compiler.as_row(condition)
 
     def _is_equal(self, clause: Clause, condition: Condition) -> bool:
-        if clause.parameter.type not in _EQUAL_TYPES or condition.follow:
-            return False
-        return condition.unique or len(self.merged(clause)) > 1
+        if condition.unique:
+            return True
+        return clause.parameter.type in _EQUAL_TYPES and not condition.follow and len(self.merged(clause)) > 1
 
     def merged(self, clause: Clause) -> list[Condition]:
         """The alternatives of a clause, each by itself, where an index gives each in order; [] where one is not."""
@@ -130,7 +130,12 @@ class Branch:
         wanted = self.selection.sort
         if wanted:
             self.ordered = False
-            self.sources = tuple(order.source(key, narrow=narrow) for key in wanted)
+            self.sources = tuple(
+                Source("float8", key.descending, nullable=True, score=self.score)
+                if key.parameter.code == SCORE
+                else order.source(key, narrow=narrow)
+                for key in wanted
+            )
             first = self.sources[0]
             # A value that is not where an index has it is sorted by in any case, the missing ones with the others.
             self.split = first.nullable and bool(first.column if narrow else first.walk)
@@ -139,6 +144,15 @@ class Branch:
             self.nulls_first = True
         elif alone and not self.narrow and not self.equal:
             self._sort_by_date()
+
+    @property
+    def scored(self) -> list[Clause]:
+        """The clauses that say how well a resource matches."""
+        return [one for one in self.selection.filters if isinstance(one, Clause) and is_scored(one)]
+
+    def score(self, rid: str) -> str:
+        """How well the resource of one rid matches, from 0 to 1."""
+        return text.score_sql(self.scored, self.compiler.sql, self.compiler.hasher, rid)
 
     def _sort_by_date(self) -> None:
         """Newest first by a date that is searched, where no value leads: an index then gives a page without sorting."""

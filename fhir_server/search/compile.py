@@ -32,12 +32,14 @@ class CompiledSearch:
     """One statement: ``sql`` with placeholders $1 ... for ``values``; "" where nothing may be seen.
 
     Its rows have `COLUMNS`, then one column for each of ``sort_casts`` (bigint, float8 or text). It gives up to one row
-    more than the page has, which says that there is a further one.
+    more than the page has, which says that there is a further one. ``scored`` says that the last column of all is how
+    well the resource matches, from 0 to 1.
     """
 
     sql: str
     values: list[object]
     sort_casts: tuple[str, ...] = ()
+    scored: bool = False
 
 
 @dataclass(slots=True)
@@ -123,7 +125,15 @@ def compile(  # noqa: A001 - the word of the layout: search.compile
     sql = frame.compiler.sql
     casts = tuple(key.cast for key in order)
     cuts = [Cut(position, query.count + 1, sql, missing, split) for missing in (_parts(position) if split else [False])]
-    return [CompiledSearch(_page(frame.branches, cut), sql.values, casts) for cut in cuts]
+    scored = len(frame.branches) == 1 and bool(frame.branches[0].scored)
+    found = []
+    for cut in cuts:
+        text = _page(frame.branches, cut)
+        if scored:
+            # Of the page's resources alone, whose order a plain SELECT keeps.
+            text = f"SELECT q.*, {frame.branches[0].score('q.rid')} FROM ({text}) q"
+        found.append(CompiledSearch(text, sql.values, casts, scored))
+    return found
 
 
 def _parts(position: Position | None) -> list[bool]:

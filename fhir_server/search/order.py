@@ -9,6 +9,7 @@
 # ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fhir_server.r4 import definitions
@@ -29,6 +30,10 @@ _TABLES = {
 }
 
 
+Score = Callable[[str], str]
+"""From the SQL of a rid to how well its resource matches, float8."""
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """An index table in the order of a parameter's values, which are of the type ``cast``.
@@ -47,7 +52,8 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the value of a sort key stands: in a ``column`` of the row ``r``, in a ``walk``, or in the JSON.
+    """Where the value of a sort key stands: in a ``column`` of the row ``r``, in a ``walk``, or in the JSON as a
+    ``parameter`` finds it; a ``score`` is computed.
 
     ``nullable`` says that a resource may have none.
     """
@@ -58,16 +64,19 @@ class Source:
     column: str = ""
     walk: Walk | None = None
     parameter: Parameter | None = None
+    score: Score | None = None
 
     @property
     def reads_row(self) -> bool:
         """Whether the value is read from the row ``r``."""
-        return self.walk is None
+        return self.walk is None and self.score is None
 
     def value(self, sql: SqlParameters, rid: str) -> str:
         """The value for the resource whose rid is the SQL ``rid`` and whose row is ``r``."""
         if self.column:
             return self.column
+        if self.score is not None:
+            return self.score(rid)
         if self.parameter is not None:
             return json_values.extreme(self.parameter, sql, greatest=self.descending)
         if self.walk is None:

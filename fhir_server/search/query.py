@@ -160,6 +160,15 @@ def clauses(found: Filter) -> Iterator[Clause]:
                 yield from clauses(part)
 
 
+SCORED = frozenset({"_text", "_content"})
+"""The parameters whose matches are better or worse. https://hl7.org/fhir/R4/search.html#score"""
+
+
+def is_scored(found: Filter) -> bool:
+    """Whether a filter says how well a resource matches, beside whether it does."""
+    return isinstance(found, Clause) and found.parameter.code in SCORED
+
+
 def each(filters: Iterable[Filter]) -> Iterator[Filter]:
     """Filters that are all to hold, with the parts of those that are "and" in their place."""
     for one in filters:

@@ -94,6 +94,13 @@ def parameters(resource_type: str) -> dict[str, Parameter]:
     return dict(sorted(found.items()))
 
 
+def score(resource_type: str) -> Parameter:
+    """What ``_sort=-_score`` sorts by: how well a text matches. https://hl7.org/fhir/R4/search.html#score"""
+    return Parameter(resource_type, SCORE, "special", 0, "", "", (), ())
+
+
+SCORE = "_score"
+
 STANDARD = Registry()
 """The parameters that FHIR R4 itself defines."""
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
 from fhir_server.search import order
-from fhir_server.search.query import Include, SearchQuery, Selection, SortKey
-from fhir_server.search.registry import STANDARD, Registry
+from fhir_server.search.query import Include, SearchQuery, Selection, SortKey, is_scored
+from fhir_server.search.registry import SCORE, STANDARD, Registry, score
 from fhir_server.search.suggest import refusal, shown
 
 TOTALS = ("none", "estimate", "accurate")
@@ -62,7 +62,10 @@ class ResultParameters:
     def sort(self, resource_type: str) -> tuple[SortKey, ...]:
         """The order of the results of one of the types."""
         known = self._registry.parameters(resource_type)
-        return tuple(SortKey(known[code], descending) for code, descending in self._sort)
+        return tuple(
+            SortKey(score(resource_type) if code == SCORE else known[code], descending)
+            for code, descending in self._sort
+        )
 
     def query(
         self,
@@ -78,6 +81,8 @@ class ResultParameters:
         """
         if self._elements and self._summary not in ("", "false", "count"):
             raise BadRequest(f"_summary={self._summary} and _elements contradict each other: use one of them.")
+        if SCORE in dict(self._sort) and not all(any(is_scored(one) for one in part.filters) for part in selections):
+            raise BadRequest("_sort=_score needs a text to score: search by _text or _content as well.")
         if includes and self._summary == "text":
             raise BadRequest("_summary=text cannot be combined with _include or _revinclude.")
         return SearchQuery(
@@ -110,7 +115,7 @@ class ResultParameters:
     def _check_sort(self, resource_type: str, key: str, code: str) -> None:
         known = self._registry.parameters(resource_type)
         parameter = known.get(code)
-        if parameter is not None and parameter.status == "active" and order.is_sortable(parameter):
+        if code == SCORE or (parameter is not None and parameter.status == "active" and order.is_sortable(parameter)):
             return
         if parameter is not None and parameter.status != "active":
             raise BadRequest(f"Cannot sort by {shown(key)} yet: {parameter.status}.", code="not-supported")

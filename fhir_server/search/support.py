@@ -12,7 +12,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
 from fhir_server.search.condition import Condition
-from fhir_server.search.query import Clause
+from fhir_server.search.query import SCORED, Clause
 from fhir_server.search.registry import STANDARD, Parameter, Registry
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import (
@@ -65,7 +65,7 @@ _MOST_TARGETS = 5_000
 
 def is_supported(parameter: Parameter) -> bool:
     """Whether searches may use the parameter."""
-    return parameter.code in special.COLUMNS | text.SCORED or (parameter.type in WHERE and bool(parameter.expression))
+    return parameter.code in special.COLUMNS | SCORED or (parameter.type in WHERE and bool(parameter.expression))
 
 
 @lru_cache(maxsize=2_048)
@@ -77,7 +77,7 @@ def searchable(resource_type: str, registry: Registry = STANDARD) -> tuple[Param
 
 def modifiers(parameter: Parameter) -> tuple[str, ...]:
     """The modifiers that a parameter takes. https://hl7.org/fhir/R4/search.html#modifiers"""
-    if parameter.code in special.COLUMNS | text.SCORED:
+    if parameter.code in special.COLUMNS | SCORED:
         return ()
     own = token.modifiers(parameter) if parameter.type == "token" else MODIFIERS.get(parameter.type, ())
     own = tuple(name for name in own if name != text.MODIFIER)
@@ -100,7 +100,7 @@ def where(clause: Clause, sql: SqlParameters, hasher: Hasher) -> Condition:
         return _missing(clause, sql)
     if clause.parameter.code in special.COLUMNS:
         return special.where(clause, sql, hasher)
-    if clause.modifier == text.MODIFIER or clause.parameter.code in text.SCORED:
+    if clause.modifier == text.MODIFIER or clause.parameter.code in SCORED:
         return text.where(clause, sql, hasher)
     if clause.parameter.type == "reference":
         _check_targets(clause)

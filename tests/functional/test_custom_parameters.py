@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/searchparameter.html"""
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,9 @@ from fhir_server.crypto.hashing import param_id
 from fhir_server.store.database_urls import DatabaseUrls
 from tests.functional.conftest import Answer, Api
 from tests.functional.running import Running, running
+
+COUNT = 5_000
+"""Resources that no worker indexes before its death is noticed; one that is told to stop may be done by then."""
 
 EYES = "https://clinic.example/eyes"
 
@@ -228,8 +232,9 @@ def test_writes_go_on_and_are_found(api: Api, work: Running) -> None:
     assert found(api, "Patient?eyes:missing=true") == 0
 
 
-def test_a_worker_that_is_killed(new_api: Callable[..., Api], fresh_database: DatabaseUrls, tmp_path: Any) -> None:
-    """The build goes on behind the last batch, as soon as the worker's silence is noticed."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_ends(fresh_database: DatabaseUrls, tmp_path: Any, number: signal.Signals) -> None:
+    """The build goes on behind the last batch: at once, or as soon as the worker's silence is noticed."""
     from fhir_server.app import create_app
     from fhir_server.authn import keys
     from fhir_server.authn.access_token import issue
@@ -245,23 +250,24 @@ def test_a_worker_that_is_killed(new_api: Callable[..., Api], fresh_database: Da
             scope="system/*.cruds", lifetime=600,
         )  # fmt: skip
         api = Api(app, "clinic", token)
-        load(api, [patient("green") for _ in range(5_000)])
+        load(api, [patient("green") for _ in range(COUNT)])
         assert api.put("SearchParameter/eyes", parameter()).status == 201
         with running("worker", APP_DATABASE_URL=fresh_database.app) as first:
             wait_for(lambda: named(api.get("SearchParameter/eyes/$status"))["run"]["done"] > 0)
-            first.process.kill()
-            first.process.wait()
+            first.stop(number)
         run = named(api.get("SearchParameter/eyes/$status"))["run"]
-        assert run["state"] == "building"
-        assert 0 < run["done"] < 5_000
-        refused = api.get("Patient?eyes=green").json["issue"][0]["diagnostics"]
-        assert "% of 5,000 resources" in refused or "about to begin" in refused
-        owner.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
-        asyncio.run(_notice(fresh_database))
+        assert 0 < run["done"] <= COUNT
+        if number == signal.SIGKILL:
+            assert run["state"] == "building"
+            assert run["done"] < COUNT
+            refused = api.get("Patient?eyes=green").json["issue"][0]["diagnostics"]
+            assert f"% of {COUNT:,} resources" in refused or "about to begin" in refused
+            owner.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+            asyncio.run(_notice(fresh_database))
         with running("worker", APP_DATABASE_URL=fresh_database.app):
             become(api, "active")
-        assert named(api.get("SearchParameter/eyes/$status"))["run"]["done"] == 5_000
-        assert found(api, "Patient?eyes=green") == 5_000
+        assert named(api.get("SearchParameter/eyes/$status"))["run"]["done"] == COUNT
+        assert found(api, "Patient?eyes=green") == COUNT
     app.database.close()
 
 

@@ -227,3 +227,33 @@ def _reindex(api: Api, resource_type: str, *, full_text: bool = True) -> None:
         if state.state not in reindex_runs.UNFINISHED:
             break
     assert (state.state, state.error) == ("finished", "")
+
+
+def scores(api: Api, query: str) -> list[tuple[str, float]]:
+    answer = api.get(query)
+    assert answer.status == 200, answer.data
+    return [(one["resource"]["id"], one["search"]["score"]) for one in answer.json["entry"]]
+
+
+def test_matches_say_how_well_they_match_and_are_sorted_by_it(api: Api) -> None:
+    long = "fever " + " ".join(f"word{n}" for n in range(80))
+    for name, words in (("short", "high fever"), ("long", long), ("twice", "fever after fever"), ("none", "cough")):
+        assert api.put(f"Observation/{name}", observation("x", id=name, text=narrative(words))).status == 201
+    found = scores(api, "Observation?_text=fever&_sort=-_score")
+    assert {name for name, _ in found} == {"short", "long", "twice"}
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+    assert found[-1][0] == "long"
+    assert all(0 < score <= 1 for _, score in found)
+    assert scores(api, "Observation?_text=fever&_sort=_score") == found[::-1]
+    # The score is told whatever the order, and goes on over pages.
+    assert dict(scores(api, "Observation?_text=fever")) == dict(found)
+    first = api.get("Observation?_content=fever&_sort=-_score&_count=1")
+    links = {link["relation"]: link["url"] for link in first.json["link"]}
+    second = api.get(links["next"].partition("/fhir/")[2])
+    assert second.json["entry"][0]["resource"]["id"] != first.json["entry"][0]["resource"]["id"]
+    assert "score" not in api.get("Observation?_id=short").json["entry"][0]["search"]
+
+
+def test_a_score_needs_a_text(api: Api) -> None:
+    assert "search by _text or _content as well" in refusal(api, "Observation?_sort=-_score")
+    assert "search by _text or _content as well" in refusal(api, "Observation?code=x&_sort=_score")

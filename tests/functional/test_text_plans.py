@@ -109,11 +109,11 @@ def search(ctx: Context, query: str) -> Plan:
 @pytest.mark.parametrize(
     ("query", "indexes", "most"),
     [
-        ("_text=rare", {"idx_word_pkey"}, 300),
-        ("_text=seen", {"idx_word_pkey"}, 12_000),
+        ("_text=rare", {"idx_word_pkey"}, 600),
+        ("_text=seen", {"idx_word_pkey"}, 1_000),
         ("_text=seen rare", {"idx_word_pkey"}, 25_000),
-        ("_content=rare", {"idx_word_pkey", "idx_phrase_word"}, 300),
-        ("_content=single", {"idx_word_pkey", "idx_phrase_word"}, 1_000),
+        ("_content=rare", {"idx_word_pkey", "idx_phrase_word"}, 900),
+        ("_content=single", {"idx_word_pkey", "idx_phrase_word"}, 2_000),
         ("_content=single rare", {"idx_word_pkey", "idx_phrase_word"}, 1_000),
         ("_content=measurement", {"idx_word_pkey", "idx_phrase_word"}, 80_000),
         ("code:text=single", {"idx_word_pkey", "idx_phrase_word"}, 1_000),

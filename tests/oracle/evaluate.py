@@ -84,6 +84,9 @@ class Universe:
             hit = any(pair in codes for one in found for pair in matching.codings(one))
             return hit != (wanted.modifier == "not-in")
         parameter = parameter_of(resource_type, wanted.code)
+        if wanted.modifier == "text" or parameter.kind == "words":
+            has = [matching.words(text) for text in matching.worded(parameter, found)]
+            return any(matching.words(matching.plain(value)) <= one for value in wanted.values for one in has)
         typed = [
             f"Patient/{value}" if wanted.code == "patient" and "/" not in value and not wanted.modifier else value
             for value in wanted.values

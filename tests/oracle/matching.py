@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any
 from tests.oracle import spans
 from tests.oracle.drawing import UCUM, Resource
 from tests.oracle.parameters import Parameter
-from tests.oracle.values import Value, values
+from tests.oracle.values import Value, values, without_tags
 
 CURRENCIES = "urn:iso:std:iso:4217"
 UNITS: dict[str, tuple[str, str]] = {
@@ -95,6 +96,31 @@ _COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "=le": operator.le,
 }
 """The operators that strings have within a _filter alone. https://hl7.org/fhir/R4/search_filter.html#ops"""
+
+
+# Words.
+
+
+def words(text: str) -> set[str]:
+    """The words of a text: runs of letters and digits, folded; an apostrophe does not part one."""
+    return set(re.findall(r"[^\W_]+", folded(text.replace("'", ""))))
+
+
+def worded(parameter: Parameter, found: list[Value]) -> list[str]:
+    """The texts of which one must have all words of a search: of each code by itself, of all else together."""
+    if parameter.kind == "words":
+        return [one.value if one.type == "content" else without_tags(one.value) for one in found]
+    if parameter.kind == "string":
+        return ["\n".join(text for one in found for text in texts(one))]
+    return [text for one in found for text in _displayed(one)]
+
+
+def _displayed(found: Value) -> list[str]:
+    if found.type == "Identifier":
+        return _displayed(Value("CodeableConcept", found.value.get("type", {})))
+    own = [found.value] if found.type == "Coding" else found.value.get("coding", [])
+    shown = [coding["display"] for coding in own if "display" in coding]
+    return [*shown, *([found.value["text"]] if "text" in found.value else [])]
 
 
 # Tokens.

@@ -115,6 +115,8 @@ COMMON = {
     "_security": token("meta.security:Coding"),
     "_profile": uri("meta.profile:canonical"),
     "_source": uri("meta.source:uri"),
+    "_text": _of("words", "text.div:xhtml"),
+    "_content": _of("words", ":content"),
 }
 
 PARAMETERS: dict[str, dict[str, Parameter]] = {

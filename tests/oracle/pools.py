@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html#ptypes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 
 from tests.oracle import matching
 from tests.oracle.drawing import AMOUNTS, LENGTHS, LOCAL, MASSES, PRESSURES, TIMES, UCUM
@@ -76,7 +76,7 @@ class Pools:
                 "uri",
                 "reference",
             )
-            if listed and modifier not in SETS and code not in ("patient", "_id"):
+            if listed and modifier not in (*SETS, "text") and code not in ("patient", "_id"):
                 forms = sorted(set(_of_kind(parameter, found, modifier)))
             elif parameter.kind == "composite":
                 forms = sorted({text for one in found for text in _combined(parameter, one, {})})
@@ -128,6 +128,9 @@ def _of_kind(parameter: Parameter, found: list[Value], modifier: str) -> Iterato
     if modifier == "of-type":
         yield from _identifiers_of_type(found)
         return
+    if modifier == "text" or parameter.kind == "words":
+        yield from _words(matching.worded(parameter, found))
+        return
     if modifier in ("above", "below"):
         yield from filter(matching.is_hierarchical, _uris(found))
         return
@@ -154,6 +157,16 @@ def _texts(found: list[Value]) -> Iterator[str]:
             if part and matching.folded(part):
                 yield escape(part)
     yield from ("nobody", "muller", "smi", "s%", "_")
+
+
+def _words(texts: list[str]) -> Iterator[str]:
+    """Single words and two at once; what has digits alone may be a number, which is no word everywhere."""
+    for text in texts:
+        found = sorted(word for word in matching.words(text) if not word.isdigit())
+        yield from found
+        yield from (f"{one} {other}" for one, other in pairwise(found))
+        yield from (word[:-1] for word in found if len(word) > 2)
+    yield from ("nobody", "anna nobody", "müller", "display")
 
 
 def _token_forms(system: str | None, code: str | None) -> Iterator[str]:

@@ -17,7 +17,7 @@ _FAVOURED = ("Observation", "Patient", "Encounter", "Condition", "Observation", 
 """Types that are searched more often than others."""
 
 MODIFIERS: dict[str, tuple[str, ...]] = {
-    "string": ("", "", "exact", "contains"),
+    "string": ("", "", "exact", "contains", "text"),
     "token": ("", "", "", "not"),
     "uri": ("", "above", "below"),
 }
@@ -86,6 +86,8 @@ class Queries:
     def _modifiers(self, code: str, parameter: Parameter) -> tuple[str, ...]:
         if code == "_id":
             return ("",)
+        if parameter.kind == "words":
+            return ("",)
         if code == "patient":
             return ("", "", "identifier", "Patient", "missing")
         found = MODIFIERS.get(parameter.kind, ("", ""))
@@ -96,7 +98,7 @@ class Queries:
         if parameter.kind == "token" and all(
             path.endswith((":CodeableConcept", ":Coding")) for path in parameter.paths
         ):
-            found = (*found, *SETS)
+            found = (*found, *SETS, "text")
         return (*found, "missing")
 
     def clause(self, resource_type: str, witness: str = "") -> st.SearchStrategy[Filter]:
@@ -174,7 +176,7 @@ class Queries:
         if isinstance(found, Has):
             return Has(found.source, found.code, draw(self._as_test(found.source, found.part)))
         assert isinstance(found, Clause), found
-        if found.code in ("_list", "_in"):
+        if found.code in ("_list", "_in", "_text", "_content"):
             return Clause("_id", "", ("1",), "token")
         kind = "date" if found.code == "_lastUpdated" else PARAMETERS[resource_type][found.code].kind
         modifier = found.modifier
@@ -273,7 +275,7 @@ class Queries:
         codes = [
             c
             for c, one in PARAMETERS[resource_type].items()
-            if one.kind not in ("composite", "near") and not _canonical(one)
+            if one.kind not in ("composite", "near", "words") and not _canonical(one)
         ]
         keys = draw(st.lists(st.sampled_from([*codes, "_lastUpdated"]), max_size=3, unique=True))
         return tuple((code, draw(st.booleans())) for code in keys)

@@ -34,8 +34,17 @@ MAKERS: dict[str, tuple[Callable[[Draw, int], Resource], int]] = {
 }
 """How a resource of each type is drawn, and how many of them there are; their ids are "0", "1" and so on."""
 
+NARRATIVES = [
+    '<div xmlns="http://www.w3.org/1999/xhtml"><p>Anna M<b>üll</b>er</p><p>feels better</p></div>',
+    '<div xmlns="http://www.w3.org/1999/xhtml">Blood pressure of Jos\u00e9 O\'Brien: <b>120</b></div>',
+]
+
 
 def resources(seed: int) -> list[Resource]:
     """All resources, those referred to mostly before those that refer to them."""
     draw = Draw(seed)
-    return [maker(draw, number) for maker, count in MAKERS.values() for number in range(count)]
+    made = [maker(draw, number) for maker, count in MAKERS.values() for number in range(count)]
+    for resource in made:
+        if draw.chance(0.15):
+            resource["text"] = {"status": "additional", "div": draw.pick(NARRATIVES)}
+    return made

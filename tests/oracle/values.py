@@ -36,12 +36,54 @@ def _values(path: str, root: Resource, resource: Resource) -> Iterator[Value]:
     match = _TYPE.fullmatch(named)
     assert match is not None, path
     name, of_type, system = match.groups()
+    if name == "content":
+        yield Value("content", "\n".join(_texts(root)))
+        return
     if name == "deceased":
         yield Value("boolean", "deceasedDateTime" in root or root.get("deceasedBoolean", False))
         return
     for one in _walk(root, steps):
         if of_type is None or _refers_to(one, of_type, resource):
             yield Value(name, one, system or "")
+
+
+_WORDED = [
+    "text",
+    "display",
+    "title",
+    "description",
+    "family",
+    "given",
+    "prefix",
+    "suffix",
+    "line",
+    "city",
+    "state",
+    "country",
+    "postalCode",
+    "name",
+    "alias",
+    "valueString",
+    "onsetString",
+    "div",
+]
+"""The elements of the universe that hold words, and not codes, numbers or URLs."""
+
+
+def _texts(part: Any, name: str = "") -> Iterator[str]:
+    if isinstance(part, dict):
+        for child, value in part.items():
+            yield from _texts(value, child)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _texts(value, name)
+    elif isinstance(part, str) and name in _WORDED:
+        yield without_tags(part) if name == "div" else part
+
+
+def without_tags(div: str) -> str:
+    """What a reader of a narrative of the universe sees: bold type does not part words, paragraphs do."""
+    return re.sub(r"<[^>]*>", " ", re.sub(r"</?b>", "", div))
 
 
 def _walk(root: Resource, steps: str) -> Iterator[Any]:

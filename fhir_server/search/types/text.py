@@ -18,7 +18,7 @@ from fhir_server.r4 import definitions
 from fhir_server.search import words
 from fhir_server.search.condition import Condition
 from fhir_server.search.paths import Child, Unsupported, paths
-from fhir_server.search.query import Clause
+from fhir_server.search.query import SCORED, Clause
 from fhir_server.search.registry import Parameter
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.text_places import (
@@ -34,9 +34,6 @@ from fhir_server.search.text_places import (
 )  # fmt: skip
 from fhir_server.search.values import bad_value, unescape
 from fhir_server.store.index_rows import IndexRows, Words
-
-SCORED = frozenset({"_text", "_content"})
-"""The parameters that have a score. https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.search.score"""
 
 MODIFIER = "text"
 """Strings and tokens take it where they have text. https://hl7.org/fhir/R4/search.html#modifiers"""
