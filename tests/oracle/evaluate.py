@@ -85,6 +85,10 @@ class Universe:
             return hit != (wanted.modifier == "not-in")
         parameter = parameter_of(resource_type, wanted.code)
         if wanted.modifier == "text" or parameter.kind == "words":
+            if wanted.code == "value-string":
+                # The text of a concept and the displays of its codings are one place to look for words.
+                codes = matching.worded(parameter_of(resource_type, "value-concept"), self.found(key, "value-concept"))
+                found = [*found, *(Value("string", text) for text in codes)]
             has = [matching.words(text) for text in matching.worded(parameter, found)]
             return any(matching.words(matching.plain(value)) <= one for value in wanted.values for one in has)
         typed = [

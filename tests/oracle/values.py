@@ -48,24 +48,8 @@ def _values(path: str, root: Resource, resource: Resource) -> Iterator[Value]:
 
 
 _WORDED = [
-    "text",
-    "display",
-    "title",
-    "description",
-    "family",
-    "given",
-    "prefix",
-    "suffix",
-    "line",
-    "city",
-    "state",
-    "country",
-    "postalCode",
-    "name",
-    "alias",
-    "valueString",
-    "onsetString",
-    "div",
+    *("text", "display", "title", "description", "family", "given", "prefix", "suffix", "line", "city", "state"),
+    *("country", "postalCode", "name", "alias", "valueString", "onsetString", "div"),
 ]
 """The elements of the universe that hold words, and not codes, numbers or URLs."""
 

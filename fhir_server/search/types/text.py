@@ -203,6 +203,8 @@ def _rids(parameter: Parameter, found: list[str], sql: SqlParameters, hasher: Ha
         return _all([f"{rows} {_word_or_phrases(one, sql)}" for one in hashes])
     at = f"AND i.place = ANY({sql.bind(list(_places(parameter)), 'int[]')})"
     if parameter.type == "string":
+        if _leads_to_codes(parameter):
+            return _all([f"{rows} {_word_or_phrases(one, sql)} {at}" for one in hashes])
         return _all([f"{rows} = {one} {at}" for one in hashes])
     if len(hashes) == 1:
         return f"{rows} {_word_or_phrases(hashes[0], sql)} {at}"
@@ -233,6 +235,15 @@ def _score(clause: Clause, found: list[str], sql: SqlParameters, hasher: Hasher,
             f" WHERE i.tenant_id = {sql.tenant} AND i.rid = {rid} AND (i.hash = {one} OR p.phrase IS NOT NULL){at}), 0)"
         )
     return f"({' + '.join(weights)}) / {float(words.FULL_WEIGHT * len(weights))}::float8"
+
+
+@lru_cache(maxsize=1_024)
+def _leads_to_codes(parameter: Parameter) -> bool:
+    """Whether a string parameter reads the text of codes, which is indexed in phrases: Observation's value-string."""
+    return any(
+        path.steps and isinstance(path.steps[-1], Child) and path.steps[-1].name in ("text", "display")
+        for path in paths(parameter.expression, parameter.resource_type)
+    )
 
 
 @lru_cache(maxsize=8_192)
