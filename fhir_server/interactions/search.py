@@ -28,6 +28,12 @@ from fhir_server.search.suggest import nearest, refusal, shown
 __all__ = ["Match", "Pairs", "continued_pairs", "matches", "prepared", "run", "run_compartment", "run_system"]
 
 
+_INCOMPLETE = (
+    "The index is being brought up to date after an upgrade of the server: until then some resources may not be found. "
+    "[base]/$reindex-status tells how far it has come."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """What is searched: the ``path`` of its URL below the base, the ``types``, and the compartment's owner or ""."""
@@ -123,6 +129,8 @@ def _run(ctx: Context, scope: _Scope, pairs: Pairs) -> Response:
         link("next", Position(found[-1].values, found[-1].rid))
     included, warnings = search_page.included(ctx, query, found)
     ignored = [f"Left out of this search: {text}" for text in query.ignored]
+    if ctx.registry.incomplete:
+        ignored.append(_INCOMPLETE)
     body = bundle(ctx.base_url, query, links, total, found, included, [*ignored, *warnings])
     ctx.phases.mark("serialise")
     return Response(200, body)

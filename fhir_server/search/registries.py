@@ -26,7 +26,7 @@ def registry_of(store: Store) -> Registry:
     registry = _MADE.get(known)
     if registry is None:
         own = tuple(parameter for entry in known.entries for parameter in parameters_of(entry))
-        registry = _MADE[known] = Registry(own, known.generation)
+        registry = _MADE[known] = Registry(own, known.generation, known.upgrading)
     return registry
 
 

@@ -34,13 +34,15 @@ class Parameter:
 class Registry:
     """The search parameters of one tenant: the standard ones and its ``custom`` ones.
 
-    ``generation`` numbers what is indexed: rows of an earlier one lack a parameter, or have one too many. ``memo``
-    keeps what is worked out from it, for as long as it is in use.
+    ``generation`` numbers what is indexed: rows of an earlier one lack a parameter, or have one too many.
+    ``incomplete`` says that the index is being brought up to date after an upgrade. ``memo`` keeps what is worked out
+    from it, for as long as it is in use.
     https://hl7.org/fhir/R4/searchparameter.html
     """
 
     custom: tuple[Parameter, ...] = ()
     generation: int = 0
+    incomplete: bool = False
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def parameters(self, resource_type: str) -> dict[str, Parameter]:

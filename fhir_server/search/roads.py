@@ -117,7 +117,9 @@ def counted(branch: Branch) -> list[Condition]:
     if branch.narrow:
         return []
     # In the order of rids an equal value needs no counting: its index gives the page, however many there are.
-    return (branch.conditions if branch.sources else branch.others)[:_MOST_COUNTED]
+    found = branch.conditions if branch.sources else branch.others
+    # Joins first: what tests a row for them costs most.
+    return sorted(found, key=_most)[:_MOST_COUNTED]
 
 
 def _only_tokens(branch: Branch) -> str:
@@ -152,14 +154,22 @@ def _few(branch: Branch, cut: Cut, one: Condition, table: str, guard: str) -> st
         joined = f" CROSS JOIN LATERAL (SELECT {values} FROM resource r WHERE {of_row} OFFSET 0) k"
     elif values:
         joined = f" CROSS JOIN LATERAL (SELECT {values} OFFSET 0) k"
-    tests = [other.test("w.rid", sql.tenant) for other in branch.conditions if other is not one]
     named = _named(branch, "k")
+    parts = [cut.after(named, "w.rid")]
     if branch.split:
-        tests.append(f"k.k0 IS {'NULL' if cut.missing else 'NOT NULL'}")
-    where = " AND ".join(filter(None, [*tests, cut.after(named, "w.rid")]))
+        parts.append(f"k.k0 IS {'NULL' if cut.missing else 'NOT NULL'}")
+    where = " AND ".join(filter(None, parts))
+    columns = "".join(f", {key.column}" for key in named)
+    inner = (
+        f"SELECT w.rid{columns} FROM ({found}) w{joined}{' WHERE ' if where else ''}{where} "
+        f"ORDER BY {order_by(cut.keys(named, 'w.rid'))} OFFSET 0"
+    )
+    # Sorted before they are tested: the tests end with the page.
+    outer = _named(branch, "w")
+    tests = " AND ".join(other.test("w.rid", sql.tenant) for other in branch.conditions if other is not one)
     return (
-        f"SELECT w.rid{cut.columns(named)} FROM ({found}) w{joined}{' WHERE ' if where else ''}{where} "
-        f"{cut.tail(named, 'w.rid')}"
+        f"SELECT w.rid{cut.columns(outer)} FROM ({inner}) w{' WHERE ' if tests else ''}{tests} "
+        f"{cut.tail(outer, 'w.rid')}"
     )
 
 

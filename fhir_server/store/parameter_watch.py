@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 
 from fhir_server.errors import Unavailable
-from fhir_server.store import search_parameters
+from fhir_server.store import reindex_runs, search_parameters
 from fhir_server.store.reindex_runs import FRESH_SECONDS
 from fhir_server.store.search_parameters import Entry
 from fhir_server.store.session import UNAVAILABLE, Database
@@ -32,11 +32,15 @@ _NEVER = -1_000.0
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Known:
-    """What a tenant has of its own, as of a ``version``; ``generation`` numbers what is indexed."""
+    """What a tenant has of its own, as of a ``version``; ``generation`` numbers what is indexed.
+
+    ``upgrading`` says that the index is being brought up to date after an upgrade.
+    """
 
     version: int
     generation: int
     entries: tuple[Entry, ...]
+    upgrading: bool = False
 
 
 NOTHING = Known(0, 0, ())
@@ -118,7 +122,8 @@ class Watch:
         with connection.transaction():
             connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant_id)])
             generation, entries = search_parameters.entries(connection, tenant_id)
-        known = self._known[tenant_id] = Known(version, generation, tuple(entries))
+            upgrading = reindex_runs.is_upgrading(connection, tenant_id)
+        known = self._known[tenant_id] = Known(version, generation, tuple(entries), upgrading)
         return known
 
     def _poll(self) -> None:

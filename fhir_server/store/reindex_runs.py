@@ -30,8 +30,8 @@ _COLUMNS = (
 class Run:
     """A run: how far it has come of the resources of ``types``, of which it is in the one numbered ``at_type`` from 0.
 
-    ``state`` is waiting, building, checking, finished, failed or superseded; ``reason`` parameter, removal or request;
-    ``now`` is when it was read.
+    ``state`` is waiting, building, checking, finished, failed or superseded; ``reason`` parameter, removal, request or
+    upgrade; ``now`` is when it was read.
     """
 
     id: str
@@ -162,6 +162,15 @@ def any_unfinished(connection: psycopg.Connection, tenant_id: int) -> bool:
     """Whether the tenant has a run that is to go on."""
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM reindex_run WHERE tenant_id = %s AND state = ANY(%s))",
+        [tenant_id, list(UNFINISHED)],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def is_upgrading(connection: psycopg.Connection, tenant_id: int) -> bool:
+    """Whether the tenant's index is being brought up to date after an upgrade, in a transaction of the tenant."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM reindex_run WHERE tenant_id = %s AND state = ANY(%s) AND reason = 'upgrade')",
         [tenant_id, list(UNFINISHED)],
     ).fetchone()
     return bool(row and row[0])
