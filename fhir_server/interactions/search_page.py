@@ -18,6 +18,9 @@ from fhir_server.search.include import Found
 from fhir_server.search.query import SearchQuery
 from fhir_server.store.searching import Result
 
+_MOST_STEPS = 50
+"""How many steps away from a match :iterate goes: each is a statement, under a time limit of its own."""
+
 _TYPE_NAMES = {number: name for name, number in definitions.load().type_ids.items()}
 
 
@@ -129,7 +132,12 @@ def included(ctx: Context, query: SearchQuery, matches: Sequence[Match]) -> tupl
     seen = [match.rid for match in matches]
     fresh = [Found(match.resource_type, match.rid, match.id) for match in matches]
     includes = query.includes
-    while fresh:
+    for step in range(_MOST_STEPS + 1):
+        if not fresh or not includes:
+            break
+        if step == _MOST_STEPS:
+            warnings.append(f"References of included resources are followed {_MOST_STEPS} steps at most.")
+            break
         limit = most - len(found) + 1
         store = ctx.store
         compiled = include.compile_round(includes, fresh, seen, access, store.tenant_id, store.hasher, limit)

@@ -25,6 +25,9 @@ _EQUAL_TYPES = frozenset({"token", "reference", "uri", "composite"})
 # More alternatives than this are looked up at once and sorted.
 _MOST_MERGED = 16
 
+# More conditions than this are not joined to all matches: the planner takes seconds to order a hundred joins.
+_MOST_JOINED = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Dates:
@@ -178,13 +181,27 @@ class Branch:
     def matches(self) -> str:
         """The rids of all matches; out of the index tables alone where no condition looks at the row."""
         found = self.conditions
-        if found and not self.rows:
+        if found and (not self.rows or all(one.stream for one in found)):
             first = min(found, key=lambda condition: not condition.unique)
-            where = " AND ".join(f"i.rid IN ({one.rids})" for one in found if one is not first)
+            others = [one for one in found if one is not first]
+            if self.rows:
+                others.append(Condition(row=" AND ".join([self.scope, *self.rows])))
+            where = " AND ".join(self.whole(others, "c.rid"))
             distinct = "" if first.unique else "DISTINCT "
-            return f"SELECT {distinct}i.rid FROM ({first.rids}) i{' WHERE ' if where else ''}{where}"  # noqa: S608
-        parts = [self.scope, *self.rows, *(f"r.rid IN ({one.rids})" for one in found)]
+            # A join is followed step by step. Where the planner takes each step to leave one row, as it does where it
+            # knows nothing of a clinic yet, it would nest them: sixty rows, four steps and an hour.
+            every = first.stream or first.rids
+            return f"SELECT {distinct}c.rid FROM ({every}) c{' WHERE ' if where else ''}{where}"  # noqa: S608
+        parts = [self.scope, *self.rows, *self.whole(found, "r.rid")]
         return f"SELECT r.rid FROM resource r WHERE {' AND '.join(parts)}"  # noqa: S608
+
+    def whole(self, conditions: Sequence[Condition], rid: str) -> list[str]:
+        """Conditions on all rows: a few joined to them as the planner likes, others tested on each."""
+        simple = [one for one in conditions if one.rids and not one.stream]
+        joined = simple[:_MOST_JOINED]
+        tested = [one for one in conditions if one not in joined]
+        tests = (one.test(rid, self.compiler.sql.tenant) for one in tested)
+        return [*(f"{rid} IN ({one.rids})" for one in joined), *tests]
 
 
 def in_one_compartment(selections: Sequence[Selection]) -> Selection | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.search import roads
+from fhir_server.search import roads, size
 from fhir_server.search.branch import Branch, in_one_compartment
 from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler
@@ -132,7 +132,7 @@ def compile(  # noqa: A001 - the word of the layout: search.compile
         if scored:
             # Of the page's resources alone, whose order a plain SELECT keeps.
             text = f"SELECT q.*, {frame.branches[0].score('q.rid')} FROM ({text}) q"
-        found.append(CompiledSearch(text, sql.values, casts, scored))
+        found.append(CompiledSearch(size.within(text), sql.values, casts, scored))
     return found
 
 
@@ -152,7 +152,11 @@ def _page(branches: list[Branch], cut: Cut) -> str:
             return _of_equal_values(branch, cut)
         if branch.ordered and not branch.conditions and branch.walk is None:
             return _in_order(branch, cut)
-    pages = [roads.page(branch, cut) for branch in branches]
+    budget = size.Budget()
+    pages = []
+    for branch in branches:
+        pages.append(roads.page(branch, cut))
+        budget.spend(pages[-1])
     order = tuple(replace(key, column=f"p.k{number}") for number, key in enumerate(branches[0].order("p.rid")))
     by = order_by(cut.keys(order, "p.rid"))
     rids = pages[0]
@@ -203,7 +207,7 @@ def compile_total(
     frame = passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
     if not frame.branches:
         return CompiledSearch("", [])
-    counted = " UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches)
+    counted = size.within(" UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches))
     text = f"EXPLAIN (FORMAT JSON) {counted}" if estimate else f"SELECT count(*) FROM ({counted}) m"
     return CompiledSearch(text, frame.compiler.sql.values)
 

@@ -18,6 +18,7 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.joins import Joins
 from fhir_server.search.query import Chain, Clause, Combination, Filter, Has, InCompartment, Negation
 from fhir_server.search.registry import Parameter
+from fhir_server.search.size import Budget
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import reference
 from fhir_server.search.values import unescape
@@ -36,13 +37,20 @@ class FilterCompiler:
     access: Access
     joined: Access
     joins: Joins = field(init=False)
+    budget: Budget = field(init=False, default_factory=Budget)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "joins", Joins(self.sql))
 
     def condition(self, wanted: Filter, resource_type: str) -> Condition:
-        """What resources of the type are to meet. Raises BadRequest for values that cannot be searched, and Forbidden
-        for a chain that leads through types alone that the caller may not search."""
+        """What resources of the type are to meet. Raises BadRequest for values that cannot be searched and for a search
+        that becomes too large, and Forbidden for a chain that leads through types alone that the caller may not
+        search."""
+        found = self._condition(wanted, resource_type)
+        self.budget.spend(found.rids, found.row, found.stream)
+        return found
+
+    def _condition(self, wanted: Filter, resource_type: str) -> Condition:
         match wanted:
             case Clause():
                 return self._clause(wanted, resource_type)

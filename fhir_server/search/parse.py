@@ -23,7 +23,11 @@ __all__ = ["DEFAULT_LIMITS", "Limits", "parse", "parse_types", "split"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one search may ask for. Lengths are characters after percent-decoding."""
+    """How much one search may ask for. Lengths are characters after percent-decoding.
+
+    ``max_readings`` counts what all filters together are on all types: each parameter of each type searched, each step
+    of a chain for each type that it may lead to.
+    """
 
     default_count: int = 20
     max_count: int = 1000
@@ -31,6 +35,8 @@ class Limits:
     max_values: int = 1000
     max_length: int = 16_000
     max_included: int = 1000
+    max_includes: int = 50
+    max_readings: int = 2000
 
 
 DEFAULT_LIMITS = Limits()
@@ -73,18 +79,22 @@ def parse_types(
     found: list[tuple[Filter, ...]] = []
     includes: list[Include] = []
     ignored: list[str] = []
+    readings = 0
     for name, value in _within_limits(pairs, limits):
         try:
             if results.read(name, value):
                 continue
             if parse_include.is_include(name):
                 includes += parse_include.parse_include(resource_types, name, value, registry)
+                _check_includes(includes, limits)
                 continue
             before = parser.values
             alike = []
             for resource_type in resource_types:
                 parser.values = before
+                readings += parser.readings
                 parser.readings = 0
+                _check_readings(readings, limits)
                 alike.append(parser.parse(resource_type, name, value))
             found.append(tuple(alike))
         except Ignorable as refused:
@@ -96,11 +106,31 @@ def parse_types(
             raise BadRequest(
                 f"The search has more than {limits.max_values} values; split it into several.", code="too-costly"
             )
+    _check_readings(readings + parser.readings, limits)
     selections = tuple(
         Selection(resource_type, tuple(alike[number] for alike in found), results.sort(resource_type))
         for number, resource_type in enumerate(resource_types)
     )
-    return results.query(selections, tuple(includes), tuple(ignored), types)
+    return results.query(selections, tuple(dict.fromkeys(includes)), tuple(ignored), types)
+
+
+def _check_readings(readings: int, limits: Limits) -> None:
+    if readings > limits.max_readings:
+        raise BadRequest(
+            "The search has too many conditions on too many types of resources: name fewer types in _type, the type at "
+            "each step of a chain (subject:Patient.name), or use fewer parameters.",
+            code="too-costly",
+        )
+
+
+def _check_includes(includes: Sequence[Include], limits: Limits) -> None:
+    # A wildcard is an Include for each type searched.
+    if len({one.text for one in includes}) > limits.max_includes:
+        raise BadRequest(
+            f"The search has more than {limits.max_includes} _include and _revinclude; Observation:* follows all "
+            "references of a type.",
+            code="too-costly",
+        )
 
 
 def _within_limits(pairs: Iterable[tuple[str, str]], limits: Limits) -> list[tuple[str, str]]:

@@ -16,6 +16,9 @@ TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
 NAMES = ("_count", "_sort", "_total", "_summary", "_elements", "_contained", "_format", "_pretty")
 
+MOST_SORT_KEYS = 10
+"""How many keys ``_sort`` takes; a cursor holds the value of each."""
+
 
 class Ignorable(Exception):
     """A parameter that strict handling refuses and lenient handling leaves out; the message is for the client."""
@@ -104,7 +107,10 @@ class ResultParameters:
 
     def _read_sort(self, value: str) -> None:
         keys: list[tuple[str, bool]] = []
-        for key in value.split(","):
+        written = value.split(",")
+        if len(written) > MOST_SORT_KEYS:
+            raise BadRequest(f"_sort takes at most {MOST_SORT_KEYS} keys.", code="too-costly")
+        for key in written:
             code, descending = key.removeprefix("-"), key.startswith("-")
             for resource_type in self._resource_types:
                 self._check_sort(resource_type, key, code)

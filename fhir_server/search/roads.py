@@ -247,7 +247,7 @@ def candidates(branch: Branch, cut: Cut, guard: str = "", *, with_rows: bool = F
     if not first.unique:
         # Each alternative is looked up by itself, so that the index gives each in order, and they need only be merged.
         rids = " UNION ALL ".join(f"({one.rids} ORDER BY i.rid {cut.direction})" for one in branch.merged(clause))
-    parts = [guard, *(f"c.rid IN ({one.rids})" for _, one in branch.equal if one is not first)]
+    parts = [guard, *branch.whole([one for _, one in branch.equal if one is not first], "c.rid")]
     # No condition may know the name "c": one that has a table of that name would compare its own rids with themselves.
     parts += (one.test("c.rid", sql.tenant) for one in branch.others)
     if with_rows and branch.rows:

@@ -24,6 +24,10 @@ INCOMPLETE = (
 )
 SWITCHED_OFF = "Full-text search (_text, _content, :text) is switched off on this server, by its setting FULL_TEXT."
 
+LONGEST_BOUND = 16_000_000
+"""Characters of a statement with its values, which it may have in several places: ten times a value set of the size
+that terminology allows. PostgreSQL reads about 100 MB of literals a second, and cannot be interrupted meanwhile."""
+
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
@@ -47,7 +51,7 @@ def run_search(
     Raises psycopg.errors.QueryCanceled for a statement that takes longer, BadRequest for a full-text search where
     words are missing.
     """
-    bound = _PLACEHOLDER.sub(lambda match: literal(values[int(match[1]) - 1]), sql)
+    bound = _bound(sql, values)
     limit = f", set_config('statement_timeout', '{int(timeout_ms)}', true)" if timeout_ms else ""
     try:
         return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {bound}")
@@ -55,6 +59,29 @@ def run_search(
         if error.sqlstate != _WORDS_MISSING:
             raise
         raise BadRequest(INCOMPLETE, code="not-supported") from None
+
+
+def _bound(sql: str, values: Sequence[object]) -> str:
+    """The statement with its values written into it. Raises BadRequest where that becomes too long."""
+    literals: dict[str, str] = {}
+    length = len(sql)
+
+    def written(match: re.Match[str]) -> str:
+        nonlocal length
+        number = match[1]
+        found = literals.get(number)
+        if found is None:
+            found = literals[number] = literal(values[int(number) - 1])
+        length += len(found)
+        if length > LONGEST_BOUND:
+            raise BadRequest(
+                "The search repeats long values too often: use shorter values, fewer of them, or name the types that "
+                "a chain goes through.",
+                code="too-costly",
+            )
+        return found
+
+    return _PLACEHOLDER.sub(written, sql)
 
 
 def present_types(connection: psycopg.Connection, tenant_id: int) -> frozenset[str]:

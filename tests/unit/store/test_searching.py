@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.errors import Unavailable
+from fhir_server.errors import BadRequest, Unavailable
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.searching import run_search
 from fhir_server.store.session import Database
@@ -71,3 +71,24 @@ def test_a_store_limits_searches_outside_of_transactions(database: DatabaseUrls)
         assert store.transaction(lambda inner: inner.search(shown, [])).get_value(0, 0) == b"30s"
     finally:
         pool.close()
+
+
+def test_values_that_stand_in_too_many_places_are_refused_before_they_are_written_there(
+    connection: psycopg.Connection,
+) -> None:
+    sql = "SELECT " + ", ".join(["$1::text"] * 2_000)
+    assert run_search(connection, 1, "SELECT $1::text, $1::text", ["a"]).nfields == 2
+    with pytest.raises(BadRequest, match="repeats long values") as refused:
+        run_search(connection, 1, sql, ["a" * 15_000])
+    assert refused.value.issues[0].code == "too-costly"
+
+
+@pytest.mark.parametrize(
+    "value", ["$1", "$2 '; DROP TABLE resource; --", "\\", "a'b''c", "\x01", "\ufffd", "\U0010ffff", "%s"]
+)
+def test_a_value_that_looks_like_sql_is_a_value(connection: psycopg.Connection, value: str) -> None:
+    result = run_search(connection, 1, "SELECT $1::text, $2::text[]", [value, [value, "x"]])
+    assert (result.get_value(0, 0) or b"").decode() == value
+    row = connection.execute("SELECT %s::text[]::text", [[value, "x"]]).fetchone()
+    assert row is not None
+    assert (result.get_value(0, 1) or b"").decode() == row[0]
