@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from fhir_server.r4 import json as r4_json
 from tests.functional.conftest import Api
@@ -32,7 +33,12 @@ def _to(text: str) -> Resource:
 
 
 def _code(code: str) -> Resource:
-    return {"coding": [{"system": "http://loinc.org", "code": code}], "text": SECRET}
+    secret = {"system": "http://example.org/secrets", "code": "b"}
+    return {"coding": [{"system": "http://loinc.org", "code": code}, secret], "text": SECRET}
+
+
+def _narrative() -> Resource:
+    return {"status": "additional", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{SECRET}</div>'}
 
 
 def victims() -> list[Resource]:
@@ -56,6 +62,7 @@ def victims() -> list[Resource]:
         _owned(
             "Patient",
             f"p{number}",
+            text=_narrative(),
             identifier=[{"system": "urn:mrn", "value": SECRET}],
             name=[{"family": SECRET}],
             gender="female",
@@ -82,6 +89,10 @@ def victims() -> list[Resource]:
         _owned("List", "li1", status="current", mode="working", title=SECRET,
                entry=[{"item": _to("Patient/p1")}, {"item": _to("Observation/o0")}]),
         _owned("Group", "gr1", type="person", actual=True, member=[{"entity": _to("Patient/p1")}]),
+        _owned("ValueSet", "vs1", url="http://example.org/ValueSet/secret", status="active",
+               compose={"include": [{"system": "http://loinc.org", "concept": [{"code": "8480-6"}]}]}),
+        _owned("CodeSystem", "cs1", url="http://example.org/secrets", status="active", content="complete",
+               concept=[{"code": "a", "concept": [{"code": "b"}]}]),
         _owned("CareTeam", "t1", subject=_to("Patient/p1"), participant=[{"member": _to("Practitioner/d1")}]),
     ]  # fmt: skip
 
@@ -149,7 +160,20 @@ def write(api: Api, resources: list[Resource]) -> None:
     assert answer.status == 200, answer.data[:2000]
 
 
+def _filtered(resource_type: str, text: str) -> str:
+    return f"{resource_type}?_filter={quote(text)}"
+
+
+def _graphql(path: str, query: str) -> str:
+    return f"{path}$graphql?query={quote(query)}"
+
+
 CHAINS = (
+    _filtered("Observation", f'subject:Patient.name eq "{SECRET}"'),
+    _filtered("Observation", f'not (subject:Patient.name ne "{SECRET}") and status eq final'),
+    _filtered("Observation", f'subject:Patient[gender eq female].general-practitioner:Practitioner.name sw "{SECRET}"'),
+    f"Observation?subject:Patient.name:text={SECRET}",
+    f"Observation?patient._content={SECRET}",
     f"Observation?subject:Patient.name={SECRET}",
     f"Observation?patient.name={SECRET}",
     f"Observation?patient.identifier=urn:mrn|{SECRET}",
@@ -167,6 +191,8 @@ CHAINS = (
     f"Group?member:Patient.name={SECRET}",
 )  # fmt: skip
 REVERSE_CHAINS = (
+    _filtered("Patient", "_has:Observation:patient:code eq 8480-6"),
+    f"Patient?_has:Observation:patient:code:text={SECRET}",
     "Patient?_has:Observation:patient:code=8480-6",
     "Patient?_has:Observation:patient:_has:Provenance:target:agent=Practitioner/d1",
     "Patient?_has:Observation:subject:date=2020-02-29",
@@ -209,6 +235,8 @@ ELSEWHERE = (
     "Observation?_list=List/li1",
     "Patient/p1/$everything",
     "Encounter/e1/$everything",
+    "Patient?_in=Group/gr1",
+    "Practitioner?_in=CareTeam/t1",
     "Observation/$lastn?patient=p1",
     "Observation/$lastn?patient=p1&code=8480-6&max=3",
 )
@@ -237,8 +265,25 @@ PLAIN = (
     "Patient?_sort=name",
     "Patient?_sort=-birthdate,_id",
     "Location?near=47|8|10|km",
+    "Observation?code:in=ValueSet/vs1",
+    "Condition?code:not-in=http://example.org/ValueSet/secret",
+    "Observation?code:below=http://example.org/secrets|a",
+    f"Observation?code:text={SECRET}",
+    f"Patient?name:text={SECRET}",
+    f"Patient?_content={SECRET}",
+    f"Patient?_content={SECRET}&_sort=-_score",
+    f"Patient?_text={SECRET}",
+    _filtered("Patient", f'name co "{SECRET}" or identifier eq "{SECRET}"'),
     "Observation?code=8480-6&_summary=count",
     "Observation?code=8480-6&_count=1&_total=accurate",
 )
-REQUESTS = (*PLAIN, *CHAINS, *REVERSE_CHAINS, *INCLUDES, *ELSEWHERE)
+GRAPHS = (
+    _graphql("", '{PatientList(name: "' + SECRET + '") {id extension {valueString}}}'),
+    _graphql("", '{Patient(id: "p2") {id extension {valueString}}}'),
+    _graphql("", '{PatientConnection(gender: "female") {count edges {resource {id extension {valueString}}}}}'),
+    _graphql("", "{ObservationList {id subject {resource {... on Patient {extension {valueString}}}}}}"),
+    _graphql("Patient/p1/", "{id ObservationList(_reference: subject) {id extension {valueString}}}"),
+    _graphql("Patient/p1/", "{generalPractitioner {resource {... on Practitioner {extension {valueString}}}}}"),
+)
+REQUESTS = (*PLAIN, *CHAINS, *REVERSE_CHAINS, *INCLUDES, *ELSEWHERE, *GRAPHS)
 """Every road that a search can take to another resource, as a GET below the base."""
