@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.app import FhirServer
+from fhir_server.search import roads
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from tests.functional.conftest import Api
@@ -94,6 +95,17 @@ def _check_backwards(api: Api, pages: list[Page]) -> None:
 def test_finds_what_plain_python_finds(world: tuple[Api, Universe], data: st.DataObject) -> None:
     api, universe = world
     check(api, universe, data.draw(queries(universe).search()))
+
+
+@everything(max_examples=80)
+@given(data=st.data())
+def test_finds_the_same_where_all_is_many(world: tuple[Api, Universe], data: st.DataObject) -> None:
+    """In so small a world everything is few; so that the other road is taken, nothing is."""
+    api, universe = world
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roads, "MOST_FOUND", 0)
+        patch.setattr(roads, "MOST_SEEDS", 0)
+        check(api, universe, data.draw(queries(universe).search()))
 
 
 @pytest.mark.parametrize("resource_type", PARAMETERS)
