@@ -29,6 +29,9 @@ def section(title: str, found: dict[str, Any]) -> Iterator[str]:
         "the two medians' in the same round."
     )
     yield ""
+    if "note" in found:
+        yield found["note"]
+        yield ""
     yield from table(
         ("resources", "loaded in", "tables"),
         [

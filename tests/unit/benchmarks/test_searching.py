@@ -105,7 +105,8 @@ def test_verdicts_on_milliseconds_pages_and_growth() -> None:
 
 def test_the_document_tells_the_searches_in_whole_tables() -> None:
     run = _run([_timed("token", "a|b", 2.0), _timed("string", "c", refused="no")])
-    text = report.render({"scale.json": json.loads(json.dumps(run))})
+    text = report.render({"scale.json": json.loads(json.dumps(run | {"note": "On a full moon."}))})
+    assert "\nOn a full moon.\n" in text
     assert "## Searches at scale" in text
     assert "| token | `a\\|b` | 20 | **2.00** | 4.00 | 0.50 | 1.00 | 2.0 |  |" in text
     widths = [line.replace("\\|", "").count("|") for line in text.splitlines()]
