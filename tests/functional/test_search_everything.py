@@ -27,6 +27,18 @@ from tests.oracle.query import Clause, Search
 SEED = 4
 _MOST_PAGES = 25
 _VALUES_EACH = 5
+_MOST_VALUES = 250
+RANGES = [
+    ("Patient", "birthdate"),
+    ("Encounter", "date"),
+    ("Observation", "date"),
+    ("Observation", "value-quantity"),
+    ("Observation", "code-value-quantity"),
+    ("RiskAssessment", "probability"),
+    ("ChargeItem", "factor-override"),
+    ("ServiceRequest", "occurrence"),
+]
+"""Parameters over every kind of date, number and quantity."""
 
 everything = partial(settings, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
@@ -120,6 +132,30 @@ def test_every_parameter_by_itself(world: tuple[Api, Universe], resource_type: s
                 search = Search((resource_type,), (Clause(code, modifier, (value,)),), count=1000)
                 found = page(api, url(search)).keys("match")
                 assert (sorted(found), url(search)) == (sorted(universe.matches(search)), url(search))
+
+
+@pytest.mark.parametrize(("resource_type", "code"), RANGES)
+def test_every_prefix_at_every_boundary(world: tuple[Api, Universe], resource_type: str, code: str) -> None:
+    """All prefixes before values that resources have, and before others around them."""
+    api, universe = world
+    pool = queries(universe).pools.of(resource_type, code)
+    for value in pool[:: max(1, len(pool) // _MOST_VALUES)]:
+        search = Search((resource_type,), (Clause(code, "", (value,)),), count=1000)
+        found = page(api, url(search)).keys("match")
+        assert (sorted(found), url(search)) == (sorted(universe.matches(search)), url(search))
+
+
+@pytest.mark.parametrize("resource_type", PARAMETERS)
+def test_every_order_by_itself(world: tuple[Api, Universe], resource_type: str) -> None:
+    """Each parameter in both directions, as the only key and behind another one that leaves much equal."""
+    api, universe = world
+    for code in queries(universe).sortable(resource_type):
+        for descending in (False, True):
+            for sort in (((code, descending),), (("_security", False), (code, descending))):
+                search = Search((resource_type,), sort=sort, count=1000)
+                found = page(api, url(search)).keys("match")
+                assert len(found) == len(universe.of_type(resource_type))
+                assert (ordering.breaks(universe, found, sort), url(search)) == ([], url(search))
 
 
 # What random searches found once.

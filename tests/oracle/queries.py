@@ -272,13 +272,18 @@ class Queries:
     @st.composite
     @staticmethod
     def _sort(draw: st.DrawFn, self: Queries, resource_type: str) -> tuple[tuple[str, bool], ...]:
-        codes = [
-            c
-            for c, one in PARAMETERS[resource_type].items()
+        codes = [*self.sortable(resource_type), "_lastUpdated"]
+        keys = draw(st.lists(st.sampled_from(codes), max_size=3, unique=True))
+        return tuple((code, draw(st.booleans())) for code in keys)
+
+    @staticmethod
+    def sortable(resource_type: str) -> list[str]:
+        """The parameters that resources of a type can be sorted by."""
+        return [
+            code
+            for code, one in PARAMETERS[resource_type].items()
             if one.kind not in ("composite", "near", "words") and not _canonical(one)
         ]
-        keys = draw(st.lists(st.sampled_from([*codes, "_lastUpdated"]), max_size=3, unique=True))
-        return tuple((code, draw(st.booleans())) for code in keys)
 
     def sort(self, resource_type: str) -> st.SearchStrategy[tuple[tuple[str, bool], ...]]:
         """Sort keys with their directions; often none."""
