@@ -163,7 +163,7 @@ class Joins:
             found = self._set(resource_type, condition, "rid")
             return f"SELECT o.target FROM idx_reference o WHERE {known} AND o.rid IN ({found})"
         return (
-            f"SELECT o.target FROM ({self._stream(resource_type, condition)}) m CROSS JOIN LATERAL "
+            f"SELECT o.target AS key FROM ({self._stream(resource_type, condition)}) m CROSS JOIN LATERAL "
             f"(SELECT o.target FROM idx_reference o WHERE {known} AND o.rid = m.key OFFSET 0) o"
         )
 
