@@ -59,6 +59,20 @@ def test_fhirpy(demo: Demo) -> None:
     newest = client.resources("Observation").search(patient="p001", date__ge="2000-01-01").limit(5).fetch()
     assert len(newest) == 5
 
+    # fhirpy's own words for chains, reverse chains, sorting and includes.
+    of_lopez = (
+        client.resources("Observation").search(patient__Patient__family="López").sort("-date").limit(7).fetch_all()
+    )
+    dates = [one["effectiveDateTime"] for one in of_lopez if "effectiveDateTime" in one]
+    assert len(of_lopez) > 7
+    assert dates == sorted(dates, reverse=True)
+    with_hba1c = client.resources("Patient").has("Observation", "patient", code="http://loinc.org|4548-4").fetch_all()
+    assert "p001" in {one["id"] for one in with_hba1c}
+    raw = client.resources("Observation").search(patient="p001").include("Observation", "subject").limit(3).fetch_raw()
+    assert {entry.search.mode for entry in raw.entry} == {"match", "include"}
+    back = client.resources("Patient").search(_id="p001").revinclude("Encounter", "subject").fetch_raw()
+    assert {entry.resource.resource_type for entry in back.entry} == {"Patient", "Encounter"}
+
     found, created = client.resources("Patient").search(_id=patient["id"]).update(patient)
     assert (found["id"], created) == (patient["id"], False)
     assert found["meta"]["versionId"] == "3"

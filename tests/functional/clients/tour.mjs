@@ -80,6 +80,30 @@ const observations = await client.search({
 });
 assert.match(observations.entry[0].resource.performer[0].reference, /^Organization\/[0-9a-f-]{36}$/);
 
+// Compartments, several types, includes, pages in both directions, everything of a patient.
+const ofPatient = await client.compartmentSearch({
+  resourceType: "Observation",
+  compartment: { resourceType: "Patient", id: created.id },
+  searchParams: { "code:missing": "false" },
+});
+assert.equal(ofPatient.entry.length, 1);
+const several = await client.systemSearch({ searchParams: { _type: "Organization,Patient", _lastUpdated: "gt2020" } });
+assert.ok(several.entry.length > 1);
+const chained = await client.search({
+  resourceType: "Observation",
+  searchParams: { "patient.family": "tour", _include: "Observation:performer", _sort: "-date" },
+});
+assert.deepEqual(chained.entry.map((entry) => entry.search.mode).sort(), ["include", "match"]);
+const firstPage = await client.search({ resourceType: "Patient", searchParams: { _sort: "family,-birthdate", _count: "4" } });
+const secondPage = await client.nextPage({ bundle: firstPage });
+const backAgain = await client.prevPage({ bundle: secondPage });
+assert.deepEqual(
+  backAgain.entry.map((entry) => entry.resource.id),
+  firstPage.entry.map((entry) => entry.resource.id),
+);
+const everything = await client.operation({ name: "everything", resourceType: "Patient", id: created.id, method: "GET" });
+assert.ok(everything.entry.some((entry) => entry.resource.resourceType === "Organization"));
+
 const history = await client.history({ resourceType: "Patient", id: created.id });
 assert.deepEqual(history.entry.map((entry) => entry.resource.meta.versionId), ["3", "2", "1"]);
 
