@@ -31,6 +31,7 @@ class Entry:
 
     ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` and ``id`` are "" where the URL has none;
     ``query`` is what follows the "?" (None without one): criteria, or parameters. ``resource`` is the body.
+    ``owner`` is the resource whose compartment is searched, "Patient/123", or "".
     """
 
     index: int
@@ -43,6 +44,7 @@ class Entry:
     query: str | None
     resource: Any
     conditions: Conditions
+    owner: str = ""
 
     @property
     def location(self) -> InBundle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from fhir_server.errors import BadRequest, FhirError, MethodNotAllowed, NotFound
@@ -65,18 +65,19 @@ def _read(index: int, item: Any, base_url: str) -> Entry:
     path, question, query = url.removeprefix(base_url + "/").partition("?")
     conditions = _conditions(request, where + ".request") if len(request) > 2 else NO_CONDITIONS
     resource = item.get("resource")
-    interaction, resource_type, resource_id, version = _route(method, path, bool(question), where + ".request.url")
+    route = _route(method, path, bool(question), where + ".request.url")
     entry = Entry(
         index,
         full_url,
         method,
-        interaction,
-        resource_type,
-        resource_id,
-        version,
+        route.interaction,
+        route.resource_type,
+        route.id,
+        route.version,
         query if question else None,
         resource,
         conditions,
+        route.owner,
     )
     _check_body(entry)
     return entry
@@ -120,7 +121,15 @@ def _check_body(entry: Entry) -> None:
         )
 
 
-Route = tuple[str, str, str, str]
+class Route(NamedTuple):
+    """What the URL of an entry asks for. ``owner`` is the resource whose compartment is searched: "Patient/123"."""
+
+    interaction: str
+    resource_type: str = ""
+    id: str = ""
+    version: str = ""
+    owner: str = ""
+
 
 _INSTANCE = {"GET": "read", "HEAD": "read", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _TYPE = {
@@ -134,11 +143,13 @@ _TYPE = {
 
 
 def _route(method: str, path: str, has_query: bool, where: str) -> Route:
-    """(interaction, resource type, id, version). Raises BadRequest, NotFound, MethodNotAllowed."""
+    """Raises BadRequest, NotFound, MethodNotAllowed."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     first = parts[0]
     if first == "_history" and len(parts) == 1:
         return _read_only(method, "history-system", where)
+    if not path and has_query:
+        return _read_only(method, "search-system", where)
     if first not in _TYPES:
         raise _unroutable(path, where)
     if len(parts) == 1:
@@ -146,7 +157,7 @@ def _route(method: str, path: str, has_query: bool, where: str) -> Route:
             raise BadRequest(
                 f"{method} needs an id or criteria in the URL: {first}/123 or {first}?identifier=...", expression=where
             )
-        return _TYPE[method], first, "", ""
+        return Route(_TYPE[method], first)
     if parts[1:] == ["_history"]:
         return _read_only(method, "history-type", where, first)
     if not ID.fullmatch(parts[1]):
@@ -154,19 +165,22 @@ def _route(method: str, path: str, has_query: bool, where: str) -> Route:
     if len(parts) == 2:
         if method == "POST":
             raise MethodNotAllowed(f"POST goes to {first}, without an id; PUT writes to an id.", expression=where)
-        return _INSTANCE[method], first, parts[1], ""
+        return Route(_INSTANCE[method], first, parts[1])
     if parts[2] == "_history" and len(parts) == 3:
         return _read_only(method, "history-instance", where, first, parts[1])
     if parts[2] == "_history" and len(parts) == 4 and ID.fullmatch(parts[3]):
         return _read_only(method, "vread", where, first, parts[1], parts[3])
+    if len(parts) == 3 and (parts[2] in _TYPES or parts[2] == "*"):
+        found = _read_only(method, "search-system" if parts[2] == "*" else "search-type", where)
+        return found._replace(resource_type=parts[2].removeprefix("*"), owner=f"{first}/{parts[1]}")
     raise _unroutable(path, where)
 
 
 def _read_only(method: str, interaction: str, where: str, *rest: str) -> Route:
     if method not in ("GET", "HEAD"):
-        raise MethodNotAllowed(f"{method} is not possible on a history.", expression=where)
-    resource_type, resource_id, version = (*rest, "", "", "")[:3]
-    return interaction, resource_type, resource_id, version
+        what = "a search of several types or of a compartment" if interaction.startswith("search") else "a history"
+        raise MethodNotAllowed(f"{method} is not possible on {what}.", expression=where)
+    return Route(interaction, *rest)
 
 
 def _unroutable(path: str, where: str) -> FhirError:

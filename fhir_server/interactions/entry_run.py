@@ -66,6 +66,11 @@ def _write(ctx: Context, entry: Entry) -> Response:
 
 
 def _read(ctx: Context, entry: Entry) -> Response:
+    if entry.owner:
+        compartment, _, owner_id = entry.owner.partition("/")
+        return search.run_compartment(ctx, compartment, owner_id, entry.resource_type or "*", entry.pairs())
+    if entry.interaction == "search-system":
+        return search.run_system(ctx, entry.pairs())
     if entry.interaction == "search-type":
         return search.run(ctx, entry.resource_type, entry.pairs())
     if entry.interaction.startswith("history"):

@@ -96,7 +96,8 @@ EVERYTHING = {"all", "other", "group", "none"}
     "inner",
     [
         "patient eq Patient/p", "subject re Patient/p", "date ge 2020", "value-quantity gt 3",
-        "subject:Patient.name eq ann", "date pr true", "subject:Patient[name eq ann]._id eq p", "_id eq all", "combo-code eq urn:x|y",
+        "subject:Patient.name eq ann", "date pr true", "subject:Patient[name eq ann]._id eq p", "_id eq all",
+        "combo-code eq urn:x|y",
         "date ge 2020 and patient eq Patient/p", "date ge 2020 or patient eq Patient/p", "not(patient eq Patient/p)",
         "not(not(date ge 2020))", "not(date ge 2020 and subject:Patient.name eq ann)",
     ],
