@@ -48,24 +48,31 @@ class Joins:
         if not sets:
             return Condition(row="false")
         referring = f"i.tenant_id = {self.sql.tenant} AND i.param = {self.sql.bind(parameter.param, 'int')}"
-        follow = (
-            f"SELECT i.rid FROM (SELECT DISTINCT s.key FROM {SEEDS} s) k CROSS JOIN LATERAL "
-            f"(SELECT i.rid FROM idx_reference i WHERE {referring} AND i.target = k.key OFFSET 0) i"
-        )
+        found = f"SELECT i.rid FROM idx_reference i WHERE {referring} AND i.target = k.key OFFSET 0"
+        onwards = f"k CROSS JOIN LATERAL ({found}) i"
+        own = f"SELECT i.target FROM idx_reference i WHERE {referring} AND i.rid = w.rid OFFSET 0"
         seed = " UNION ALL ".join(streams)
 
         def probe(rid: str) -> str:
             return (
-                f"EXISTS (SELECT FROM (SELECT {rid} AS rid) w CROSS JOIN LATERAL (SELECT i.target FROM idx_reference i "
-                f"WHERE {referring} AND i.rid = w.rid OFFSET 0) w1 WHERE {' OR '.join(probes)} OFFSET 0)"
+                f"EXISTS (SELECT FROM (SELECT {rid} AS rid) w CROSS JOIN LATERAL ({own}) w1 "
+                f"WHERE {' OR '.join(probes)} OFFSET 0)"
+            )
+
+        def among(rid: str, seeds: str) -> str:
+            # IS TRUE keeps PostgreSQL from joining the seeds for each row: they are hashed once.
+            return (
+                f"EXISTS (SELECT FROM (SELECT {rid} AS rid) w CROSS JOIN LATERAL ({own}) w1 "
+                f"WHERE (w1.target IN (SELECT s.key FROM {seeds} s)) IS TRUE OFFSET 0)"
             )
 
         return Condition(
             f"SELECT i.rid FROM idx_reference i WHERE {referring} AND i.target IN ({' UNION ALL '.join(sets)})",
             probe=probe,
-            stream=follow.replace(SEEDS, f"({seed})"),
+            stream=f"SELECT i.rid FROM ({seed}) {onwards}",
             seed=seed,
-            follow=follow,
+            follow=f"SELECT i.rid FROM (SELECT DISTINCT s.key FROM {SEEDS} s) {onwards}",
+            among=among,
         )
 
     def has(self, parameter: Parameter, condition: Condition, resource_type: str) -> Condition:

@@ -12,7 +12,7 @@ docs/decisions/0012-few-or-walk.md
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.search.branch import Branch
 from fhir_server.search.condition import Condition
@@ -27,6 +27,9 @@ MOST_FOUND = 2_000
 
 MOST_SEEDS = 300
 """The same of what a join starts from: each leads to some tens of resources."""
+
+MOST_TOGETHER = 800
+"""Up to this many seeds are collected, to test rows by."""
 
 _MOST_COUNTED = 4
 """So many conditions are counted; more of them are only tested."""
@@ -88,16 +91,26 @@ def page(branch: Branch, cut: Cut) -> str:
     if not several:
         return _walked(branch, cut, "")
     tables = [
-        f"f{n} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {_most(one) + 1})"
+        f"f{n} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {_collected(one) + 1})"
         for n, one in enumerate(several)
     ]
     roads = []
     many = ""
     for n, one in enumerate(several):
         number = f"(SELECT count(*) FROM f{n})"
+        if _collected(one) > _most(one):
+            # The table is filled no further than it is read.
+            number = f"(SELECT count(*) FROM (SELECT FROM f{n} LIMIT {_most(one) + 1}) l)"
         guard = f"{many}{number} <= {_most(one)}"
         roads.append(_few(branch, cut, one, f"f{n}", guard))
         many += f"{number} > {_most(one)} AND "
+    for n, one in enumerate(several):
+        together = _by_seeds(branch, one, f"f{n}")
+        if together is not None:
+            number = f"(SELECT count(*) FROM f{n})"
+            roads.append(_walked(together, cut, f"{many}{number} <= {MOST_TOGETHER}"))
+            many += f"{number} > {MOST_TOGETHER} AND "
+            break
     roads.append(_walked(branch, cut, many.removesuffix(" AND ")))
     every = " UNION ALL ".join(f"({road})" for road in roads)
     order = _named(branch)
@@ -140,6 +153,19 @@ def _newest_of_each(hashes: str, cut: Cut) -> str:
 
 def _most(condition: Condition) -> int:
     return MOST_SEEDS if condition.follow else MOST_FOUND
+
+
+def _collected(condition: Condition) -> int:
+    return MOST_TOGETHER if condition.among is not None else _most(condition)
+
+
+def _by_seeds(branch: Branch, one: Condition, table: str) -> Branch | None:
+    """The branch with one of its conditions tested by the table of all of its seeds; None where it has no such test."""
+    among = one.among
+    if among is None or one not in branch.others:
+        return None
+    tested = replace(one, probe=lambda rid: among(rid, table), row="")
+    return replace(branch, others=[tested if other is one else other for other in branch.others])
 
 
 def _few(branch: Branch, cut: Cut, one: Condition, table: str, guard: str) -> str:

@@ -25,6 +25,7 @@ from fhir_server.access.principal import Principal
 from fhir_server.interactions import search
 from fhir_server.interactions.context import Context, Prefer, Tenant
 from fhir_server.r4 import json
+from fhir_server.search import roads
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.store import Store
@@ -236,3 +237,10 @@ def test_a_later_page_of_a_sort_reads_no_more_than_the_first(world: World, title
     first, later = world.plan(title), world.plan(world.later(title, 5))
     assert later.rows <= 1.5 * first.rows + 20
     assert later.read_whole == []
+
+
+def test_some_hundred_seeds_are_hashed_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roads, "MOST_SEEDS", 10)
+    plan = world.plan("Observation?patient.gender=female&_count=20")
+    assert any("hashed SubPlan" in str(node.get("Filter")) for node in plan.nodes), plan.indexes
+    assert plan.rows < 2_000
