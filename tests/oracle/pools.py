@@ -179,7 +179,8 @@ def _token_forms(system: str | None, code: str | None) -> Iterator[str]:
 def _tokens(found: list[Value]) -> Iterator[str]:
     for one in found:
         for system, code in matching.codings(one):
-            yield from _token_forms(system, code)
+            # That all media types are of one system is not searched for: the server cannot list them.
+            yield from (form for form in _token_forms(system, code) if form != "urn:ietf:bcp:13|")
     yield from ("nope", "http://nowhere.example.org|8480-6", f"{LOCAL}|")
 
 
