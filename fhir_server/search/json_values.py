@@ -23,6 +23,7 @@ from fhir_server.search.paths import (
 )
 from fhir_server.search.registry import Parameter
 from fhir_server.search.sql import SqlParameters
+from fhir_server.search.text_forms import MAX_LENGTH
 
 _INSIDE = {
     "CodeableConcept": ".coding[*].code",
@@ -34,12 +35,15 @@ _INSIDE = {
 
 
 def extreme(parameter: Parameter, sql: SqlParameters, *, greatest: bool) -> str:
-    """The SQL of the least or greatest value of a parameter in the row ``r``, as text in the "C" collation, or NULL."""
+    """The SQL of the least or greatest value of a parameter in the row ``r``, as text in the "C" collation, or NULL.
+
+    It is cut to as many characters as the index holds of a text: a cursor must hold it.
+    """
     parts = [part for path in paths(parameter.expression, parameter.resource_type) if (part := _values(path, sql))]
     if not parts:
         return "NULL::text"
     which = "max" if greatest else "min"
-    return f'(SELECT {which}(o.v COLLATE "C") FROM ({" UNION ALL ".join(parts)}) o)'
+    return f'left((SELECT {which}(o.v COLLATE "C") FROM ({" UNION ALL ".join(parts)}) o), {MAX_LENGTH})'
 
 
 def _values(path: Path, sql: SqlParameters) -> str:

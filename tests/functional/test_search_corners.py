@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -351,3 +352,20 @@ def test_a_count_includes_nothing(sorted_api: Api) -> None:
     assert answer.json["total"] == len(_VALUES)
     assert "entry" not in answer.json
     assert "_summary=count" in answer.json["link"][0]["url"]
+
+
+@pytest.mark.parametrize("sort", ["identifier", "url", "title", "-url,title,identifier"])
+def test_pages_go_on_after_long_values(api: Api, sort: str) -> None:
+    """Of a value that no link could hold the beginning decides, then the order of creation."""
+    texts = ["".join(random.Random(n % 2).choices("abcdefghij0123456789éü日", k=12_000)) for n in range(4)]
+    store(
+        api,
+        [
+            {
+                "resourceType": "ValueSet", "id": f"v{n}", "status": "active", "title": text,
+                "url": "http://x/" + text, "identifier": [{"value": text}],
+            }
+            for n, text in enumerate(texts)
+        ],
+    )  # fmt: skip
+    pages_of_one(api, f"ValueSet?_sort={sort}", "ValueSet?")
