@@ -13,7 +13,7 @@ from fhir_server.r4 import definitions
 from fhir_server.search import support
 from fhir_server.search.query import SCORED
 from fhir_server.search.registry import parameters
-from fhir_server.search.result_parameters import SUMMARIES, TOTALS
+from fhir_server.search.result_parameters import CONTAINED, SUMMARIES, TOTALS
 from fhir_server.search.types import special
 from fhir_server.search.values import PREFIXES
 
@@ -63,6 +63,7 @@ RESULTS = (
     ("`_filter`", "the filter language", "tests/functional/test_filter_oracle.py"),
     ("`_list`, `_in`", "members of a List, Group, CareTeam", EVERYTHING),
     ("`_text`, `_content`", "words and phrases", TEXT),
+    ("`_contained`", " ".join(f"`{value}`" for value in CONTAINED), "tests/functional/test_search_contained.py"),
     ("`_type`", "resource types, with commas, below `[base]` and `/*`", EVERYTHING),
 )
 

@@ -157,6 +157,8 @@ def _parsed(ctx: Context, scope: _Scope, pairs: Pairs) -> SearchQuery:
     query = parse_types(
         types, pairs, lenient=ctx.prefer.lenient, limits=ctx.limits.search, registry=ctx.registry, types=named
     )
+    if scope.owner and query.contained != "false":
+        raise BadRequest("_contained cannot be combined with a compartment.", code="not-supported")
     if scope.owner:
         query = _within(ctx, query, scope.owner)
     return prepared(ctx, query)

@@ -5,14 +5,14 @@ Stored bodies are joined into the Bundle as PostgreSQL prints them; only _summar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, urlencode
 
 from fhir_server.errors import Issue
 from fhir_server.interactions.search_page import Match
 from fhir_server.r4 import json
 from fhir_server.r4.subset import subset
-from fhir_server.search.query import SearchQuery
+from fhir_server.search.query import Contained, Filter, SearchQuery
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -23,7 +23,9 @@ def applied_pairs(query: SearchQuery) -> tuple[tuple[str, str], ...]:
     https://hl7.org/fhir/R4/search.html#conformance
     """
     pairs = [("_type", query.types)] if query.types else []
-    pairs += [_pair(one.text) for one in query.filters if one.text]
+    pairs += [_pair(one.text) for one in _written(query.filters) if one.text]
+    if query.contained != "false":
+        pairs.append(("_contained", query.contained))
     pairs += [_pair(text) for text in dict.fromkeys(one.text for one in query.includes)]
     if query.sort:
         keys = [f"-{key.parameter.code}" if key.descending else key.parameter.code for key in query.sort]
@@ -36,6 +38,12 @@ def applied_pairs(query: SearchQuery) -> tuple[tuple[str, str], ...]:
         pairs.append(("_elements", ",".join(query.elements)))
     pairs.append(("_count", str(query.count)))
     return tuple(pairs)
+
+
+def _written(filters: Iterable[Filter]) -> Iterator[Filter]:
+    """The filters as they were written: what contained resources are to meet stands in one."""
+    for one in filters:
+        yield from one.parts if isinstance(one, Contained) else (one,)
 
 
 def _pair(text: str) -> tuple[str, str]:

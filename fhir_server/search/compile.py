@@ -6,12 +6,13 @@ Each resource type searched is a branch (branch.py) that gives the rids of a pag
 # ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
+from fhir_server.r4 import definitions
 from fhir_server.search import roads, size
 from fhir_server.search.branch import Branch, in_one_compartment
 from fhir_server.search.cursor import Position
@@ -54,16 +55,25 @@ class Frame:
 def tenant(frame: Frame) -> None:
     """The tenant and the type lead every index; row level security is the second lock, not this one."""
     compiler = frame.compiler
-    frame.branches = [
-        Branch(one, compiler, scope=compiler.joins.scope(one.resource_type)) for one in frame.query.selections
-    ]
+    permitted = compiler.joined.types
+    every = definitions.load().resource_types if permitted is None else tuple(sorted(permitted))
+    for one in frame.query.selections:
+        # Any type may contain what is searched, of those that may be seen.
+        types = every if one.contained else (one.resource_type,)
+        if types:
+            scope = compiler.joins.scope(*types)
+            # An index row elsewhere says what type its resource is of; here it may be of any.
+            rows = [scope] if one.contained and permitted is not None else []
+            frame.branches.append(Branch(one, compiler, scope=scope, rows=rows))
 
 
 def access(frame: Frame) -> None:
     """What the caller may not see is not asked for. The same decision as `Access.allows` makes for a row in memory."""
     types = frame.compiler.access.types
     if types is not None:
-        frame.branches = [one for one in frame.branches if one.selection.resource_type in types]
+        frame.branches = [
+            one for one in frame.branches if one.selection.contained or one.selection.resource_type in types
+        ]
 
 
 def alike(frame: Frame) -> None:
@@ -161,7 +171,7 @@ def _page(branches: list[Branch], cut: Cut) -> str:
     by = order_by(cut.keys(order, "p.rid"))
     rids = pages[0]
     if len(pages) > 1:
-        every = " UNION ALL ".join(f"({page})" for page in pages)
+        every = f" {together(branches)} ".join(f"({page})" for page in pages)
         rids = f"SELECT p.* FROM ({every}) p ORDER BY {by} LIMIT {cut.limit}"
     keys = "".join(f", {key.column}" for key in order)
     # OFFSET 0 keeps the planner from reading all resources to join them with these few.
@@ -169,6 +179,11 @@ def _page(branches: list[Branch], cut: Cut) -> str:
         f"SELECT r.*{keys} FROM ({rids}) p CROSS JOIN LATERAL (SELECT {PAGE_COLUMNS} FROM resource r "
         f"WHERE r.tenant_id = {cut.sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY {by}"
     )
+
+
+def together(branches: Sequence[Branch]) -> str:
+    """How the rids of several branches are put together: a resource may contain what it is itself."""
+    return "UNION" if any(branch.selection.contained for branch in branches) else "UNION ALL"
 
 
 def _in_order(branch: Branch, cut: Cut) -> str:
@@ -207,7 +222,8 @@ def compile_total(
     frame = passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
     if not frame.branches:
         return CompiledSearch("", [])
-    counted = size.within(" UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches))
+    every = f" {together(frame.branches)} ".join(f"({branch.matches()})" for branch in frame.branches)
+    counted = size.within(every)
     text = f"EXPLAIN (FORMAT JSON) {counted}" if estimate else f"SELECT count(*) FROM ({counted}) m"
     return CompiledSearch(text, frame.compiler.sql.values)
 

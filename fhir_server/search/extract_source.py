@@ -74,7 +74,15 @@ def generate(resource_type: str, custom: Sequence[Parameter] = ()) -> tuple[str,
     that validation has accepted. Raises KeyError for a name that is no resource type, Unsupported for a parameter of
     ``custom`` that search/custom.py would refuse.
     """
-    writer = _Writer(resource_type, custom)
+    writer = _Writer(resource_type, (*parameters(resource_type).values(), *custom))
+    writer.place_patient()
+    return writer.source(), writer.names
+
+
+def generate_contained(resource_type: str, numbered: Sequence[Parameter]) -> tuple[str, dict[str, Any]]:
+    """The same for a contained resource, whose parameters have other numbers: it names neither a patient nor a URL for
+    the resource that contains it."""
+    writer = _Writer(resource_type, numbered, contained=True)
     return writer.source(), writer.names
 
 
@@ -101,22 +109,22 @@ def _tuple(params: list[int]) -> str:
 
 
 class _Writer:
-    def __init__(self, resource_type: str, custom: Sequence[Parameter]) -> None:
+    def __init__(self, resource_type: str, known: Sequence[Parameter], *, contained: bool = False) -> None:
         self.resource_type = resource_type
+        self.contained = contained
         self.names: dict[str, Any] = {"is_of_type": is_of_type}
         self.lines: list[str] = []
         self.depth = 1
         self.variables = 0
         self.root = _Node()
-        for parameter in (*parameters(resource_type).values(), *custom):
+        for parameter in known:
             self.place(parameter)
-        self.place_patient()
 
     def source(self) -> str:
         self.line("params = rows.params", 1)
-        if self.resource_type == "Patient":
+        if self.resource_type == "Patient" and not self.contained:
             self.line('if "id" in r: rows.patient = hasher.uncached("Patient/" + r["id"])', 1)
-        if reference.has_url(self.resource_type):
+        if reference.has_url(self.resource_type) and not self.contained:
             self.names["own_url"] = reference.canonical_url
             self.line(f'if "url" in r: own_url(r, ({reference.own_url(self.resource_type)},), rows, hasher)', 1)
         self.emit(self.root, "r")

@@ -13,10 +13,10 @@ from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Forbidden
 from fhir_server.r4 import definitions, references
-from fhir_server.search import support
+from fhir_server.search import contained, support, token_variants
 from fhir_server.search.condition import Condition
 from fhir_server.search.joins import Joins
-from fhir_server.search.query import Chain, Clause, Combination, Filter, Has, InCompartment, Negation
+from fhir_server.search.query import Chain, Clause, Combination, Contained, Filter, Has, InCompartment, Negation
 from fhir_server.search.registry import Parameter
 from fhir_server.search.size import Budget
 from fhir_server.search.sql import SqlParameters
@@ -56,6 +56,8 @@ class FilterCompiler:
                 return self._clause(wanted, resource_type)
             case Chain():
                 return self._chain(wanted)
+            case Contained():
+                return self._contained(wanted)
             case Has():
                 source = wanted.parameter.resource_type
                 if not self._permitted(source):
@@ -95,6 +97,19 @@ class FilterCompiler:
         if not targets:
             raise _forbidden(chain.text, [name for name, _ in chain.targets])
         return self.joins.chain(chain.parameter, [(name, self.condition(part, name)) for name, part in targets])
+
+    def _contained(self, wanted: Contained) -> Condition:
+        """https://hl7.org/fhir/R4/search.html#contained"""
+        places = []
+        for place in range(contained.MOST):
+            there = self.hasher.uncached(contained.marker_text(wanted.resource_type, place))
+            found = [token_variants.condition([there], self.sql)]
+            for part in wanted.parts:
+                one = self.condition(_at_place(part, place), wanted.resource_type)
+                # Columns of the row are those of the resource that contains it.
+                found.append(replace(one, row="") if one.rids else one)
+            places.append(self._all([replace(found[0], row=""), *found[1:]]))
+        return self._any(places, wanted.resource_type)
 
     def _in_compartment(self, wanted: InCompartment) -> Condition:
         """https://hl7.org/fhir/R4/compartmentdefinition.html"""
@@ -145,6 +160,13 @@ class FilterCompiler:
     def _not(self, condition: Condition) -> Condition:
         # A comparison with NULL is neither: what is not known to hold does not hold.
         return Condition(row=f"(({self.as_row(condition)}) IS NOT TRUE)")
+
+
+def _at_place(part: Filter, place: int) -> Filter:
+    """A clause or chain on the contained resource at a place."""
+    if isinstance(part, Clause | Chain):
+        return replace(part, parameter=contained.parameter_at(part.parameter, place))
+    return part
 
 
 def _forbidden(text: str, types: list[str]) -> Forbidden:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
+from fhir_server.search import contained
 from fhir_server.search.extract_source import generate
 from fhir_server.search.registry import STANDARD, Parameter, Registry, parameters
 from fhir_server.search.types import text
@@ -64,6 +65,8 @@ def extract(
     function, date_param = extended(resource_type, registry) if registry.custom else extractor(resource_type)
     rows = IndexRows(generation=registry.generation)
     function(resource, rows, hasher)
+    if "contained" in resource:
+        contained.write(resource, rows, hasher)
     if full_text:
         text.write(resource, rows, hasher)
     rows.make_room()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.search.compile import COUNT_PASSES, passed
+from fhir_server.search.compile import COUNT_PASSES, passed, together
 from fhir_server.search.query import SearchQuery
 from fhir_server.search.sql import SqlParameters
 
@@ -18,4 +18,4 @@ def matches(
     BadRequest for values that cannot be searched.
     """
     frame = passed(COUNT_PASSES, query, access, tenant_id, hasher, joined)
-    return " UNION ALL ".join(f"({branch.matches()})" for branch in frame.branches), frame.compiler.sql
+    return f" {together(frame.branches)} ".join(f"({one.matches()})" for one in frame.branches), frame.compiler.sql

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fhir_server.errors import BadRequest
 from fhir_server.search import parse_include, result_parameters
+from fhir_server.search.parse_contained import contained_selections
 from fhir_server.search.parse_filter import FilterParser, split
 from fhir_server.search.query import Filter, Include, SearchQuery, Selection
 from fhir_server.search.registry import STANDARD, Registry
@@ -111,6 +112,8 @@ def parse_types(
         Selection(resource_type, tuple(alike[number] for alike in found), results.sort(resource_type))
         for number, resource_type in enumerate(resource_types)
     )
+    if results.contained != "false":
+        selections = contained_selections(selections, results.contained)
     return results.query(selections, tuple(dict.fromkeys(includes)), tuple(ignored), types)
 
 

@@ -78,7 +78,19 @@ class Negation:
     text: str
 
 
-Filter = Clause | Chain | Has | InCompartment | Combination | Negation
+@dataclass(frozen=True, slots=True)
+class Contained:
+    """A contained resource of a type that meets all ``parts``, clauses and chains.
+
+    https://hl7.org/fhir/R4/search.html#contained
+    """
+
+    resource_type: str
+    parts: tuple[Filter, ...]
+    text: str = ""
+
+
+Filter = Contained | Clause | Chain | Has | InCompartment | Combination | Negation
 """What a resource is to meet. ``text`` of each is ``name=value`` as the client wrote it, for the self link."""
 
 
@@ -109,11 +121,15 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is searched in one resource type: filters that are all to hold, and the order of what they find."""
+    """What is searched in one resource type: filters that are all to hold, and the order of what they find.
+
+    ``contained`` says that resources of any type are meant, by those of the type that they contain.
+    """
 
     resource_type: str
     filters: tuple[Filter, ...]
     sort: tuple[SortKey, ...] = ()
+    contained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +138,7 @@ class SearchQuery:
 
     ``count`` is the page size. ``total`` is none, estimate or accurate. ``summary`` is "", true, text, data, count or
     false. ``ignored`` lists what was left out under ``Prefer: handling=lenient``, for the outcome entry. ``types`` is
-    the value of ``_type`` as written, "" where there was none.
+    the value of ``_type`` as written, "" where there was none; ``contained`` is false, true or both.
     """
 
     selections: tuple[Selection, ...]
@@ -133,6 +149,7 @@ class SearchQuery:
     includes: tuple[Include, ...] = ()
     ignored: tuple[str, ...] = ()
     types: str = ""
+    contained: str = "false"
 
     @property
     def filters(self) -> tuple[Filter, ...]:
@@ -155,7 +172,7 @@ def clauses(found: Filter) -> Iterator[Clause]:
                 yield from clauses(part)
         case Has(filter=part) | Negation(part=part):
             yield from clauses(part)
-        case Combination(parts=parts):
+        case Combination(parts=parts) | Contained(parts=parts):
             for part in parts:
                 yield from clauses(part)
 
@@ -189,7 +206,7 @@ def mapped(found: Filter, change: Callable[[Clause], Clause]) -> Filter:
             return replace(found, filter=mapped(part, change))
         case Negation(part=part):
             return replace(found, part=mapped(part, change))
-        case Combination(parts=parts):
+        case Combination(parts=parts) | Contained(parts=parts):
             return replace(found, parts=tuple(mapped(part, change) for part in parts))
     return found
 

@@ -13,8 +13,9 @@ from fhir_server.search.registry import SCORE, STANDARD, Registry, score
 from fhir_server.search.suggest import refusal, shown
 
 TOTALS = ("none", "estimate", "accurate")
+CONTAINED = ("false", "true", "both")
 SUMMARIES = ("true", "text", "data", "count", "false")
-NAMES = ("_count", "_sort", "_total", "_summary", "_elements", "_contained", "_format", "_pretty")
+NAMES = ("_count", "_sort", "_total", "_summary", "_elements", "_contained", "_containedType", "_format", "_pretty")
 
 MOST_SORT_KEYS = 10
 """How many keys ``_sort`` takes; a cursor holds the value of each."""
@@ -43,6 +44,7 @@ class ResultParameters:
         self._total = "none"
         self._summary = ""
         self._elements: tuple[str, ...] = ()
+        self.contained = "false"
 
     def read(self, name: str, value: str) -> bool:
         """Take the parameter; False when it is not one of these.
@@ -97,6 +99,7 @@ class ResultParameters:
             includes=includes,
             ignored=ignored,
             types=types,
+            contained=self.contained,
         )
 
     def _read_count(self, value: str) -> None:
@@ -146,12 +149,16 @@ class ResultParameters:
         self._elements = tuple(dict.fromkeys(found))
 
     def _read_contained(self, value: str) -> None:
-        if value != "false":
+        self.contained = _one_of("_contained", value, CONTAINED)
+
+    def _read_contained_type(self, value: str) -> None:
+        if value == "contained":
             raise BadRequest(
-                "Only _contained=false is supported by this server: contained resources are found by the resources "
-                "that contain them.",
+                "_containedType=contained is not supported by this server: what contains the resources searched for is "
+                "returned, contained resources and all.",
                 code="not-supported",
             )
+        _one_of("_containedType", value, ("container",))
 
     def _read_elsewhere(self, value: str) -> None:
         """_format and _pretty concern the answer's format, which is negotiated before the search."""
@@ -163,6 +170,7 @@ class ResultParameters:
         "_summary": _read_summary,
         "_elements": _read_elements,
         "_contained": _read_contained,
+        "_containedType": _read_contained_type,
         "_format": _read_elsewhere,
         "_pretty": _read_elsewhere,
     }

@@ -167,7 +167,7 @@ def test_lenient_handling_leaves_out_what_strict_handling_refuses(resource_type:
     ("name", "value", "message"),
     [
         ("_query", "current", "The search parameter '_query' of Observation is not supported"),
-        ("_contained", "true", "Only _contained=false is supported"),
+        ("_containedType", "contained", "_containedType=contained is not supported"),
     ],
 )
 def test_what_would_change_the_meaning_is_never_left_out(name: str, value: str, message: str, lenient: bool) -> None:
