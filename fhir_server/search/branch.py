@@ -28,6 +28,9 @@ _MOST_MERGED = 16
 # More conditions than this are not joined to all matches: the planner takes seconds to order a hundred joins.
 _MOST_JOINED = 8
 
+# Up to this many resources are tested for what they are joined to, in a total; else all that the join leaves is found.
+_MOST_TESTED = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class Dates:
@@ -180,27 +183,42 @@ class Branch:
 
     def matches(self) -> str:
         """The rids of all matches; out of the index tables alone where no condition looks at the row."""
-        found = self.conditions
-        if found and (not self.rows or all(one.stream for one in found)):
-            first = min(found, key=lambda condition: not condition.unique)
-            others = [one for one in found if one is not first]
-            if self.rows:
-                others.append(Condition(row=" AND ".join([self.scope, *self.rows])))
-            where = " AND ".join(self.whole(others, "c.rid"))
-            distinct = "" if first.unique else "DISTINCT "
-            # A join is followed step by step. Where the planner takes each step to leave one row, as it does where it
-            # knows nothing of a clinic yet, it would nest them: sixty rows, four steps and an hour.
-            every = first.stream or first.rids
-            return f"SELECT {distinct}c.rid FROM ({every}) c{' WHERE ' if where else ''}{where}"  # noqa: S608
+        # A join is followed step by step, and what several leave is intersected. Nested into each other as the planner
+        # likes, they take for ever where it takes each to leave one row, as it does of a clinic that it knows nothing
+        # of yet: sixty resources and four steps took minutes.
+        joins = [one for one in self.conditions if one.stream][:_MOST_JOINED]
+        others = [one for one in self.conditions if one not in joins]
+        if not joins:
+            return self._simple(others)
+        whole = " INTERSECT ".join(f"(SELECT m.rid FROM ({one.stream}) m)" for one in joins)  # noqa: S608
+        if not (self.rows or others):
+            return f"SELECT DISTINCT c.rid FROM ({whole}) c"  # noqa: S608
+        simple = self._simple(others)
+        tests = " AND ".join(one.test("s.rid", self.compiler.sql.tenant) for one in joins)
+        number = "(SELECT count(*) FROM s)"
+        return (
+            f"SELECT u.rid FROM (WITH s AS MATERIALIZED (SELECT m.rid FROM ({simple}) m LIMIT {_MOST_TESTED + 1}) "  # noqa: S608
+            f"(SELECT s.rid FROM s WHERE {number} <= {_MOST_TESTED} AND {tests}) UNION ALL "
+            f"(SELECT c.rid FROM (({simple}) INTERSECT {whole}) c WHERE {number} > {_MOST_TESTED})) u"
+        )
+
+    def _simple(self, found: list[Condition]) -> str:
+        """The rids with all conditions on the row and some on index tables."""
+        if found and not self.rows:
+            return self._of_index(found)
         parts = [self.scope, *self.rows, *self.whole(found, "r.rid")]
         return f"SELECT r.rid FROM resource r WHERE {' AND '.join(parts)}"  # noqa: S608
 
+    def _of_index(self, found: list[Condition]) -> str:
+        first = min(found, key=lambda condition: not condition.unique)
+        where = " AND ".join(self.whole([one for one in found if one is not first], "c.rid"))
+        distinct = "" if first.unique else "DISTINCT "
+        return f"SELECT {distinct}c.rid FROM ({first.rids}) c{' WHERE ' if where else ''}{where}"  # noqa: S608
+
     def whole(self, conditions: Sequence[Condition], rid: str) -> list[str]:
         """Conditions on all rows: a few joined to them as the planner likes, others tested on each."""
-        simple = [one for one in conditions if one.rids and not one.stream]
-        joined = simple[:_MOST_JOINED]
-        tested = [one for one in conditions if one not in joined]
-        tests = (one.test(rid, self.compiler.sql.tenant) for one in tested)
+        joined = [one for one in conditions if one.rids and not one.stream][:_MOST_JOINED]
+        tests = (one.test(rid, self.compiler.sql.tenant) for one in conditions if one not in joined)
         return [*(f"{rid} IN ({one.rids})" for one in joined), *tests]
 
 
