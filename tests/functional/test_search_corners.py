@@ -369,3 +369,23 @@ def test_pages_go_on_after_long_values(api: Api, sort: str) -> None:
         ],
     )  # fmt: skip
     pages_of_one(api, f"ValueSet?_sort={sort}", "ValueSet?")
+
+
+def test_a_long_way_of_includes_ends_with_a_word_about_it(api: Api) -> None:
+    """Each step is a statement; a ring is walked once."""
+    encounters = [
+        {
+            "resourceType": "Encounter", "id": f"e{n:02}", "status": "planned", "class": {"code": "AMB"},
+            "partOf": to(f"Encounter/e{(n + 1) % 70:02}"),
+        }
+        for n in range(70)
+    ]  # fmt: skip
+    store(api, encounters)
+    answer = api.get("Encounter?_id=e00&_include:iterate=Encounter:part-of")
+    assert sorted(ids(answer, "include")) == [f"e{n:02}" for n in range(1, 51)]
+    assert b"50 steps at most" in answer.data
+    short = [one | ({"partOf": to("Encounter/e00")} if one["id"] == "e40" else {}) for one in encounters]
+    store(api, short)
+    answer = api.get("Encounter?_id=e00&_include:iterate=Encounter:part-of")
+    assert sorted(ids(answer, "include")) == [f"e{n:02}" for n in range(1, 41)]
+    assert b"steps at most" not in answer.data
