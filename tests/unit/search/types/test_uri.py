@@ -107,7 +107,9 @@ def uris(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         return "urn:oid:" + ".".join(draw(st.lists(st.sampled_from("12"), min_size=1, max_size=4)))
     end = draw(st.sampled_from(["", "/", "|1", "|1.0", "#a", "?a=b/c", "?a|1"]))
-    return "/".join([draw(st.sampled_from(["http://a", "http://ab", "x-y://a"])), *draw(SEGMENTS)]) + end
+    path = "/".join([draw(st.sampled_from(["http://a", "http://ab", "x-y://a"])), *draw(SEGMENTS)])
+    # A "/" before a version is taken for none, which the words of the specification do not say.
+    return (path.rstrip("/") if end.strip("/") else path) + end
 
 
 def is_below(one: str, other: str) -> bool:
