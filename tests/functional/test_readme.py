@@ -42,11 +42,14 @@ def test_the_tour(tmp_path: Path) -> None:
                 check=True,
             )
     said = toured.stdout.split("\n@@@\n")
-    reading, searching, writing, transaction = said[1:5]
+    reading, searching, joining, writing, transaction = said[1:6]
     assert '"López"' in reading
     assert len(re.findall('"4548-4"', reading)) >= 3
     assert '"total": 1' in searching
     assert "Did you mean 'family'?" in searching
+    assert '"mode": "include"' in joining
+    assert "$everything?_cursor=" in joining
+    assert '"OperationOutcome"' not in joining
     places = re.findall(r'"(Observation[\w.]*)"', writing)
     assert {"Observation.status", "Observation.code", "Observation.value.value"} <= set(places) | {"Observation.code"}
     assert "HTTP/1.1 201" in writing
