@@ -78,6 +78,8 @@ def with_leaf(wanted: Filter, clause: Clause) -> Filter:
 def comparison(universe: Universe, resource_type: str, drawn: Filter) -> Written:
     """A filter of a query string as a test of the filter language; of several values the first alone."""
     before, clause, last = leaf(resource_type, drawn)
+    # Membership of a list has no operator of the filter language.
+    assume(clause.code not in ("_list", "_in"))
     kind = parameter_of(last, clause.code).kind
     value, modifier, operator, negated = clause.values[0], clause.modifier, "eq", False
     # Any other value of a boolean is refused.
