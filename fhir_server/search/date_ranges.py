@@ -61,8 +61,8 @@ def comparison(prefix: str, searched_for: tuple[int, int], sql: SqlParameters, l
 def bounds(compared: Iterable[tuple[str, tuple[int, int]]]) -> tuple[int, int] | None:
     """The moments (after, before) between which every interval that meets all comparisons ends and begins.
 
-    It ends after the first and begins before the second. None where one of the two is not bounded, or where an index on
-    the beginning serves as it is.
+    It ends after the first and begins before the second. None where an index on the beginning serves as it is: nothing
+    is said of the end.
     """
     after, before = instants.MIN, instants.MAX
     for prefix, (start, end) in compared:
@@ -79,6 +79,4 @@ def bounds(compared: Iterable[tuple[str, tuple[int, int]]]) -> tuple[int, int] |
                 before = min(before, start)
             case "po":
                 after, before = max(after, start), min(before, end)
-    if after == instants.MIN or before == instants.MAX:
-        return None
-    return after, before
+    return None if after == instants.MIN else (after, before)

@@ -71,7 +71,7 @@ class Joins:
             probe=probe,
             stream=f"SELECT i.rid FROM ({seed}) {onwards}",
             seed=seed,
-            follow=f"SELECT i.rid FROM (SELECT DISTINCT s.key FROM {SEEDS} s) {onwards}",
+            follow=f"SELECT i.rid FROM {SEEDS} {onwards}",
             among=among,
         )
 

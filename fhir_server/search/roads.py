@@ -26,7 +26,10 @@ MOST_FOUND = 2_000
 """Up to this many matches of a condition are few."""
 
 MOST_SEEDS = 300
-"""The same of what a join starts from: each leads to some tens of resources."""
+"""Up to this many resources are few for a chain to start from: a patient is referred to by some tens ..."""
+
+MOST_LED_TO = 20_000
+"""... but a practitioner by thousands: no more than this may they lead to."""
 
 MOST_TOGETHER = 800
 """Up to this many seeds are collected, to test rows by."""
@@ -90,24 +93,18 @@ def page(branch: Branch, cut: Cut) -> str:
     several = counted(branch)
     if not several:
         return _walked(branch, cut, "")
-    tables = [
-        f"f{n} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {_collected(one) + 1})"
-        for n, one in enumerate(several)
-    ]
-    roads = []
+    tables: list[str] = []
+    roads: list[str] = []
     many = ""
     for n, one in enumerate(several):
-        number = f"(SELECT count(*) FROM f{n})"
-        if _collected(one) > _most(one):
-            # The table is filled no further than it is read.
-            number = f"(SELECT count(*) FROM (SELECT FROM f{n} LIMIT {_most(one) + 1}) l)"
-        guard = f"{many}{number} <= {_most(one)}"
-        roads.append(_few(branch, cut, one, f"f{n}", guard))
-        many += f"{number} > {_most(one)} AND "
+        counting = _Counting.of(one, n)
+        tables += counting.tables
+        roads.append(_few(branch, cut, one, counting.rids, f"{many}{counting.few}"))
+        many += f"{counting.many} AND "
     for n, one in enumerate(several):
         together = _by_seeds(branch, one, f"f{n}")
         if together is not None:
-            number = f"(SELECT count(*) FROM f{n})"
+            number = f"(SELECT count(*) FROM (SELECT FROM f{n} LIMIT {MOST_TOGETHER + 1}) l)"
             roads.append(_walked(together, cut, f"{many}{number} <= {MOST_TOGETHER}"))
             many += f"{number} > {MOST_TOGETHER} AND "
             break
@@ -132,7 +129,7 @@ def counted(branch: Branch) -> list[Condition]:
     # In the order of rids an equal value needs no counting: its index gives the page, however many there are.
     found = branch.conditions if branch.sources else branch.others
     # Joins first: what tests a row for them costs most.
-    return sorted(found, key=_most)[:_MOST_COUNTED]
+    return sorted(found, key=lambda one: not one.follow)[:_MOST_COUNTED]
 
 
 def _only_tokens(branch: Branch) -> str:
@@ -151,12 +148,42 @@ def _newest_of_each(hashes: str, cut: Cut) -> str:
     )
 
 
-def _most(condition: Condition) -> int:
-    return MOST_SEEDS if condition.follow else MOST_FOUND
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """How the matches of a condition are counted.
 
+    ``tables`` are those of the statement, filled no further than they are read; ``rids`` what the condition leads to;
+    ``few`` and ``many`` are true where they are.
+    """
 
-def _collected(condition: Condition) -> int:
-    return MOST_TOGETHER if condition.among is not None else _most(condition)
+    tables: tuple[str, ...]
+    rids: str
+    few: str
+    many: str
+
+    @classmethod
+    def of(cls, one: Condition, number: int) -> _Counting:
+        """The tables are f and, of chains, g with the number behind."""
+        f, g = f"f{number}", f"g{number}"
+        if one.among is None:
+            return cls(
+                (f"{f} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {MOST_FOUND + 1})",),
+                one.led_to(f),
+                f"(SELECT count(*) FROM {f}) <= {MOST_FOUND}",
+                f"(SELECT count(*) FROM {f}) > {MOST_FOUND}",
+            )
+        seeds = f"(SELECT count(*) FROM (SELECT FROM {f} LIMIT {MOST_SEEDS + 1}) l)"
+        found = f"(SELECT count(*) FROM {g})"
+        kept = max(MOST_SEEDS, MOST_TOGETHER)
+        return cls(
+            (
+                f"{f} AS MATERIALIZED (SELECT m.* FROM ({one.seeds}) m(key) LIMIT {kept + 1})",
+                f"{g} AS MATERIALIZED (SELECT m.* FROM ({one.led_to(f)}) m(rid) LIMIT {MOST_LED_TO + 1})",
+            ),
+            f"SELECT m.rid FROM {g} m",
+            f"{seeds} <= {MOST_SEEDS} AND {found} <= {MOST_LED_TO}",
+            f"({seeds} > {MOST_SEEDS} OR {found} > {MOST_LED_TO})",
+        )
 
 
 def _by_seeds(branch: Branch, one: Condition, table: str) -> Branch | None:
@@ -168,10 +195,10 @@ def _by_seeds(branch: Branch, one: Condition, table: str) -> Branch | None:
     return replace(branch, others=[tested if other is one else other for other in branch.others])
 
 
-def _few(branch: Branch, cut: Cut, one: Condition, table: str, guard: str) -> str:
-    """All that a condition with few matches leaves, sorted."""
+def _few(branch: Branch, cut: Cut, one: Condition, rids: str, guard: str) -> str:
+    """All that a condition with few matches leaves, sorted; ``rids`` are its matches."""
     sql = cut.sql
-    found = f"SELECT DISTINCT x.rid FROM ({one.led_to(table)}) x WHERE {guard} OFFSET 0"
+    found = f"SELECT DISTINCT x.rid FROM ({rids}) x WHERE {guard} OFFSET 0"
     order = branch.order("w.rid")
     values = ", ".join(f"{key.column} AS k{n}" for n, key in enumerate(order))
     joined = ""

@@ -95,9 +95,14 @@ MOST_ROWS = 8_000
 """Rows that a page may have PostgreSQL look at, in all of its steps together; the clinic has 20,000 resources, and an
 Observation five quantities."""
 
-MORE_ROWS = {"Observation?code={test}&value-quantity=lt{low}&_count=20": 20_000}
-"""A code and a value that it never has: no index holds both, so that all of the code are looked at. The composite
-code-value-quantity, which clients may ask for instead, has its own index."""
+MORE_ROWS = {
+    "Observation?code={test}&value-quantity=lt{low}&_count=20": 20_000,
+    "Patient?_has:Observation:patient:code={test}&_count=20": 16_000,
+    "Patient?family={family}&_has:Observation:patient:code={test}&_count=20": 16_000,
+}
+"""A code and a value that it never has: no index holds both, so that all of the code are looked at; the composite
+code-value-quantity, which clients may ask for instead, has its own index. Of a reverse chain up to 2,000 resources are
+followed, with all references that each has."""
 
 
 class Recording(Store):

@@ -153,7 +153,7 @@ def test_two_bounds_of_a_date_are_one_condition() -> None:
     ],
 )  # fmt: skip
 def test_conditions_that_nothing_is_known_of_are_counted(query: str, counted: int) -> None:
-    assert compiled("Observation", query).sql.count("AS MATERIALIZED") == counted
+    assert len(re.findall(r"\bf\d AS MATERIALIZED", compiled("Observation", query).sql)) == counted
 
 
 def test_every_road_is_guarded_by_those_before_it() -> None:
