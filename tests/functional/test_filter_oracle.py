@@ -149,7 +149,7 @@ def test_finds_what_plain_python_finds(world: tuple[Api, Universe]) -> None:
     queries = Queries(universe)
     sizes = []
 
-    @settings(max_examples=250, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(data=st.data())
     def every(data: st.DataObject) -> None:
         resource_type = data.draw(queries.types())

@@ -102,14 +102,14 @@ def _check_backwards(api: Api, pages: list[Page]) -> None:
     assert next(walk(api, first)).keys("match") == pages[0].keys("match")
 
 
-@everything(max_examples=80)
+@everything(max_examples=60)
 @given(data=st.data())
 def test_finds_what_plain_python_finds(world: tuple[Api, Universe], data: st.DataObject) -> None:
     api, universe = world
     check(api, universe, data.draw(queries(universe).search()))
 
 
-@everything(max_examples=80)
+@everything(max_examples=60)
 @given(data=st.data())
 def test_finds_the_same_where_all_is_many(world: tuple[Api, Universe], data: st.DataObject) -> None:
     """In so small a world everything is few; so that the other road is taken, nothing is."""
