@@ -164,7 +164,7 @@ class Settings:
         True,
         _flag,
         "1 or 0",
-        "1 indexes the words of resources, for `_text`, `_content` and `:text`; 0 saves about a tenth of the cost of "
+        "1 indexes the words of resources, for `_text`, `_content` and `:text`; 0 saves about a fifth of the cost of "
         "writing, and those searches are refused. The same for all processes; after turning it on, `$reindex`.",
     )
     embedded_postgres_user: str = _setting(
