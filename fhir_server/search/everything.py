@@ -103,18 +103,18 @@ def referred(
     """A page of the resources with these keys that are not in the compartment, in the order of ``rid``."""
     sql = SqlParameters(tenant_id)
     conditions = [
-        f"r.key = ANY ({sql.bind(list(keys), 'bigint[]')})",
-        "NOT r.deleted",
+        f"r.tenant_id = {sql.tenant} AND r.key = k.key AND NOT r.deleted",
         f"r.key <> {sql.bind(focus.key, 'bigint')}",
         f"r.rid > {sql.bind(after, 'bigint')}",
-        f"NOT EXISTS (SELECT {_rids(focus, sql)} AND i.rid = r.rid)",
         *_seen(wanted, access, sql),
     ]
-    where = " AND ".join(conditions)
+    # Look-ups of one row each (OFFSET 0): a table without statistics yet would be joined with all of itself.
     text = (
-        f"SELECT {_PAGE} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.rid IN ("
-        f"SELECT r.rid FROM resource r WHERE r.tenant_id = {sql.tenant} AND {where} ORDER BY r.rid LIMIT {limit}"
-        ") ORDER BY r.rid"
+        f"SELECT r.* FROM (SELECT r.rid FROM unnest({sql.bind(list(keys), 'bigint[]')}) k(key) CROSS JOIN LATERAL "
+        f"(SELECT r.rid FROM resource r WHERE {' AND '.join(conditions)} OFFSET 0) r "
+        f"WHERE NOT EXISTS (SELECT {_rids(focus, sql)} AND i.rid = r.rid OFFSET 0) ORDER BY r.rid LIMIT {limit}) p "
+        f"CROSS JOIN LATERAL (SELECT {_PAGE} FROM resource r "
+        f"WHERE r.tenant_id = {sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY p.rid"
     )
     return text, sql.values
 

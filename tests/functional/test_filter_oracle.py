@@ -77,6 +77,7 @@ def with_leaf(wanted: Filter, clause: Clause) -> Filter:
 
 def comparison(universe: Universe, resource_type: str, drawn: Filter) -> Written:
     """A filter of a query string as a test of the filter language; of several values the first alone."""
+    assume(not isinstance(drawn, Chain) or drawn.to or _knows(resource_type, drawn))
     before, clause, last = leaf(resource_type, drawn)
     # Membership of a list has no operator of the filter language.
     assume(clause.code not in ("_list", "_in"))
