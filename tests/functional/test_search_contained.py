@@ -156,3 +156,9 @@ def test_other_tenants_and_forbidden_types_are_not_shown(clinic: Api, new_api: C
     poor = new_api("system/Medication.rs", clinic.slug)
     assert found(poor, "Medication?code=aspirin&_contained=both") == ["both", "itself"]
     assert found(poor, "Medication?code=aspirin&_contained=true") == ["both"]
+    for contained, number in (("both", 2), ("true", 1)):
+        query = f"Medication?code=aspirin&_contained={contained}"
+        assert poor.get(f"{query}&_summary=count").json["total"] == number
+        assert poor.get(f"{query}&_total=accurate&_count=1").json["total"] == number
+    # A chain tells of what it leads through, from a contained resource too.
+    assert poor.get("Medication?manufacturer.name=x&_contained=true").status == 403
