@@ -82,7 +82,8 @@ def command(
                 run = Run(files, pool, report, stopping.is_set, progress.show)
                 totals = run()
         seconds = progress.seconds
-        _refresh_statistics(urls)
+        if totals.loaded:
+            _refresh_statistics(urls)
     click.echo(f"{slug}: {progress.words()} in {seconds:.1f} s from {len(files):,} files")
     if report.entries:
         click.echo(f"What failed and why: {report.path}")
