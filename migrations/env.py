@@ -7,7 +7,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from fhir_server.store.tables import metadata
+from fhir_server.store.schema import metadata
 
 # A migration that waits for a lock makes every writer behind it wait too: better to give up and be run again.
 LOCK_TIMEOUT = "5s"

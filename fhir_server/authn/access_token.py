@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -18,6 +18,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from fhir_server.access.principal import Principal
+from fhir_server.access.scopes import parse as parse_scopes
 from fhir_server.authn.keys import ALGORITHM, SigningKeys
 from fhir_server.errors import Unauthenticated
 
@@ -45,6 +47,33 @@ class Claims:
     iat: int
     exp: int
     jti: str
+    roles: tuple[str, ...] = ()
+    fhir_user: str = ""
+    patient: str = ""
+    encounter: str = ""
+    grant: str = ""
+
+    @property
+    def principal(self) -> Principal:
+        """Who the bearer is."""
+        return Principal(
+            self.tenant,
+            self.sub,
+            self.client_id,
+            parse_scopes(self.scope),
+            self.roles,
+            self.fhir_user,
+            self.patient,
+            self.encounter,
+            self.grant,
+        )
+
+
+_OPTIONAL = {"fhir_user": "fhirUser", "patient": "patient", "encounter": "encounter", "grant": "grant"}
+"""Claims that only a person's access_tokens have: our name -> the claim's.
+
+https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#launch-context-arrives-with-your-access_token
+"""
 
 
 def issue(
@@ -57,8 +86,15 @@ def issue(
     scope: str,
     lifetime: int,
     now: int | None = None,
+    roles: Sequence[str] = (),
+    fhir_user: str = "",
+    patient: str = "",
+    encounter: str = "",
+    grant: str = "",
 ) -> str:
     """An access_token for ``tenant``, valid for ``lifetime`` seconds; the issuer is its audience as well.
+
+    ``roles`` and what follows is of a person, as in `Claims`.
 
     https://www.rfc-editor.org/rfc/rfc9068#section-2
     """
@@ -74,6 +110,10 @@ def issue(
         "exp": issued + lifetime,
         "jti": secrets.token_urlsafe(16),
     }
+    if roles:
+        claims["roles"] = list(roles)
+    optional = {"fhirUser": fhir_user, "patient": patient, "encounter": encounter, "grant": grant}
+    claims |= {name: value for name, value in optional.items() if value}
     header = {"alg": ALGORITHM, "typ": TYPE, "kid": keys.signing.kid or keys.signing.thumbprint()}
     return jwt.encode(header, claims, keys.signing, algorithms=[ALGORITHM])
 
@@ -154,7 +194,11 @@ class Verifier:
             _refuse("The access_token was issued for another server.")
         if max(values["iat"], values.get("nbf", 0)) > self._clock() + CLOCK_SKEW_SECONDS:
             _refuse("The access_token is not valid yet.")
-        return Claims(**{name: values[name] for name in texts + times})
+        optional = {ours: values.get(name, "") for ours, name in _OPTIONAL.items()}
+        roles = values.get("roles", [])
+        if not all(isinstance(value, str) for value in (*optional.values(), *roles)):
+            _refuse("The access_token has claims of a wrong kind.")
+        return Claims(**{name: values[name] for name in texts + times}, roles=tuple(roles), **optional)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -17,7 +17,6 @@ from typing import Any
 from fhir_server import logs
 from fhir_server.access.policy import NOTHING
 from fhir_server.access.principal import Principal
-from fhir_server.access.scopes import parse as parse_scopes
 from fhir_server.authn.access_token import Verifier
 from fhir_server.errors import Forbidden, NotFound, Unauthenticated, UriTooLong
 from fhir_server.interactions.context import Context, Limits, Phases, Response, Tenant
@@ -158,8 +157,7 @@ class FhirApi:
                 "An access_token is needed: send the header Authorization: Bearer ...",
                 headers=[("WWW-Authenticate", 'Bearer realm="fhir"')],
             )
-        claims = self._verifier.verify(access_token.strip())
-        return Principal(claims.tenant, claims.sub, claims.client_id, parse_scopes(claims.scope))
+        return self._verifier.verify(access_token.strip()).principal
 
     def _headers(
         self, request: Request, response: Response, request_id: str, base_url: str, phases: Phases

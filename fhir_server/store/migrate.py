@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from fhir_server.store.database_urls import check_version
-from fhir_server.store.tables import TENANT_TABLES, metadata
+from fhir_server.store.schema import TENANT_TABLES, metadata
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # Two processes that migrate at the same time take turns ("FHIR" in ASCII).
@@ -37,7 +37,7 @@ def migrate(owner_url: str) -> None:
 
     ``owner_url`` is a libpq URL of the role that owns the tables. Raises settings.ConfigurationError if PostgreSQL is
     too old,
-    SchemaError if the schema afterwards is not the one in tables.py, sqlalchemy.exc.OperationalError if the database
+    SchemaError if the schema afterwards is not the one in schema.py, sqlalchemy.exc.OperationalError if the database
     cannot be reached.
     """
     engine = create_engine(sqlalchemy_url(owner_url), poolclass=NullPool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import psycopg
 
-from fhir_server.store.tables import TENANT_TABLES
+from fhir_server.store.schema import TENANT_TABLES
 
 
 def refresh(connection: psycopg.Connection) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Sequence,
     SmallInteger,
@@ -24,9 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-metadata = MetaData()
-
-TEXT_C = Text(collation="C")
+from fhir_server.store.metadata import TEXT_C, metadata
 
 tenant = Table(
     "tenant",
@@ -295,8 +292,8 @@ shared_search_parameter = Table(
     PrimaryKeyConstraint("id", name="shared_search_parameter_pkey"),
 )
 
-TENANT_TABLES = (
+RESOURCE_TABLES = (
     resource, resource_history, idx_token, idx_reference, idx_string, idx_date, idx_quantity, idx_composite,
     load_progress, search_parameter, reindex_run, idx_word, idx_phrase, word_gap,
 )  # fmt: skip
-"""The tables that hold a tenant's data: each has row level security, forced."""
+"""The tables of resources and their index: each has row level security, forced."""

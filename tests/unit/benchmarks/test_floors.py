@@ -20,7 +20,7 @@ from benchmarks.prepared import Prepared, prepare
 from fhir_server.r4 import json
 from fhir_server.store import resources
 from fhir_server.store.database_urls import DatabaseUrls
-from fhir_server.store.tables import TENANT_TABLES
+from fhir_server.store.schema import TENANT_TABLES
 from fhir_server.store.tenants import Tenant, create
 
 

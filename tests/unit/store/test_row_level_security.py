@@ -15,9 +15,9 @@ from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.resources import Write
+from fhir_server.store.schema import TENANT_TABLES
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
-from fhir_server.store.tables import TENANT_TABLES
 
 NAMES = [table.name for table in TENANT_TABLES]
 

@@ -1,0 +1,12 @@
+"""Who cares for whom, and what patients consent to. docs/architecture.md, "Rows" """
+
+from __future__ import annotations
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
