@@ -167,6 +167,13 @@ class Settings:
         "1 indexes the words of resources, for `_text`, `_content` and `:text`; 0 saves about a fifth of the cost of "
         "writing, and those searches are refused. The same for all processes; after turning it on, `$reindex`.",
     )
+    audit_spool_dir: Path | None = _setting(
+        None,
+        _path,
+        "directory",
+        "Where audit records wait for the database: on a disk of this machine that outlives the processes.",
+        "DATA_DIR/audit",
+    )
     embedded_postgres_user: str = _setting(
         "fhir-server",
         _text,
@@ -213,6 +220,11 @@ class Settings:
     def key_file(self) -> Path:
         """SIGNING_KEY_FILE, or the file under DATA_DIR that is made on first use."""
         return self.signing_key_file or self.data_dir / "keys" / "signing.jwk"
+
+    @property
+    def spool_directory(self) -> Path:
+        """AUDIT_SPOOL_DIR, or the directory under DATA_DIR."""
+        return self.audit_spool_dir or self.data_dir / "audit"
 
     @property
     def pool_size(self) -> int:

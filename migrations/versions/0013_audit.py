@@ -1,6 +1,10 @@
-"""The audit trail. docs/architecture.md, "Rows" """
+"""The audit trail. docs/audit.md"""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
 
 revision = "0013"
 down_revision = "0012"
@@ -9,4 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    # Several statements in one message, which the driver sends only without parameters.
+    sql = Path(__file__).with_name("0013_audit.sql").read_text()
+    op.get_bind().connection.driver_connection.execute(sql)

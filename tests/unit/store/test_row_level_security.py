@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -10,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from fhir_server.errors import Unavailable
-from fhir_server.store import search_parameters
+from fhir_server.store import audit, search_parameters
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.parameter_definition import Definition
@@ -19,6 +20,8 @@ from fhir_server.store.schema import TENANT_TABLES
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 
+APPEND_ONLY = {"resource_history", "audit_record", "audit_entity"}
+NEVER_DELETED = {"audit_head"}
 NAMES = [table.name for table in TENANT_TABLES]
 
 
@@ -35,6 +38,8 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
         store.search("INSERT INTO word_gap VALUES ($1, 1, now(), '') RETURNING 1", [store.tenant_id])
         store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
+        row = audit.Row(str(uuid.uuid4()), 1, "read", "0", 2, 3, "{}", frozenset((4,)))
+        audit.append(store.database, store.tenant_id, [row])
         definition = Definition("own", "token", "urn:own", "Patient.name.use", ("Patient",))
         store.within(
             partial(search_parameters.register, tenant_id=store.tenant_id, parameter_id="a", definition=definition)
@@ -75,11 +80,11 @@ def test_a_tenant_sees_and_touches_its_own_rows_only(
     seen = connection.execute(sql.SQL("SELECT DISTINCT tenant_id FROM {}").format(sql.Identifier(name))).fetchall()
     assert seen == [(own.tenant_id,)]
     table = sql.Identifier(name)
-    if name != "resource_history":
-        for statement in (
-            "DELETE FROM {} WHERE tenant_id = %s",
-            "UPDATE {} SET tenant_id = tenant_id WHERE tenant_id = %s",
-        ):
+    for statement in (
+        "DELETE FROM {} WHERE tenant_id = %s",
+        "UPDATE {} SET tenant_id = tenant_id WHERE tenant_id = %s",
+    ):
+        if name not in APPEND_ONLY and not (name in NEVER_DELETED and statement.startswith("DELETE")):
             assert connection.execute(sql.SQL(statement).format(table), [other.tenant_id]).rowcount == 0
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(
@@ -90,13 +95,37 @@ def test_a_tenant_sees_and_touches_its_own_rows_only(
         )
 
 
-@pytest.mark.parametrize("statement", ["UPDATE resource_history SET version = 9", "DELETE FROM resource_history"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE resource_history SET version = 9",
+        "DELETE FROM resource_history",
+        "UPDATE audit_record SET record = ''",
+        "DELETE FROM audit_record",
+        "TRUNCATE audit_record",
+        "DELETE FROM audit_entity",
+        "DELETE FROM audit_head",
+    ],
+)
 def test_history_cannot_be_rewritten(
     connection: psycopg.Connection, stores: tuple[Store, Store], statement: str
 ) -> None:
     connection.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit_record SET record = ''", "DELETE FROM audit_record", "TRUNCATE audit_record"]
+)
+def test_not_even_the_owner_rewrites_the_audit_trail(
+    database: DatabaseUrls, stores: tuple[Store, Store], statement: str
+) -> None:
+    assert database.owner is not None
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("SELECT set_config('fhir.tenant', %s, true)", [str(stores[0].tenant_id)])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owner.execute(statement.encode())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""The audit trail's statements. docs/audit.md"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import psycopg
+
+from fhir_server.store import wire
+from fhir_server.store.session import Database
+
+_APPEND = wire.Statement("audit_append", "SELECT fhir_audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+
+
+class RecordsRefused(Exception):
+    """PostgreSQL cannot take these records, now or later."""
+
+
+class Row(NamedTuple):
+    """A record to be appended: its JSON, and what it is searched by. ``entities`` are keys, as in resource.key."""
+
+    id: str
+    at: int
+    kind: str
+    outcome: str
+    agent: int | None
+    client: int | None
+    record: str
+    entities: frozenset[int]
+
+
+def append(database: Database, tenant_id: int, rows: Sequence[Row]) -> int:
+    """Append records to a tenant's chain, those that it has already left out. Answers how many were new.
+
+    Raises Unavailable, Conflict, RecordsRefused.
+    """
+    numbers, texts = wire.array, wire.text_array
+    pairs = [(key, row.id) for row in rows for key in row.entities]
+    arguments = [
+        str(tenant_id).encode(),
+        "\n".join(row.record for row in rows).encode(),
+        texts(row.id for row in rows),
+        numbers(row.at for row in rows),
+        texts(row.kind for row in rows),
+        numbers(int(row.outcome) for row in rows),
+        _nullable(row.agent for row in rows),
+        _nullable(row.client for row in rows),
+        numbers(key for key, _ in pairs),
+        texts(event_id for _, event_id in pairs),
+    ]
+
+    def work(connection: psycopg.Connection) -> int:
+        result = wire.run(connection, _APPEND, arguments)
+        return int(result.get_value(0, 0) or 0)
+
+    try:
+        # Repeatable whatever became of an earlier attempt: what was committed is not appended again.
+        return database.run(work, read_only=True)
+    except psycopg.Error as error:
+        raise RecordsRefused(error.sqlstate) from None
+
+
+def _nullable(values: Iterable[int | None]) -> bytes:
+    return ("{" + ",".join("NULL" if v is None else str(v) for v in values) + "}").encode()
+
+
+def versions_since(database: Database, tenant_id: int, key: int, at: int) -> list[int]:
+    """The versions of one resource that were written at the microsecond ``at`` or later. Raises Unavailable."""
+
+    def work(connection: psycopg.Connection) -> list[int]:
+        rows = connection.execute(
+            "SELECT r.version FROM resource r WHERE r.tenant_id = %(tenant)s AND r.key = %(key)s"
+            " AND r.last_updated >= %(at)s UNION"
+            " SELECT h.version FROM resource r JOIN resource_history h ON h.tenant_id = r.tenant_id AND h.rid = r.rid"
+            " WHERE r.tenant_id = %(tenant)s AND r.key = %(key)s AND h.last_updated >= %(at)s ORDER BY 1",
+            {"tenant": tenant_id, "key": key, "at": at},
+            prepare=False,
+        ).fetchall()
+        return [version for (version,) in rows]
+
+    return database.transaction(tenant_id, work)
+
+
+class Link(NamedTuple):
+    """One record in its place in the chain, with what it is searched by."""
+
+    seq: int
+    record: str
+    hash: bytes
+    id: str
+    at: int
+    kind: str
+    outcome: int
+    agent: int | None
+    client: int | None
+
+
+_LINK = "seq, record, hash, id::text, at, kind, outcome, agent, client"
+
+
+def walk(database: Database, tenant_id: int, after: int, most: int) -> list[Link]:
+    """Records in the order of the chain, those after number ``after``. Raises Unavailable."""
+
+    def work(connection: psycopg.Connection) -> list[Link]:
+        rows = connection.execute(
+            f"SELECT {_LINK} FROM audit_record WHERE tenant_id = %s AND seq > %s ORDER BY seq LIMIT %s",
+            [tenant_id, after, most],
+        )
+        return [Link(*row) for row in rows]
+
+    return database.transaction(tenant_id, work)
+
+
+def head(database: Database, tenant_id: int) -> tuple[int, bytes] | None:
+    """Where the chain ends: the number and the hash of its last record; None where it has not begun."""
+
+    def work(connection: psycopg.Connection) -> tuple[int, bytes] | None:
+        return connection.execute("SELECT seq, hash FROM audit_head WHERE tenant_id = %s", [tenant_id]).fetchone()
+
+    return database.transaction(tenant_id, work)
