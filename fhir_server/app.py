@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from fhir_server.audit.trail import Trail
 from fhir_server.authn import keys
 from fhir_server.authn.access_token import Verifier
 from fhir_server.crypto.hashing import Hasher
@@ -24,11 +25,12 @@ from fhir_server.tenants.directory import Directory
 class FhirServer(Flask):
     """The Flask application. FHIR URLs are answered by ``api`` before Flask's dispatch, every other one by Flask."""
 
-    def __init__(self, settings: Settings, database: Database, api: FhirApi) -> None:
+    def __init__(self, settings: Settings, database: Database, api: FhirApi, trail: Trail) -> None:
         super().__init__("fhir_server", static_folder=None)
         self.settings = settings
         self.database = database
         self.api = api
+        self.trail = trail
         self.register_blueprint(probes(settings, database))
         self.register_error_handler(HTTPException, self._refused)
 
@@ -60,6 +62,8 @@ def create_app(settings: Settings) -> FhirServer:
     database = Database(app_url, settings.pool_size, settings.statement_timeout_ms)
     database.open()
     hasher = Hasher(directory.hash_key(database))
+    trail = Trail(settings.spool_directory, database, hasher)
+    trail.start()
     api = FhirApi(
         settings,
         Directory(lambda slug: directory.entry(database, slug)),
@@ -71,5 +75,6 @@ def create_app(settings: Settings) -> FhirServer:
             search_timeout_ms=tenant.search_timeout_ms or settings.search_timeout_ms,
             full_text=settings.full_text,
         ),
+        trail,
     )
-    return FhirServer(settings, database, api)
+    return FhirServer(settings, database, api, trail)

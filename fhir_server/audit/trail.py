@@ -107,7 +107,7 @@ class Trail:
                 waited = 0.0
             self._failing = False
         except Exception as error:
-            if not self._failing:
+            if not self._failing and not self._closed.is_set():
                 log.error("audit records cannot be moved into the database yet", exc_info=error)
             self._failing = True
         return waited

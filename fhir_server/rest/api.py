@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -17,10 +17,14 @@ from typing import Any
 from fhir_server import logs
 from fhir_server.access.policy import NOTHING
 from fhir_server.access.principal import Principal
+from fhir_server.audit.event import Event
+from fhir_server.audit.trail import Trail
 from fhir_server.authn.access_token import Verifier
-from fhir_server.errors import Forbidden, NotFound, Unauthenticated, UriTooLong
+from fhir_server.errors import FhirError, Forbidden, NotFound, Unauthenticated, Unavailable, UriTooLong
 from fhir_server.interactions.context import Context, Limits, Phases, Response, Tenant
 from fhir_server.rest import metrics, negotiate, outcomes
+from fhir_server.rest.auditing import Auditing
+from fhir_server.rest.handlers import Handler
 from fhir_server.rest.request import Request, path_segments
 from fhir_server.rest.routes import Route, match
 from fhir_server.rest.throttle import Throttle
@@ -46,9 +50,15 @@ class FhirApi:
     (riverside.localhost/fhir)."""
 
     def __init__(
-        self, settings: Settings, directory: Directory, verifier: Verifier, store_of: Callable[[Entry], Store]
+        self,
+        settings: Settings,
+        directory: Directory,
+        verifier: Verifier,
+        store_of: Callable[[Entry], Store],
+        trail: Trail,
     ) -> None:
         self._settings = settings
+        self._auditing = Auditing(trail)
         self._directory = directory
         self._verifier = verifier
         self._store_of = store_of
@@ -91,6 +101,8 @@ class FhirApi:
         request = Request(environ, self._settings.max_body_bytes, self._uploads)
         request_id = _request_id(request)
         route: Route | None = None
+        ctx: Context | None = None
+        event: Event | None = None
         slug, base_url, path = address
         try:
             if len(path) + len(request.query_string) > self._settings.max_url_bytes:
@@ -103,10 +115,21 @@ class FhirApi:
             else:
                 presentation = negotiate.presentation(request)
                 route, handler = match(request.method, segments)
-                ctx = self._context(request, slug, base_url, route, phases)
+                try:
+                    ctx = self._context(request, slug, base_url, route, phases)
+                except FhirError as error:
+                    self._refused(error, request, request_id, slug, handler, segments)
+                    raise
+                event = self._auditing.begin(ctx, request, request_id, handler, segments)
                 response = negotiate.present(handler(ctx, request, segments), presentation)
         except Exception as error:  # noqa: BLE001 - a client gets an OperationOutcome whatever happened
             response = outcomes.respond(error)
+        if event is not None and ctx is not None:
+            try:
+                self._auditing.end(event, request, ctx, response)
+            except Unavailable as error:
+                # No record, no answer: docs/audit.md
+                response = outcomes.respond(error)
         phases.mark("serialise")
         headers = self._headers(request, response, request_id, base_url, phases)
         body = negotiate.compress(request, response, headers)
@@ -125,6 +148,25 @@ class FhirApi:
         )
         start_response(_STATUS_LINES.get(response.status, f"{response.status} "), headers)
         return () if request.method == "HEAD" else (body,)
+
+    def _refused(
+        self, error: FhirError, request: Request, request_id: str, slug: str, handler: Handler, segments: Sequence[str]
+    ) -> None:
+        """Record a refusal in the trail of the tenant that was asked. Raises Unavailable."""
+        tenant = self._directory.find(slug)
+        if tenant is None:
+            return
+        try:
+            principal: Principal | None = self._authenticate(request)
+        except Unauthenticated:
+            principal = None
+        if principal is not None and principal.tenant != slug:
+            # Who it was is told to their own clinic, that somebody tried to the one that was asked.
+            home = self._directory.find(principal.tenant)
+            if home is not None:
+                self._auditing.refused(home.id, request, request_id, handler, (), principal, error)
+            principal = None
+        self._auditing.refused(tenant.id, request, request_id, handler, segments, principal, error)
 
     def _context(self, request: Request, slug: str, base_url: str, route: Route, phases: Phases) -> Context:
         if route.template in _PUBLIC:

@@ -19,6 +19,7 @@ JSON_PATCH_TYPE = "application/json-patch+json"
 GRAPHQL_TYPE = "application/graphql"
 
 _MAX_FIELDS = 1000
+_MOST_RECEIVED = 65_536
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 
@@ -26,7 +27,7 @@ _ETAG = re.compile(r'(?:W/)?"?([^"\s]{1,64})"?')
 class Request:
     """One request. ``environ`` is WSGI's (https://peps.python.org/pep-3333/); ``max_body`` bounds the body in bytes."""
 
-    __slots__ = ("_max_body", "_pairs", "_uploads", "environ", "method")
+    __slots__ = ("_max_body", "_pairs", "_uploads", "environ", "method", "received")
 
     def __init__(self, environ: dict[str, Any], max_body: int, uploads: Uploads) -> None:
         self._uploads = uploads
@@ -34,6 +35,8 @@ class Request:
         self.method: str = environ["REQUEST_METHOD"]
         self._max_body = max_body
         self._pairs: list[tuple[str, str]] | None = None
+        self.received: bytes | None = None
+        """The body once it was read, for the audit trail; None for a long one, which nobody searches with."""
 
     @property
     def query_string(self) -> str:
@@ -65,6 +68,12 @@ class Request:
 
         Raises TooLarge, BadRequest, UnsupportedMediaType (an unknown Content-Encoding), Unavailable.
         """
+        data = self._read()
+        if len(data) <= _MOST_RECEIVED:
+            self.received = data
+        return data
+
+    def _read(self) -> bytes:
         length = self._content_length()
         if length is not None and length > self._max_body:
             raise self._too_large()
