@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fhir_server.access.policy import LETTERS, decide
-from fhir_server.errors import Forbidden
 from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.refusal import refusal
 from fhir_server.store.own_parameters import ParametersChanged
+from fhir_server.store.searching import ConsentsFound
 
 
 def perform(ctx: Context, interaction: str, resource_type: str | None, run: Callable[[Context], Response]) -> Response:
@@ -16,15 +16,13 @@ def perform(ctx: Context, interaction: str, resource_type: str | None, run: Call
     ``interaction`` is a key of access.policy.LETTERS; ``resource_type`` None for the whole system. Raises Forbidden
     where the decision leaves nothing, and whatever the interaction raises.
     """
-    access = decide(ctx.principal, interaction, resource_type)
+    access = ctx.decide(interaction, resource_type)
     if access.nothing:
-        what = f"{interaction} on {resource_type}" if resource_type else interaction
-        needed = f"system/{resource_type or '*'}.{LETTERS[interaction]}"
-        raise Forbidden(f"The access_token does not permit {what}; the scope {needed} would.")
+        raise refusal(ctx, interaction, resource_type)
     ctx.phases.mark("decide")
     inner = ctx.within(ctx.store, access)
     try:
         return run(inner)
-    except ParametersChanged:
+    except (ParametersChanged, ConsentsFound):
         # Nothing was written, and in moments nothing will have changed again.
         return run(inner)

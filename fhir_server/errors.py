@@ -19,23 +19,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+REASONS = "urn:fhir-server:reason"
+"""The system of the codes that say why something was refused: docs/access.md"""
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One entry of an OperationOutcome. https://hl7.org/fhir/R4/operationoutcome.html
 
     ``severity`` is fatal, error, warning or information; ``code`` an issue type; ``expression`` the FHIRPath location
-    ("Patient.name[0].family") or "" where none applies.
+    ("Patient.name[0].family") or "" where none applies. ``details`` is a code of this server's own for the reason, or
+    "".
     """
 
     severity: str
     code: str
     diagnostics: str
     expression: str = ""
+    details: str = ""
 
     def to_json(self) -> dict[str, object]:
         """The issue as OperationOutcome.issue. https://hl7.org/fhir/R4/operationoutcome-definitions.html"""
         issue: dict[str, object] = {"severity": self.severity, "code": self.code, "diagnostics": self.diagnostics}
+        if self.details:
+            issue["details"] = {"coding": [{"system": REASONS, "code": self.details}]}
         if self.expression:
             issue["expression"] = [self.expression]
         return issue
@@ -55,9 +62,12 @@ class FhirError(Exception):
         expression: str = "",
         issues: Sequence[Issue] = (),
         headers: Sequence[tuple[str, str]] = (),
+        details: str = "",
     ) -> None:
         super().__init__(diagnostics)
-        self.issues: tuple[Issue, ...] = tuple(issues) or (Issue("error", code or self.code, diagnostics, expression),)
+        self.issues: tuple[Issue, ...] = tuple(issues) or (
+            Issue("error", code or self.code, diagnostics, expression, details),
+        )
         self.headers: tuple[tuple[str, str], ...] = tuple(headers)
 
 

@@ -22,6 +22,10 @@ class Scope:
     letters: str
     constraint: str = ""
 
+    def __str__(self) -> str:
+        query = f"?{self.constraint}" if self.constraint else ""
+        return f"{self.context}/{self.resource_type}.{self.letters}{query}"
+
 
 @lru_cache(maxsize=4096)
 def parse(scopes: str) -> tuple[Scope, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from fhir_server.access.policy import Access, decide
+from fhir_server.access.policy import Access
 from fhir_server.errors import FhirError
 from fhir_server.graphql.document import Limits
 from fhir_server.graphql.plan import FieldPlan
@@ -55,7 +55,8 @@ class Loader:
         self._count(len(wanted))
         store = self.ctx.store
         keys = [store.hasher(name) for name in wanted]
-        found = self._rows(store.search(*by_key.by_keys(store.tenant_id, keys)))
+        access = store.in_force(self._reading(wanted))
+        found = self._rows(store.search(*by_key.by_keys(store.tenant_id, access, store.hasher, keys)))
         self._known |= dict.fromkeys(wanted) | {f"{r['resourceType']}/{r['id']}": r for r, _ in found}
 
     def resource(self, name: str) -> Resource | None:
@@ -65,7 +66,7 @@ class Loader:
     def may_read(self, name: str) -> bool:
         """Whether the caller may read resources of this name's type at all."""
         resource_type = name.partition("/")[0]
-        return not decide(self.ctx.principal, "read", resource_type).nothing
+        return not self.ctx.decide("read", resource_type).nothing
 
     def search(self, plan: FieldPlan, owner: str) -> list[Resource]:
         """What a field such as PatientList finds: all of it, or as many as ``_count`` says.
@@ -144,7 +145,7 @@ class Loader:
             back = (plan.reference, ",".join(owners))
             query = parse(resource_type, [*criteria, back], limits=limits, registry=ctx.registry)
             matches, sql = matching.matches(
-                search.prepared(ctx, query), access, store.tenant_id, store.hasher, joined_access(ctx)
+                search.prepared(ctx, query), store.in_force(access), store.tenant_id, store.hasher, joined_access(ctx)
             )
         except FhirError as error:
             raise FieldError(error.issues[0].diagnostics, plan.node, code=error.issues[0].code) from None
@@ -154,7 +155,7 @@ class Loader:
         by_target = {store.hasher(owner): owner for owner in owners}
         param = ctx.registry.parameters(resource_type)[plan.reference].param
         text = by_key.referring(matches, sql, param, list(by_target), most, self._left() + 1)
-        rows = self._rows(store.search(text, sql.values), access)
+        rows = self._rows(store.search(text, sql.values))
         self._count(len(rows))
         for resource, target in rows:
             found[by_target[target]].append(resource)
@@ -163,25 +164,30 @@ class Loader:
     def _left(self) -> int:
         return max(self.limits.resources - self.resources, 0)
 
-    def _rows(self, result: Any, access: Access | None = None) -> list[tuple[Resource, int]]:
-        """The resources of a result that may be seen, each with its last column."""
+    def _reading(self, names: Sequence[str]) -> Access:
+        """What may be read of the types of these names, each decided by itself."""
+        types = sorted({name.partition("/")[0] for name in names})
+        decided = [self.ctx.decide("read", resource_type).visible for resource_type in types]
+        return Access(tuple(rule for access in decided for rule in access.rules))
+
+    def _rows(self, result: Any) -> list[tuple[Resource, int]]:
+        """The resources of a result, each with its last column."""
         get, width = result.get_value, len(by_key.COLUMNS)
         found = []
         for row in range(result.ntuples):
             resource_type = _type_names()[int(get(row, 1) or 0)]
-            patient = get(row, 7)
-            seen = access or decide(self.ctx.principal, "read", resource_type)
-            if seen.allows(resource_type, None if patient is None else int(patient)):
-                version, last_updated = int(get(row, 3) or 0), int(get(row, 4) or 0)
-                identity = (get(row, 2) or b"").decode()
-                body = compose(resource_type, identity, version, last_updated, get(row, 5), get(row, 6) or b"{}")
-                target = int(get(row, width) or 0) if result.nfields > width else 0
-                found.append((json.parse(body), target))
+            if (patient := get(row, 7)) is not None:
+                self.ctx.trace.patients.add(int(patient))
+            version, last_updated = int(get(row, 3) or 0), int(get(row, 4) or 0)
+            identity = (get(row, 2) or b"").decode()
+            body = compose(resource_type, identity, version, last_updated, get(row, 5), get(row, 6) or b"{}")
+            target = int(get(row, width) or 0) if result.nfields > width else 0
+            found.append((json.parse(body), target))
         return found
 
     def _begin(self, plan: FieldPlan) -> Access:
         resource_type = searched_type(plan.field.name)
-        access = decide(self.ctx.principal, "search-type", resource_type)
+        access = self.ctx.decide("search-type", resource_type)
         if access.nothing:
             raise FieldError(
                 f"The access_token does not permit search-type on {resource_type}; "

@@ -11,6 +11,7 @@ from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.entry import ORDER, Entry, decided
 from fhir_server.interactions.entry_problems import Problems, located
 from fhir_server.interactions.entry_read import read_all
+from fhir_server.store.searching import ConsentsFound
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,10 @@ def run(ctx: Context, bundle: dict[str, Any]) -> Response:
 
 def _answer(ctx: Context, entry: Entry) -> bytes:
     try:
-        return bundle_response.entry(ctx.base_url, entry_run.run(decided(ctx, entry), entry))
+        try:
+            return bundle_response.entry(ctx.base_url, entry_run.run(decided(ctx, entry), entry))
+        except ConsentsFound:
+            return bundle_response.entry(ctx.base_url, entry_run.run(decided(ctx, entry), entry))
     except FhirError as error:
         return bundle_response.failed(located(entry, error))
     except RecursionError:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fhir_server.access.policy import LETTERS, decide
-from fhir_server.errors import BadRequest, Conflict, Forbidden, MultipleMatches, NotFound
+from fhir_server.errors import BadRequest, Conflict, MultipleMatches, NotFound
 from fhir_server.interactions import create as create_interaction
 from fhir_server.interactions import delete as delete_interaction
+from fhir_server.interactions import guard, search
 from fhir_server.interactions import patch as patch_interaction
-from fhir_server.interactions import search
 from fhir_server.interactions import update as update_interaction
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
+from fhir_server.interactions.refusal import refusal
 from fhir_server.interactions.search import Match
 from fhir_server.interactions.write import answer, check_type, prepare, refused
 from fhir_server.r4 import json
@@ -85,12 +85,9 @@ def find(ctx: Context, wanted: Criteria) -> Match | None:
 
     Raises Forbidden, BadRequest for criteria that cannot be searched, MultipleMatches.
     """
-    access = decide(ctx.principal, "search-type", wanted.resource_type)
+    access = ctx.decide("search-type", wanted.resource_type)
     if access.nothing:
-        raise Forbidden(
-            f"Criteria search {wanted.resource_type}, which the access_token does not permit; "
-            f"the scope system/{wanted.resource_type}.{LETTERS['search-type']} would."
-        )
+        raise refusal(ctx, "search-type", wanted.resource_type)
     found = search.matches(ctx.within(ctx.store, access), wanted.resource_type, wanted.pairs)
     if len(found) > 1:
         raise MultipleMatches(f"More than one {wanted.resource_type} matches the criteria: make them more selective.")
@@ -144,7 +141,7 @@ def update(
             # What the criteria found is what is meant: not a later version, which they might not match any more.
             expect = match.version if match else 0
         write = prepare(inner, checked, resource_id, "PUT", expect)
-        written = inner.store.put(write)
+        written = guard.put(inner, write)
         inner.phases.mark("sql")
         if written.status in ("created", "updated"):
             return answer(inner, write, written)

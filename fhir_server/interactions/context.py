@@ -6,8 +6,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-from fhir_server.access.policy import Access
+from fhir_server.access.policy import Access, decide
 from fhir_server.access.principal import Principal
+from fhir_server.search.constraints import resolver
 from fhir_server.search.parse import DEFAULT_LIMITS
 from fhir_server.search.parse import Limits as SearchLimits
 from fhir_server.search.registries import registry_of
@@ -17,10 +18,14 @@ from fhir_server.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The clinic that a request is for: its number in the store and its name in the URL."""
+    """The clinic that a request is for: its number in the store and its name in the URL.
+
+    ``taken`` are the permissions that it has taken from roles, by role: access/roles.py, narrowed.
+    """
 
     id: int
     slug: str
+    taken: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,20 @@ class Conditions:
 
 
 NO_CONDITIONS = Conditions()
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a request came to, gathered on the way for the audit trail. docs/audit.md
+
+    ``patients`` are the keys of the patients that the answer tells of. ``written`` are type, id and the versions before
+    and after, 0 for none. ``decision`` names a refusal, ``reason`` is its code.
+    """
+
+    patients: set[int] = field(default_factory=set)
+    written: list[tuple[str, str, int, int]] = field(default_factory=list)
+    decision: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,11 @@ class Context:
     prefer: Prefer = Prefer()
     limits: Limits = Limits()
     phases: Phases = field(default_factory=Phases)
+    trace: Trace = field(default_factory=Trace)
+
+    def decide(self, interaction: str, resource_type: str | None) -> Access:
+        """What the caller may reach by this interaction: the one decision. docs/access.md"""
+        return decide(self.principal, interaction, resource_type, resolver(self.store.hasher), self.tenant.taken)
 
     @property
     def registry(self) -> Registry:

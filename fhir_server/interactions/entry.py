@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fhir_server.access.policy import LETTERS, decide
-from fhir_server.errors import BadRequest, Forbidden
+from fhir_server.errors import BadRequest
 from fhir_server.interactions.context import Conditions, Context
+from fhir_server.interactions.refusal import refusal
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -65,11 +65,7 @@ class Entry:
 
 def decided(ctx: Context, entry: Entry) -> Context:
     """The context for the entry's own interaction, decided like any request. Raises Forbidden."""
-    access = decide(ctx.principal, entry.interaction, entry.resource_type or None)
+    access = ctx.decide(entry.interaction, entry.resource_type or None)
     if access.nothing:
-        what = f"{entry.interaction} on {entry.resource_type}" if entry.resource_type else entry.interaction
-        scope = f"system/{entry.resource_type or '*'}.{LETTERS[entry.interaction]}"
-        raise Forbidden(
-            f"The access_token does not permit {what}; the scope {scope} would.", expression=entry.at("request")
-        )
+        raise refusal(ctx, entry.interaction, entry.resource_type or None, entry.at("request"))
     return ctx.within(ctx.store, access)

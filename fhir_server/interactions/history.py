@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest, NotFound
+from fhir_server.interactions import past
 from fhir_server.interactions.context import Context, Response
 from fhir_server.r4 import json
 from fhir_server.r4.instants import format_instant, interval
@@ -56,9 +57,14 @@ def run(ctx: Context, resource_type: str, resource_id: str, pairs: Sequence[tupl
     total = _total(ctx, scope, wanted, versions)
     more = len(versions) > wanted.count > 0
     del versions[wanted.count :]
+    last = versions[-1] if versions else None
+    seen = past.within_reach(ctx, [version.stored for version in versions])
+    versions = [version for version, let in zip(versions, seen, strict=True) if let]
+    ctx.trace.patients.update(one.stored.patient for one in versions if one.stored.patient is not None)
     links = [("self", _url(path, (("_cursor", wanted.cursor),) if wanted.cursor else wanted.pairs))]
-    if more:
-        links.append(("next", _url(path, (("_cursor", _sealed(ctx, binding, wanted, versions[-1], total)),))))
+    if more and last is not None:
+        # The next page begins behind the last version looked at, shown or not.
+        links.append(("next", _url(path, (("_cursor", _sealed(ctx, binding, wanted, last, total)),))))
     if wanted.cursor:
         links.append(("first", _url(path, wanted.pairs)))
     body = _bundle(ctx.base_url, versions, links, total)

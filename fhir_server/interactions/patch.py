@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_server.errors import BadRequest, Conflict, Gone, NotFound, PreconditionFailed
 from fhir_server.fhirpath import patch as fhirpath_patch
+from fhir_server.interactions import guard
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
 from fhir_server.interactions.update import expected_version
 from fhir_server.interactions.write import answer, prepare, refused
@@ -78,7 +79,7 @@ def _attempt(
     patched = _patched(stored, document, kind)
     ctx.phases.mark("patch")
     write = prepare(ctx, patched, resource_id, "PUT", stored.version)
-    written = ctx.store.put(write)
+    written = guard.put(ctx, write)
     ctx.phases.mark("sql")
     return write, written
 

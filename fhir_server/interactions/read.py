@@ -15,6 +15,8 @@ def run(ctx: Context, resource_type: str, resource_id: str, conditions: Conditio
         raise NotFound(f"{resource_type}/{resource_id} is not known.")
     if stored.deleted:
         raise Gone(f"{resource_type}/{resource_id} was deleted.", headers=[("ETag", f'W/"{stored.version}"')])
+    if stored.patient is not None:
+        ctx.trace.patients.add(stored.patient)
     return present(stored, conditions)
 
 

@@ -128,6 +128,7 @@ def _run(ctx: Context, scope: _Scope, pairs: Pairs) -> Response:
     if found and (more or backward):
         link("next", Position(found[-1].values, found[-1].rid))
     included, warnings = search_page.included(ctx, query, found)
+    search_page.disclose(ctx, (*found, *included))
     ignored = [f"Left out of this search: {text}" for text in query.ignored]
     if ctx.registry.incomplete:
         ignored.append(_INCOMPLETE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fhir_server.access.policy import Access, decide
+from fhir_server.access.policy import Access
 from fhir_server.interactions.context import Context
 from fhir_server.r4 import definitions, json
 from fhir_server.r4.compose import compose
@@ -27,7 +27,7 @@ _TYPE_NAMES = {number: name for name, number in definitions.load().type_ids.item
 class Match(NamedTuple):
     """One resource that a search found. ``values`` are its sort values, ``meta`` and ``body`` JSON as stored.
 
-    ``score`` is how well it matches a text, from 0 to 1.
+    ``score`` is how well it matches a text, from 0 to 1; ``patient`` the key of the patient it is about.
     """
 
     rid: int
@@ -39,6 +39,7 @@ class Match(NamedTuple):
     body: bytes
     values: tuple[int | float | str | None, ...]
     score: float | None = None
+    patient: int | None = None
 
     def to_bytes(self) -> bytes:
         """The resource as JSON."""
@@ -47,13 +48,15 @@ class Match(NamedTuple):
 
 def joined_access(ctx: Context) -> Access:
     """What may be seen of the types that a search passes through or includes, beside those it is on."""
-    return ctx.access if ctx.access.types is None else decide(ctx.principal, "search-type", None)
+    access = ctx.access if ctx.access.everything else ctx.decide("search-type", None).visible
+    return ctx.store.in_force(access)
 
 
 def fetch(ctx: Context, query: SearchQuery, position: Position | None) -> list[Match]:
     """The matches after the position, one more than the page takes if there is one; before it, if it says so."""
     store = ctx.store
-    statements = compiler.compile(query, ctx.access, store.tenant_id, store.hasher, position, joined_access(ctx))
+    access = store.in_force(ctx.access.visible)
+    statements = compiler.compile(query, access, store.tenant_id, store.hasher, position, joined_access(ctx))
     ctx.phases.mark("compile")
     found: list[Match] = []
     for statement in statements:
@@ -63,6 +66,11 @@ def fetch(ctx: Context, query: SearchQuery, position: Position | None) -> list[M
     ctx.phases.mark("sql")
     del found[query.count + 1 :]
     return found
+
+
+def disclose(ctx: Context, found: Iterable[Match]) -> None:
+    """Have the audit trail know whom an answer tells of."""
+    ctx.trace.patients.update(one.patient for one in found if one.patient is not None)
 
 
 def _result(ctx: Context, query: SearchQuery, statement: CompiledSearch) -> Result:
@@ -86,6 +94,7 @@ def _matches(result: Result, sort_casts: Sequence[str], *, scored: bool = False)
             get(row, 6) or b"{}",
             tuple(_sort_value(get(row, column), cast) for column, cast in casts),
             float(get(row, last) or 0) if scored else None,
+            None if (patient := get(row, 7)) is None else int(patient),
         )
         for row in range(result.ntuples)
     ]
@@ -107,7 +116,7 @@ def count(ctx: Context, query: SearchQuery, *, at_least: int = 0) -> int:
     estimate = query.total == "estimate"
     store = ctx.store
     compiled = compiler.compile_total(
-        query, ctx.access, store.tenant_id, store.hasher, estimate=estimate, joined=joined_access(ctx)
+        query, store.in_force(ctx.access), store.tenant_id, store.hasher, estimate=estimate, joined=joined_access(ctx)
     )
     ctx.phases.mark("compile")
     if not compiled.sql:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.errors import Conflict
-from fhir_server.interactions import bundle_response, entry_run
+from fhir_server.interactions import bundle_response, entry_run, guard
 from fhir_server.interactions import patch as patch_interaction
 from fhir_server.interactions.bundle_lookup import Lookup
 from fhir_server.interactions.bundle_memory import collection_paused
@@ -112,7 +112,7 @@ class _Attempt:
             self.respond(planned, Response(204))
             return
         write = deletion(planned.entry.resource_type, resource_id, planned.expect)
-        written = self.store.put(write)
+        written = guard.put(self.inside(planned), write)
         if written.status not in ("deleted", "gone"):
             raise refused(write, written)
         self.respond(planned, Response(204, None, written.version or None, written.last_updated or None))
@@ -127,6 +127,8 @@ class _Attempt:
         others: list[Planned] = []
         for planned in updates:
             is_new = writes[planned.entry.index].expect is None and self.lookup.path(planned) not in self.there
+            # Under an id of one's own choice only those write who may write everything of the type.
+            is_new = is_new and planned.ctx.access.whole(planned.entry.resource_type)
             (new if is_new else others).append(planned)
         self.put_each(others, writes)
         for start in range(0, len(new), _CHUNK):
@@ -138,18 +140,22 @@ class _Attempt:
 
     def create_many(self, many: list[Planned], writes: dict[int, Write], *, fresh: bool) -> None:
         """Create what does not exist; what has come to exist meanwhile is left over, for `put`."""
+        for access in dict.fromkeys(planned.ctx.access for planned in many):
+            guard.check(self.ctx, access, [writes[p.entry.index] for p in many if p.ctx.access == access])
         while many:
             there, last_updated = self.store.create_many([writes[p.entry.index] for p in many], fresh=fresh)
             if not there:
                 instant = format_instant(last_updated)
                 for planned in many:
-                    self.written(planned, writes[planned.entry.index], Written("created", 1, last_updated), instant)
+                    write, written = writes[planned.entry.index], Written("created", 1, last_updated)
+                    guard.note(self.ctx, write, written)
+                    self.written(planned, write, written, instant)
                 return
             found = set(there)
             many = [planned for position, planned in enumerate(many) if position not in found]
 
     def put(self, planned: Planned, write: Write) -> None:
-        written = self.store.put(write)
+        written = guard.put(self.inside(planned), write)
         if written.status in ("created", "updated"):
             self.written(planned, write, written, format_instant(written.last_updated))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.errors import BadRequest, PreconditionFailed
+from fhir_server.interactions import guard
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
 from fhir_server.interactions.write import answer, check_type, prepare, refused
 
@@ -18,7 +19,7 @@ def run(
         came = "no id" if found is None else "another one"
         raise BadRequest(f"The body must have the id of the URL, {resource_id}; it has {came}.", expression="id")
     write = prepare(ctx, checked, resource_id, "PUT", expected_version(conditions))
-    written = ctx.store.put(write)
+    written = guard.put(ctx, write)
     ctx.phases.mark("sql")
     if written.status not in ("created", "updated"):
         raise refused(write, written)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from fhir_server.access.policy import Access
+from fhir_server.access.policy import of_types
 from fhir_server.errors import BadRequest, NotFound
 from fhir_server.search import compile as compiler
 from fhir_server.search.query import Clause, Filter, SearchQuery, Selection, clauses, mapped, with_clauses
@@ -24,7 +24,7 @@ from fhir_server.terminology.code_system import CodeSystem
 from fhir_server.terminology.expansion import Code, Expander
 from fhir_server.terminology.value_set import ValueSet
 
-TERMINOLOGY = Access(frozenset({"CodeSystem", "ValueSet"}))
+TERMINOLOGY = of_types("CodeSystem", "ValueSet")
 """What evaluating a search may read: definitions of the tenant, whoever asks.
 
 A search by value set needs the right to search the resources that it finds, not to read the ValueSet: definitions say

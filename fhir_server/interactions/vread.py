@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.errors import Gone, NotFound
+from fhir_server.interactions import past
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
 from fhir_server.interactions.read import present
 
@@ -19,8 +20,10 @@ def run(
         raise NotFound(f"{name} is not known.")
     stored = ctx.store.vread(ctx.access, resource_type, resource_id, int(version))
     ctx.phases.mark("sql")
-    if stored is None:
+    if stored is None or not past.within_reach(ctx, [stored])[0]:
         raise NotFound(f"{name} is not known.")
     if stored.deleted:
         raise Gone(f"{name} is a deletion.")
+    if stored.patient is not None:
+        ctx.trace.patients.add(stored.patient)
     return present(stored, conditions)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from fhir_server.access.policy import Access, decide
+from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest, Forbidden, Gone, NotFound
 from fhir_server.interactions.context import Context, Response
@@ -66,7 +66,7 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     have. What the caller may not search for is left out: access is decided on every page, for every resource.
     """
     resource_type, resource_id = scope
-    reading = decide(ctx.principal, "read", resource_type)
+    reading = ctx.decide("read", resource_type)
     if reading.nothing:
         raise Forbidden(
             f"The access_token does not permit read on {resource_type}; the scope system/{resource_type}.r would."
@@ -103,15 +103,15 @@ def _collect(
 
     Two statements at most find the rest of the page: the second part is only looked at when the first is at its end.
     """
-    access = decide(ctx.principal, "search-system", None)
+    store = ctx.store
+    access = store.in_force(ctx.decide("search-system", None).visible)
     if access.nothing:
         return None
-    store = ctx.store
     focus = Focus(resource_type, store.hasher.uncached(f"{resource_type}/{resource_id}"))
     if asked.part <= _COMPARTMENT:
         limit = asked.count - len(entries) + 1
-        found = statements.members(store.tenant_id, focus, asked.wanted, access, asked.after, limit)
-        following = _add(ctx, access, Position((_COMPARTMENT,), asked.after), found, asked.count, entries)
+        found = statements.members(store.tenant_id, store.hasher, focus, asked.wanted, access, asked.after, limit)
+        following = _add(ctx, Position((_COMPARTMENT,), asked.after), found, asked.count, entries)
         if following is not None:
             return following
     keys = _referred_keys(ctx, focus, asked.wanted, access)
@@ -119,13 +119,12 @@ def _collect(
         return None
     after = asked.after if asked.part == _REFERRED else 0
     limit = asked.count - len(entries) + 1
-    found = statements.referred(store.tenant_id, focus, asked.wanted, access, keys, after, limit)
-    return _add(ctx, access, Position((_REFERRED,), after), found, asked.count, entries)
+    found = statements.referred(store.tenant_id, store.hasher, focus, asked.wanted, access, keys, after, limit)
+    return _add(ctx, Position((_REFERRED,), after), found, asked.count, entries)
 
 
 def _add(
     ctx: Context,
-    access: Access,
     after: Position,
     statement: tuple[str, list[object]],
     count: int,
@@ -142,17 +141,17 @@ def _add(
             break
         last = int(get(row, 0) or 0)
         resource_type, identity = names[int(get(row, 1) or 0)], (get(row, 2) or b"").decode()
-        patient = get(row, 7)
-        if access.allows(resource_type, None if patient is None else int(patient)):
-            version, last_updated = int(get(row, 3) or 0), int(get(row, 4) or 0)
-            resource = compose(resource_type, identity, version, last_updated, get(row, 5), get(row, 6) or b"{}")
-            entries.append(_Entry(after.values == (_REFERRED,), resource_type, identity, resource))
+        if (patient := get(row, 7)) is not None:
+            ctx.trace.patients.add(int(patient))
+        version, last_updated = int(get(row, 3) or 0), int(get(row, 4) or 0)
+        resource = compose(resource_type, identity, version, last_updated, get(row, 5), get(row, 6) or b"{}")
+        entries.append(_Entry(after.values == (_REFERRED,), resource_type, identity, resource))
     return Position(after.values, last) if result.ntuples > room else None
 
 
 def _referred_keys(ctx: Context, focus: Focus, wanted: Wanted, access: Access) -> list[int]:
     """The keys of all that the compartment refers to by Type/id, or by an address below the server's own base."""
-    result = ctx.store.search(*statements.references(ctx.store.tenant_id, focus, wanted, access))
+    result = ctx.store.search(*statements.references(ctx.store.tenant_id, ctx.store.hasher, focus, wanted, access))
     own = ctx.base_url + "/"
     keys: set[int] = set()
     for row in range(result.ntuples):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fhir_server.access.policy import EVERYTHING, decide
 from fhir_server.errors import BadRequest, Forbidden
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.operation_parameters import pairs_of
@@ -33,13 +32,13 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     The parameters are those of the search, and ``analyze``: with true the statements are run and measured, under the
     limit of time that a search has. Raises Forbidden for whoever may not do everything, BadRequest, Unavailable.
     """
-    if decide(ctx.principal, "explain", None) != EVERYTHING:
+    if not ctx.decide("explain", None).everything:
         raise Forbidden("The access_token does not permit $explain; the scope system/*.cruds would.")
     resource_type = scope[0]
     given = pairs_of("$explain", pairs, body)
     analyze = _analyze([value for name, value in given if name == "analyze"])
     searched = [(name, value) for name, value in given if name != "analyze"]
-    inner = ctx.within(ctx.store, decide(ctx.principal, "search-type", resource_type))
+    inner = ctx.within(ctx.store, ctx.decide("search-type", resource_type))
     query = prepared(
         inner,
         parse(resource_type, searched, lenient=ctx.prefer.lenient, limits=ctx.limits.search, registry=inner.registry),
@@ -66,16 +65,17 @@ def _analyze(values: list[str]) -> bool:
 def _statements(ctx: Context, query: SearchQuery) -> Iterator[tuple[str, str, CompiledSearch]]:
     """The statements that a first page may take, each with its name and the road to its rows."""
     store, joined = ctx.store, joined_access(ctx)
-    frame = compiler.passed(compiler.PASSES, query, ctx.access, store.tenant_id, store.hasher, joined)
+    access = store.in_force(ctx.access)
+    frame = compiler.passed(compiler.PASSES, query, access, store.tenant_id, store.hasher, joined)
     road = ", ".join(_road(branch) for branch in frame.branches)
     counted = query.summary == "count" or query.count == 0
     if not counted:
         # The second is run where the first does not fill the page: the resources without a value to sort by.
         names = ("page", "page without sort value")
-        found = compiler.compile(query, ctx.access, store.tenant_id, store.hasher, None, joined)
+        found = compiler.compile(query, access, store.tenant_id, store.hasher, None, joined)
         yield from ((name, road, statement) for name, statement in zip(names, found, strict=False))
     if counted or query.total == "accurate":
-        total = compiler.compile_total(query, ctx.access, store.tenant_id, store.hasher, joined=joined)
+        total = compiler.compile_total(query, access, store.tenant_id, store.hasher, joined=joined)
         if total.sql:
             yield "total", "", total
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden, Gone, NotFound
 from fhir_server.graphql import schema
 from fhir_server.graphql.document import DEFAULT_LIMITS, read
@@ -67,7 +66,7 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
 
 
 def _permit_read(ctx: Context, resource_type: str) -> None:
-    if decide(ctx.principal, "read", resource_type).nothing:
+    if ctx.decide("read", resource_type).nothing:
         raise Forbidden(
             f"The access_token does not permit read on {resource_type}; the scope system/{resource_type}.r would."
         )
@@ -80,15 +79,15 @@ def _permit_any(ctx: Context, planner: Planner, sets: SelectionSets) -> None:
         for plan in planner.fields(schema.QUERY, sets)
         if plan.field.kind in ("id", "list", "connection")
     }
-    if wanted and all(decide(ctx.principal, interaction, name).nothing for interaction, name in wanted):
+    if wanted and all(ctx.decide(interaction, name).nothing for interaction, name in wanted):
         what = ", ".join(sorted(f"{interaction} on {name}" for interaction, name in wanted)[:5])
         raise Forbidden(f"The access_token does not permit {what}.")
-    if decide(ctx.principal, "read", None).nothing and decide(ctx.principal, "search-system", None).nothing:
+    if ctx.decide("read", None).nothing and ctx.decide("search-system", None).nothing:
         raise Forbidden("The access_token permits no read and no search.")
 
 
 def _stored(ctx: Context, loader: Loader, resource_type: str, resource_id: str) -> Resource:
-    stored = ctx.store.read(decide(ctx.principal, "read", resource_type), resource_type, resource_id)
+    stored = ctx.store.read(ctx.decide("read", resource_type), resource_type, resource_id)
     if stored is None:
         raise NotFound(f"{resource_type}/{resource_id} is not known.")
     if stored.deleted:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.operation_parameters import pairs_of
@@ -48,7 +47,7 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     ``max`` is how many of each kind, 1 unless told; every other parameter is a search parameter of Observation; one of
     ``patient`` or ``subject`` is required.
     """
-    access = decide(ctx.principal, "search-type", "Observation")
+    access = ctx.decide("search-type", "Observation")
     if access.nothing:
         raise Forbidden(
             "The access_token does not permit search-type on Observation; the scope system/Observation.s would."
@@ -58,7 +57,9 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     query = parse("Observation", criteria, limits=ctx.limits.search, registry=ctx.registry)
     _check_subject(query)
     store = ctx.store
-    matches, sql = matches_of(prepared(ctx, query), access, store.tenant_id, store.hasher, joined_access(ctx))
+    matches, sql = matches_of(
+        prepared(ctx, query), store.in_force(access.visible), store.tenant_id, store.hasher, joined_access(ctx)
+    )
     ctx.phases.mark("compile")
     found: list[_Observation] = []
     if matches:

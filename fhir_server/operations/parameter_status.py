@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden, NotFound
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.operation_parameters import pairs_of
@@ -21,7 +20,7 @@ UNUSED = "unused"
 
 def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: object) -> Response:
     """Answer Parameters: ``state`` is building, active, failed, retired or unused. Raises Forbidden, NotFound."""
-    access = decide(ctx.principal, "read", "SearchParameter")
+    access = ctx.decide("read", "SearchParameter")
     if access.nothing:
         raise Forbidden("The access_token does not permit read on SearchParameter.")
     for name, _ in pairs_of("$status", pairs, body):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.access.policy import decide
 from fhir_server.bulk.reindexing import addresses, reindex_one, relative_to_all
 from fhir_server.errors import BadRequest, Forbidden, Gone, NotFound
 from fhir_server.interactions.context import Context, Response
@@ -38,9 +37,9 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
 
 
 def _permit(ctx: Context, resource_type: str | None) -> None:
-    if decide(ctx.principal, "reindex", "SearchParameter").nothing:
+    if ctx.decide("reindex", "SearchParameter").nothing:
         raise Forbidden("The access_token does not permit to reindex; the scope system/SearchParameter.u would.")
-    if resource_type is not None and decide(ctx.principal, "read", resource_type).nothing:
+    if resource_type is not None and ctx.decide("read", resource_type).nothing:
         raise Forbidden(f"The access_token does not permit read on {resource_type}, which reindexing it needs as well.")
 
 
@@ -65,7 +64,7 @@ def _types(scope: Sequence[str], given: list[tuple[str, str]]) -> list[str]:
 
 
 def _one(ctx: Context, resource_type: str, resource_id: str) -> None:
-    access = decide(ctx.principal, "read", resource_type)
+    access = ctx.decide("read", resource_type)
     relative = relative_to_all(addresses(ctx.base_url, ctx.tenant.slug))
     for _ in range(ATTEMPTS):
         stored = ctx.store.read(access, resource_type, resource_id)

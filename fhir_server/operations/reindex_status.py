@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden, NotFound
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.operation_parameters import pairs_of
@@ -19,7 +18,7 @@ LATEST = 20
 
 def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: object) -> Response:
     """Answer Parameters: the run ``id``, or the latest ones without it. Raises BadRequest, Forbidden, NotFound."""
-    if decide(ctx.principal, "reindex", "SearchParameter").nothing:
+    if ctx.decide("reindex", "SearchParameter").nothing:
         raise Forbidden("The access_token does not permit to see this; the scope system/SearchParameter.u would.")
     given: dict[str, str] = {}
     for name, value in pairs_of("$reindex-status", pairs, body):

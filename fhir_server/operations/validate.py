@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.access.policy import decide
 from fhir_server.errors import BadRequest, Forbidden, Gone, Issue, NotFound
 from fhir_server.interactions.context import Context, Response
 from fhir_server.operations.operation import Operation
@@ -83,12 +82,12 @@ def _parameters(pairs: list[tuple[str, str]], body: object) -> tuple[dict[str, s
 def _decide(ctx: Context, interaction: str, resource_type: str | None, resource: object) -> None:
     if resource_type is None and isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
         resource_type = resource["resourceType"]
-    if decide(ctx.principal, interaction, resource_type).nothing:
+    if ctx.decide(interaction, resource_type).nothing:
         raise Forbidden(f"The access_token does not permit {interaction} on {resource_type or 'this'}.")
 
 
 def _stored(ctx: Context, resource_type: str, resource_id: str) -> dict[str, Any]:
-    stored = ctx.store.read(decide(ctx.principal, "read", resource_type), resource_type, resource_id)
+    stored = ctx.store.read(ctx.decide("read", resource_type), resource_type, resource_id)
     if stored is None:
         raise NotFound(f"{resource_type}/{resource_id} is not known.")
     if stored.deleted:

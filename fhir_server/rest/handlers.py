@@ -19,6 +19,7 @@ from fhir_server.interactions.context import Context, Response
 from fhir_server.operations import registry as operations
 from fhir_server.rest import capability
 from fhir_server.rest.request import FORM_TYPE, GRAPHQL_TYPE, JSON_PATCH_TYPE, JSON_TYPES, Request
+from fhir_server.store.searching import ConsentsFound
 
 Segments = Sequence[str]
 
@@ -243,7 +244,10 @@ def operation(ctx: Context, request: Request, segments: Segments) -> Response:
         plain = found.name == "graphql" and request.content_type == GRAPHQL_TYPE
         body = request.text() if plain else request.json(optional=True)
     ctx.phases.mark("parse")
-    return found.run(ctx, scope, request.query(), body)
+    try:
+        return found.run(ctx, scope, request.query(), body)
+    except ConsentsFound:
+        return found.run(ctx, scope, request.query(), body)
 
 
 def _only_presentation(request: Request, hint: str = "") -> None:

@@ -7,6 +7,7 @@ gives in the order of their rids, or *others*, of which nothing is known beforeh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -49,15 +50,17 @@ class Dates:
 class Branch:
     """One resource type of a search, on which the passes of compile.py work.
 
-    ``rows`` are conditions on ``resource r``, ``equal`` and ``others`` on index tables; all are to hold. ``narrow``
-    says that the rows are few, ``dated`` that the clinical date orders them, ``ordered`` that an index gives that.
-    ``sources`` say where the sort values stand. ``split`` says that resources without the first one come behind all
-    others, in a statement of their own; ``nulls_first`` that they come first, in the same.
+    ``types`` are those that its rows may be of, where that is not the selection's alone. ``rows`` are conditions on
+    ``resource r``, ``equal`` and ``others`` on index tables; all are to hold. ``narrow`` says that the rows are few,
+    ``dated`` that the clinical date orders them, ``ordered`` that an index gives that. ``sources`` say where the sort
+    values stand. ``split`` says that resources without the first one come behind all others, in a statement of their
+    own; ``nulls_first`` that they come first, in the same.
     """
 
     selection: Selection
     compiler: FilterCompiler
     scope: str = ""
+    types: tuple[str, ...] = ()
     rows: list[str] = field(default_factory=list)
     equal: list[tuple[Clause, Condition]] = field(default_factory=list)
     others: list[Condition] = field(default_factory=list)
@@ -94,6 +97,23 @@ class Branch:
             self._take(None, condition)
         for one, condition in found:
             self._take(one, condition)
+
+    def restrict(self) -> None:
+        """What the caller may not see is left out, before anything is counted or cut into pages. docs/access.md"""
+        types = self.types or (self.selection.resource_type,)
+        let = self.compiler.let(types, self._one_patient())
+        if not let:
+            return
+        panel = None if self.narrow or len(types) > 1 else self.compiler.panel(types[0])
+        if panel is not None:
+            self.others.append(panel)
+        else:
+            self.rows.append(let)
+
+    def _one_patient(self) -> str:
+        """SQL of the key of the patient whom all rows are about, where the search names one."""
+        named = (re.fullmatch(r"r\.patient = (\$\d+::bigint)", row) for row in self.rows)
+        return next((match[1] for match in named if match), "")
 
     def _take(self, wanted: Filter | None, condition: Condition) -> None:
         if not condition.rids:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_server.access.policy import Access
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.search.include import permitted
 from fhir_server.search.sql import SqlParameters
 
 COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "patient")
@@ -13,12 +16,14 @@ COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "p
 _ROW = "r.rid, r.type_id, r.id, r.version, r.last_updated, r.meta::text, r.body::text, r.patient"
 
 
-def by_keys(tenant_id: int, keys: Sequence[int]) -> tuple[str, list[object]]:
-    """The resources with these keys that there are."""
+def by_keys(tenant_id: int, access: Access, hasher: Hasher, keys: Sequence[int]) -> tuple[str, list[object]]:
+    """The resources with these keys that there are and that may be seen."""
     sql = SqlParameters(tenant_id)
     chosen = sql.bind(list(keys), "bigint[]")
+    let = "".join(f" AND {one}" for one in permitted(access, sql, hasher))
     text = (
-        f"SELECT {_ROW} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.key = ANY ({chosen}) AND NOT r.deleted"
+        f"SELECT {_ROW} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.key = ANY ({chosen}) "
+        f"AND NOT r.deleted{let}"
     )
     return text, sql.values
 

@@ -22,10 +22,10 @@ from fhir_server.search.query import SearchQuery
 from fhir_server.search.roads import Cut
 from fhir_server.search.sql import SqlParameters
 
-COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body")
+COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "patient")
 """The columns of a page, before those of the sort values."""
 
-PAGE_COLUMNS = "r.rid, r.type_id, r.id, r.version, r.last_updated, r.meta::text, r.body::text"
+PAGE_COLUMNS = "r.rid, r.type_id, r.id, r.version, r.last_updated, r.meta::text, r.body::text, r.patient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Frame:
 def tenant(frame: Frame) -> None:
     """The tenant and the type lead every index; row level security is the second lock, not this one."""
     compiler = frame.compiler
-    permitted = compiler.joined.types
+    permitted = compiler.access.types
     every = definitions.load().resource_types if permitted is None else tuple(sorted(permitted))
     for one in frame.query.selections:
         # Any type may contain what is searched, of those that may be seen.
@@ -64,16 +64,13 @@ def tenant(frame: Frame) -> None:
             scope = compiler.joins.scope(*types)
             # An index row elsewhere says what type its resource is of; here it may be of any.
             rows = [scope] if one.contained and permitted is not None else []
-            frame.branches.append(Branch(one, compiler, scope=scope, rows=rows))
+            frame.branches.append(Branch(one, compiler, scope, types, rows=rows))
 
 
 def access(frame: Frame) -> None:
-    """What the caller may not see is not asked for. The same decision as `Access.allows` makes for a row in memory."""
-    types = frame.compiler.access.types
-    if types is not None:
-        frame.branches = [
-            one for one in frame.branches if one.selection.contained or one.selection.resource_type in types
-        ]
+    """Types of which the caller may see nothing are not asked for."""
+    reached = frame.compiler.access.reaches
+    frame.branches = [one for one in frame.branches if one.selection.contained or reached(one.selection.resource_type)]
 
 
 def alike(frame: Frame) -> None:
@@ -82,14 +79,20 @@ def alike(frame: Frame) -> None:
         selections = [branch.selection for branch in frame.branches]
         joined = in_one_compartment(selections)
         if joined is not None:
-            scope = frame.compiler.joins.scope(*(one.resource_type for one in selections))
-            frame.branches = [Branch(joined, frame.compiler, scope=scope)]
+            types = tuple(one.resource_type for one in selections)
+            frame.branches = [Branch(joined, frame.compiler, frame.compiler.joins.scope(*types), types)]
 
 
 def filters(frame: Frame) -> None:
     """Each filter becomes a condition on the row or a subquery of rids, whichever suits the road taken."""
     for branch in frame.branches:
         branch.filter()
+
+
+def restrict(frame: Frame) -> None:
+    """Rows that the caller may not see are left out. The same decision as `Access.allows` makes for one in memory."""
+    for branch in frame.branches:
+        branch.restrict()
 
 
 def sort(frame: Frame) -> None:
@@ -104,10 +107,10 @@ def sort(frame: Frame) -> None:
 
 Pass = Callable[[Frame], None]
 
-PASSES: tuple[Pass, ...] = (tenant, access, alike, filters, sort)
+PASSES: tuple[Pass, ...] = (tenant, access, alike, filters, restrict, sort)
 """Every search goes through these, in this order; what they leave is cut into pages by `compile`."""
 
-COUNT_PASSES: tuple[Pass, ...] = (tenant, access, alike, filters)
+COUNT_PASSES: tuple[Pass, ...] = (tenant, access, alike, filters, restrict)
 """A total counts what the pages would show, of which it has neither an order nor an end."""
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from fhir_server.access.policy import Access
-from fhir_server.crypto.hashing import param_id
+from fhir_server.crypto.hashing import Hasher, param_id
 from fhir_server.r4 import definitions
+from fhir_server.search.include import permitted
 from fhir_server.search.sql import SqlParameters
 
 COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "patient")
@@ -60,11 +61,15 @@ def memberships(resource_type: str) -> tuple[int, ...]:
 
 
 def members(
-    tenant_id: int, focus: Focus, wanted: Wanted, access: Access, after: int, limit: int
+    tenant_id: int, hasher: Hasher, focus: Focus, wanted: Wanted, access: Access, after: int, limit: int
 ) -> tuple[str, list[object]]:
     """A page of the compartment without the focus itself, in the order of ``rid``, those after ``after``."""
     sql = SqlParameters(tenant_id)
-    conditions = [f"r.key <> {sql.bind(focus.key, 'bigint')}", *_seen(wanted, access, sql), *_in_time(wanted, sql)]
+    conditions = [
+        f"r.key <> {sql.bind(focus.key, 'bigint')}",
+        *_seen(wanted, access, sql, hasher),
+        *_in_time(wanted, sql),
+    ]
     rids = f"{_rids(focus, sql)} AND i.rid > {sql.bind(after, 'bigint')}"
     # OFFSET 0 keeps the planner from reading the bodies of all members to sort them.
     text = (
@@ -76,10 +81,12 @@ def members(
     return text, sql.values
 
 
-def references(tenant_id: int, focus: Focus, wanted: Wanted, access: Access) -> tuple[str, list[object]]:
+def references(
+    tenant_id: int, hasher: Hasher, focus: Focus, wanted: Wanted, access: Access
+) -> tuple[str, list[object]]:
     """Every text that stands as a reference in the focus or in a member that the caller may see, each once."""
     sql = SqlParameters(tenant_id)
-    types = _allowed(access, sql)
+    types = _allowed(access, sql, hasher)
     conditions = " AND ".join([*types, *_in_time(wanted, sql)]) or "true"
     attached = sql.bind(list(_with_attachments()), "smallint[]")
     rows = (
@@ -98,7 +105,14 @@ def references(tenant_id: int, focus: Focus, wanted: Wanted, access: Access) -> 
 
 
 def referred(
-    tenant_id: int, focus: Focus, wanted: Wanted, access: Access, keys: Sequence[int], after: int, limit: int
+    tenant_id: int,
+    hasher: Hasher,
+    focus: Focus,
+    wanted: Wanted,
+    access: Access,
+    keys: Sequence[int],
+    after: int,
+    limit: int,
 ) -> tuple[str, list[object]]:
     """A page of the resources with these keys that are not in the compartment, in the order of ``rid``."""
     sql = SqlParameters(tenant_id)
@@ -106,7 +120,7 @@ def referred(
         f"r.tenant_id = {sql.tenant} AND r.key = k.key AND NOT r.deleted",
         f"r.key <> {sql.bind(focus.key, 'bigint')}",
         f"r.rid > {sql.bind(after, 'bigint')}",
-        *_seen(wanted, access, sql),
+        *_seen(wanted, access, sql, hasher),
     ]
     # Look-ups of one row each (OFFSET 0): a table without statistics yet would be joined with all of itself.
     text = (
@@ -127,9 +141,9 @@ def _rids(focus: Focus, sql: SqlParameters) -> str:
     )
 
 
-def _allowed(access: Access, sql: SqlParameters) -> list[str]:
+def _allowed(access: Access, sql: SqlParameters, hasher: Hasher) -> list[str]:
     """The access pass of these statements; the same decision as `Access.allows` makes for a row in memory."""
-    return [] if access.types is None else [_of_types(sorted(access.types), sql)]
+    return permitted(access, sql, hasher)
 
 
 def _of_types(types: Sequence[str], sql: SqlParameters) -> str:
@@ -137,9 +151,9 @@ def _of_types(types: Sequence[str], sql: SqlParameters) -> str:
     return f"r.type_id = ANY ({sql.bind([ids[name] for name in types], 'smallint[]')})"
 
 
-def _seen(wanted: Wanted, access: Access, sql: SqlParameters) -> list[str]:
+def _seen(wanted: Wanted, access: Access, sql: SqlParameters, hasher: Hasher) -> list[str]:
     """What is given out: of a type that is permitted and wanted, and updated since."""
-    found = _allowed(access, sql)
+    found = _allowed(access, sql, hasher)
     if wanted.types:
         found.append(_of_types(wanted.types, sql))
     if wanted.since is not None:

@@ -7,6 +7,7 @@ reading would not.
 # ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.access.policy import Access
@@ -14,7 +15,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Forbidden
 from fhir_server.r4 import definitions, references
 from fhir_server.search import contained, support, token_variants
-from fhir_server.search.condition import Condition
+from fhir_server.search.condition import SEEDS, Condition
 from fhir_server.search.joins import Joins
 from fhir_server.search.query import Chain, Clause, Combination, Contained, Filter, Has, InCompartment, Negation
 from fhir_server.search.registry import Parameter
@@ -22,6 +23,8 @@ from fhir_server.search.size import Budget
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import reference
 from fhir_server.search.values import unescape
+from fhir_server.store.reading import now
+from fhir_server.store.restriction import Restriction
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class FilterCompiler:
     access: Access
     joined: Access
     joins: Joins = field(init=False)
+    at: int = field(init=False, default_factory=now)
     budget: Budget = field(init=False, default_factory=Budget)
 
     def __post_init__(self) -> None:
@@ -62,7 +66,9 @@ class FilterCompiler:
                 source = wanted.parameter.resource_type
                 if not self._permitted(source):
                     raise _forbidden(wanted.text, [source])
-                return self.joins.has(wanted.parameter, self.condition(wanted.filter, source), resource_type)
+                return self.joins.has(
+                    wanted.parameter, self._guarded(self.condition(wanted.filter, source), source), resource_type
+                )
             case InCompartment():
                 return self._in_compartment(wanted)
             case Combination(operator="and"):
@@ -72,12 +78,43 @@ class FilterCompiler:
             case Negation():
                 return self._not(self.condition(wanted.part, resource_type))
 
+    def let(self, resource_types: Sequence[str], patient: str = "") -> str:
+        """The condition that a row of one of these types may be seen; "" where all of them may. docs/access.md
+
+        ``patient`` is SQL of the one patient whom the rows are about, where that is known.
+        """
+        return self._restriction(self.access).on(resource_types, patient)
+
+    def panel(self, resource_type: str) -> Condition | None:
+        """The same as a condition to start from: the patients whom the rows must be about; None where any may do."""
+        found = self._restriction(self.access).panel(resource_type)
+        if found is None:
+            return None
+        patients, follow = found
+        row = self.let([resource_type])
+        return Condition(
+            follow.replace(SEEDS, f"({patients})"),
+            row,
+            probe=lambda rid: Condition(row=row).test(rid, self.sql.tenant),
+            stream=follow.replace(SEEDS, f"({patients})"),
+            seed=patients,
+            follow=follow,
+        )
+
+    def _restriction(self, access: Access) -> Restriction:
+        return Restriction(access, self.sql, self.hasher, self.sql.bind(self.at, "bigint"))
+
+    def _guarded(self, condition: Condition, resource_type: str) -> Condition:
+        """The condition on resources that a search passes through: what may not be seen must not be told by it."""
+        let = self._restriction(self.joined).on([resource_type])
+        return self._all([condition, Condition(row=let)]) if let else condition
+
     def as_row(self, condition: Condition) -> str:
         """A condition as one on the row ``r``."""
         return condition.row or condition.test("r.rid", self.sql.tenant)
 
     def _permitted(self, resource_type: str) -> bool:
-        return self.joined.types is None or resource_type in self.joined.types
+        return self.joined.reaches(resource_type)
 
     def _clause(self, clause: Clause, resource_type: str) -> Condition:
         condition = support.where(_typed(clause), self.sql, self.hasher)
@@ -96,7 +133,9 @@ class FilterCompiler:
         targets = [(name, part) for name, part in chain.targets if self._permitted(name)]
         if not targets:
             raise _forbidden(chain.text, [name for name, _ in chain.targets])
-        return self.joins.chain(chain.parameter, [(name, self.condition(part, name)) for name, part in targets])
+        return self.joins.chain(
+            chain.parameter, [(name, self._guarded(self.condition(part, name), name)) for name, part in targets]
+        )
 
     def _contained(self, wanted: Contained) -> Condition:
         """https://hl7.org/fhir/R4/search.html#contained"""

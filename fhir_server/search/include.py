@@ -17,6 +17,8 @@ from fhir_server.search.compile import PAGE_COLUMNS, CompiledSearch
 from fhir_server.search.query import Include
 from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import reference
+from fhir_server.store.reading import now
+from fhir_server.store.restriction import Restriction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,7 @@ def compile_round(
         f"r.rid IN ({' UNION ALL '.join(steps)})",
         f"r.rid <> ALL({sql.bind(list(seen), 'bigint[]')})",
     ]
-    if access.types is not None:
-        numbers = definitions.load().type_ids
-        permitted = sorted(numbers[name] for name in access.types if name in numbers)
-        conditions.append(f"r.type_id = ANY({sql.bind(permitted, 'smallint[]')})")
+    conditions += permitted(access, sql, hasher)
     text = f"SELECT {PAGE_COLUMNS} FROM resource r WHERE {' AND '.join(conditions)} ORDER BY r.rid LIMIT {limit}"
     return CompiledSearch(text, sql.values)
 
@@ -70,6 +69,17 @@ def beyond(include: Include, access: Access) -> list[str]:
         types = {target for one in include.parameters for target in one.targets}
         types = types or definitions.load().resource_types
     return sorted(set(types) - access.types)
+
+
+def permitted(access: Access, sql: SqlParameters, hasher: Hasher) -> list[str]:
+    """The conditions on rows ``r`` of any type that they may be seen. docs/access.md"""
+    numbers = definitions.load().type_ids
+    types = definitions.load().resource_types if access.types is None else sorted(access.types)
+    found = []
+    if access.types is not None:
+        found.append(f"r.type_id = ANY({sql.bind([numbers[name] for name in types if name in numbers], 'smallint[]')})")
+    let = Restriction(access, sql, hasher, sql.bind(now(), "bigint")).on(types)
+    return [*found, let] if let else found
 
 
 def _steps(include: Include, found: Sequence[Found], sql: SqlParameters, hasher: Hasher) -> list[str]:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import pq
 
-from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
 from fhir_server.r4.compose import compose
@@ -20,9 +18,6 @@ from fhir_server.store.wire import Argument, Statement, array, run, text_array
 
 TYPE_IDS = definitions.load().type_ids
 TYPE_NAMES = {number: name for name, number in TYPE_IDS.items()}
-
-_READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
-_VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
 
 
 def _numbered(first: int, last: int) -> str:
@@ -103,50 +98,6 @@ class Written:
 def key_of(hasher: Hasher, resource_type: str, resource_id: str) -> int:
     """The key of a resource: the hash of its Type/id."""
     return hasher(f"{resource_type}/{resource_id}")
-
-
-def read(
-    connection: psycopg.Connection, tenant_id: int, access: Access, hasher: Hasher, resource_type: str, resource_id: str
-) -> Stored | None:
-    """The current version of a resource, a tombstone included; None if there is none or the access does not reach
-    it."""
-    key = hasher.uncached(f"{resource_type}/{resource_id}")
-    result = run(connection, _READ, (b"%d" % tenant_id, b"%d" % key))
-    return _stored(result, access, resource_type, resource_id)
-
-
-def vread(
-    connection: psycopg.Connection,
-    tenant_id: int,
-    access: Access,
-    hasher: Hasher,
-    resource_type: str,
-    resource_id: str,
-    version: int,
-) -> Stored | None:
-    """One version of a resource; None if there is none or the access does not reach the resource."""
-    key = hasher.uncached(f"{resource_type}/{resource_id}")
-    result = run(connection, _VREAD, (b"%d" % tenant_id, b"%d" % key, b"%d" % version))
-    return _stored(result, access, resource_type, resource_id)
-
-
-def _stored(result: pq.abc.PGresult, access: Access, resource_type: str, resource_id: str) -> Stored | None:
-    get = result.get_value
-    type_id = get(0, 0)
-    if type_id is None or TYPE_NAMES[int(type_id)] != resource_type or (get(0, 1) or b"").decode() != resource_id:
-        return None
-    patient = get(0, 5)
-    stored = Stored(
-        resource_type,
-        resource_id,
-        int(get(0, 2) or 0),
-        int(get(0, 3) or 0),
-        get(0, 4) == b"t",
-        None if patient is None else int(patient),
-        get(0, 6),
-        get(0, 7),
-    )
-    return stored if access.allows(resource_type, stored.patient) else None
 
 
 def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: Write) -> Written:

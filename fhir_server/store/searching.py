@@ -15,6 +15,9 @@ from fhir_server.store.wire import literal, run_simple
 Result = pq.abc.PGresult
 """The rows of a search; cells are read with ``result.get_value(row, column)``, as bytes or None."""
 
+# fhir_no_consents in migrations/versions/0014_access.sql
+_CONSENTS = "FH002"
+
 # fhir_words_complete in migrations/versions/0005_words.sql
 _WORDS_MISSING = "FH001"
 
@@ -31,13 +34,23 @@ that terminology allows. PostgreSQL reads about 100 MB of literals a second, and
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
+class ConsentsFound(Exception):
+    """A search was run as if there were no consents, and there are; nothing was found, and it is to be run again."""
+
+
 def needs_words(sql: str) -> bool:
     """Whether a compiled search looks for words; every condition on words has this function in it."""
     return "fhir_words_complete" in sql
 
 
 def run_search(
-    connection: psycopg.Connection, tenant_id: int, sql: str, values: Sequence[object], *, timeout_ms: int = 0
+    connection: psycopg.Connection,
+    tenant_id: int,
+    sql: str,
+    values: Sequence[object],
+    *,
+    timeout_ms: int = 0,
+    no_consents: bool = False,
 ) -> pq.abc.PGresult:
     """Execute one SELECT with placeholders $1 ... for one tenant, in ``timeout_ms`` milliseconds at most; 0: no limit
     of its own.
@@ -48,14 +61,20 @@ def run_search(
     forgets it with the transaction, so that a pooler in transaction mode changes nothing.
     https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-STATEMENT-TIMEOUT
 
-    Raises psycopg.errors.QueryCanceled for a statement that takes longer, BadRequest for a full-text search where
-    words are missing.
+    ``no_consents`` says that the statement minds no consents. Raises ConsentsFound where there are any,
+    psycopg.errors.QueryCanceled for a statement that takes longer, BadRequest for a full-text search where words are
+    missing.
     """
     bound = _bound(sql, values)
     limit = f", set_config('statement_timeout', '{int(timeout_ms)}', true)" if timeout_ms else ""
+    checked = f"SELECT fhir_no_consents({int(tenant_id)}); " if no_consents else ""
     try:
-        return run_simple(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {bound}")
+        return run_simple(
+            connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {checked}{bound}"
+        )
     except psycopg.DatabaseError as error:
+        if error.sqlstate == _CONSENTS:
+            raise ConsentsFound from None
         if error.sqlstate != _WORDS_MISSING:
             raise
         raise BadRequest(INCOMPLETE, code="not-supported") from None

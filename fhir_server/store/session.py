@@ -17,6 +17,7 @@ from psycopg import errors as pg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from fhir_server.errors import Conflict, Unavailable
+from fhir_server.store.consents_known import ConsentsKnown
 from fhir_server.store.wire import run_simple
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Database:
         self._statement_timeout_ms = statement_timeout_ms
         self._app_url = app_url
         self.closed = threading.Event()
+        self.consents = ConsentsKnown()
         self._pool = ConnectionPool(
             app_url,
             min_size=1,

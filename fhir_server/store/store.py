@@ -12,7 +12,9 @@ from psycopg import pq
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.store import history, locks, own_parameters, resources, searching
+from fhir_server.store import facts, history, locks, own_parameters, reading, resources, searching
+from fhir_server.store.facts import RowFacts
+from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Stored, Write, Written
 from fhir_server.store.session import Database
 
@@ -78,13 +80,13 @@ class Store:
     def read(self, access: Access, resource_type: str, resource_id: str) -> Stored | None:
         """The current version, a tombstone included; None if there is none within reach."""
         return self._run(
-            lambda c: resources.read(c, self.tenant_id, access, self.hasher, resource_type, resource_id), read_only=True
+            lambda c: reading.read(c, self.tenant_id, access, self.hasher, resource_type, resource_id), read_only=True
         )
 
     def vread(self, access: Access, resource_type: str, resource_id: str, version: int) -> Stored | None:
         """One version; None if there is none within reach."""
         return self._run(
-            lambda c: resources.vread(c, self.tenant_id, access, self.hasher, resource_type, resource_id, version),
+            lambda c: reading.vread(c, self.tenant_id, access, self.hasher, resource_type, resource_id, version),
             read_only=True,
         )
 
@@ -121,15 +123,42 @@ class Store:
         trip.
 
         Raises Unavailable with the issue code timeout where it takes longer than a search may, BadRequest for a
-        full-text search where that is switched off or words are missing.
+        full-text search where that is switched off or words are missing, ConsentsFound where consents were taken not to
+        be there.
         """
         if not self.full_text and searching.needs_words(sql):
             raise BadRequest(searching.SWITCHED_OFF, code="not-supported")
         # Inside a transaction the limit would go on to hold for the writes that follow.
         timeout_ms = 0 if self.in_transaction else self.search_timeout_ms
+        unminded = not self.minds_consents
+        try:
+            return self._run(
+                lambda c: searching.run_search(
+                    c, self.tenant_id, sql, values, timeout_ms=timeout_ms, no_consents=unminded
+                ),
+                read_only=True,
+            )
+        except searching.ConsentsFound:
+            self._database.consents.note(self.tenant_id)
+            raise
+
+    @property
+    def minds_consents(self) -> bool:
+        """Whether the tenant is known to have consents. Where it is not, a search that minds none says so itself.
+
+        A transaction would have to be run again for that, so that its searches mind them in any case.
+        """
+        return self.in_transaction or self._database.consents.known(self.tenant_id)
+
+    def facts(self, access: Access, resources: Sequence[tuple[str, IndexRows]], *, every: bool) -> list[RowFacts]:
+        """The facts of resources that are not in the tables, as store/facts.py has them."""
         return self._run(
-            lambda c: searching.run_search(c, self.tenant_id, sql, values, timeout_ms=timeout_ms), read_only=True
+            lambda c: facts.load(c, self.tenant_id, self.hasher, access, resources, every=every), read_only=True
         )
+
+    def in_force(self, access: Access) -> Access:
+        """The access, without the consents that there are none of. Searches run with it tell where that is wrong."""
+        return access if self.minds_consents else access.without_consents()
 
     def present_types(self) -> frozenset[str]:
         """The resource types of which the tenant has any resource."""

@@ -38,16 +38,20 @@ def run(connection: psycopg.Connection, statement: Statement, arguments: Sequenc
 
     Raises the psycopg error of the statement's SQLSTATE, or psycopg.OperationalError if the connection is lost.
     """
-    pgconn = connection.pgconn
+    prepare(connection, statement)
+    # psycopg's annotation leaves out that None stands for NULL.
+    return _checked(connection, connection.pgconn.exec_prepared(statement.name, arguments))  # type: ignore[arg-type]
+
+
+def prepare(connection: psycopg.Connection, statement: Statement) -> None:
+    """Prepare a statement on a connection where it is not yet."""
     prepared: set[bytes] | None = getattr(connection, "_fhir_prepared", None)
     if prepared is None:
         prepared = set()
         connection._fhir_prepared = prepared  # type: ignore[attr-defined]
     if statement.name not in prepared:
-        _checked(connection, pgconn.prepare(statement.name, statement.sql))
+        _checked(connection, connection.pgconn.prepare(statement.name, statement.sql))
         prepared.add(statement.name)
-    # psycopg's annotation leaves out that None stands for NULL.
-    return _checked(connection, pgconn.exec_prepared(statement.name, arguments))  # type: ignore[arg-type]
 
 
 def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
@@ -56,6 +60,19 @@ def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
     Returns the result of the last one. The text must hold literals only from `literal`.
     """
     return _checked(connection, connection.pgconn.exec_(sql.encode()))
+
+
+def run_named(
+    connection: psycopg.Connection, first: str, statement: Statement, arguments: Sequence[object]
+) -> pq.abc.PGresult:
+    """Execute a statement and then a prepared one in one message, and so in one transaction.
+
+    ``first`` must hold literals only from `literal`. The prepared statement's plan is kept where planning it costs more
+    than a plan for these arguments would save. https://www.postgresql.org/docs/current/sql-execute.html
+    """
+    prepare(connection, statement)
+    given = ", ".join(literal(value) for value in arguments)
+    return run_simple(connection, f"{first}; EXECUTE {statement.name.decode()}({given})")
 
 
 def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.PGresult:

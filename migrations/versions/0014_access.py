@@ -1,6 +1,10 @@
-"""What a read needs to be decided. docs/architecture.md, "Rows" """
+"""What a read needs to be decided. docs/access.md"""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
 
 revision = "0014"
 down_revision = "0013"
@@ -9,4 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    # Several statements in one message, which the driver sends only without parameters.
+    sql = Path(__file__).with_name("0014_access.sql").read_text()
+    op.get_bind().connection.driver_connection.execute(sql)

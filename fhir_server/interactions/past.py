@@ -1,0 +1,36 @@
+"""Past versions within reach: each is decided by what it says itself, as well as by what its resource is now.
+
+A label that was taken away, or a patient that was named by mistake, stands in the versions before.
+https://hl7.org/fhir/R4/http.html#history
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_server.interactions.context import Context
+from fhir_server.r4 import json
+from fhir_server.r4.own_references import relative_to
+from fhir_server.search.index import extract
+from fhir_server.store.index_rows import IndexRows
+from fhir_server.store.resources import Stored
+
+
+def within_reach(ctx: Context, versions: Sequence[Stored]) -> list[bool]:
+    """Which of these versions the caller may see, of resources that are within reach as they are now."""
+    access = ctx.store.in_force(ctx.access)
+    seen = [access.whole(one.resource_type) or one.deleted for one in versions]
+    asked = [(n, one) for n, one in enumerate(versions) if not seen[n]]
+    if asked:
+        rows = [(one.resource_type, _rows(ctx, one)) for _, one in asked]
+        for (n, _), facts in zip(asked, ctx.store.facts(access, rows, every=False), strict=True):
+            seen[n] = access.allows(facts)
+    return seen
+
+
+def _rows(ctx: Context, stored: Stored) -> IndexRows:
+    resource = relative_to(ctx.base_url, json.parse(stored.to_bytes()))
+    rows = extract(resource, ctx.store.hasher, full_text=False)
+    if stored.resource_type == "Patient":
+        rows.patient = ctx.store.hasher.uncached(f"Patient/{stored.id}")
+    return rows

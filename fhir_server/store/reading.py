@@ -1,0 +1,138 @@
+"""Reading one resource, or one of its versions, within reach of an Access. docs/access.md
+
+Where types alone decide, that is one function call. Else the condition of the restriction is part of the statement,
+which is prepared once for each kind of reach.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from functools import lru_cache
+
+import psycopg
+from psycopg import pq
+
+from fhir_server.access.policy import Access
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.store.resources import TYPE_NAMES, Stored
+from fhir_server.store.restriction import Restriction
+from fhir_server.store.wire import Statement, run, run_named
+
+_READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
+_VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
+
+_COLUMNS = "r.type_id, r.id, {0}.version, {0}.last_updated, {0}.deleted, r.patient, {0}.meta::text, {0}.body::text"
+_ROW = f"SELECT {_COLUMNS.format('r')} FROM resource r WHERE r.tenant_id = $1::int AND r.key = $2::bigint"
+_VERSION = (
+    f"SELECT {_COLUMNS.format('v')} FROM resource r CROSS JOIN LATERAL ("
+    "SELECT r.version, r.last_updated, r.deleted, r.meta, r.body WHERE r.version = $4::int UNION ALL "
+    "SELECT h.version, h.last_updated, h.deleted, h.meta, h.body FROM resource_history h "
+    "WHERE h.tenant_id = $1::int AND h.rid = r.rid AND h.version = $4::int) v "
+    "WHERE r.tenant_id = $1::int AND r.key = $2::bigint"
+)
+
+_number = itertools.count()
+
+
+def now() -> int:
+    """The present, in microseconds since 1970 UTC."""
+    return time.time_ns() // 1_000
+
+
+def read(
+    connection: psycopg.Connection, tenant_id: int, access: Access, hasher: Hasher, resource_type: str, resource_id: str
+) -> Stored | None:
+    """The current version of a resource, a tombstone included; None if there is none or the access does not reach
+    it. What became of a deleted resource is told to those only who may see every resource of its type."""
+    key = hasher.uncached(f"{resource_type}/{resource_id}")
+    if access.without_consents().whole(resource_type):
+        result = run(connection, _READ, (b"%d" % tenant_id, b"%d" % key))
+        if access.whole(resource_type) or result.get_value(0, 8) != b"t":
+            return _stored(result, resource_type, resource_id)
+    if not access.reaches(resource_type):
+        return None
+    statement, values = _restricted(access, resource_type, hasher, _ROW)
+    return _stored(_run(connection, tenant_id, statement, [tenant_id, key, now(), *values]), resource_type, resource_id)
+
+
+def vread(
+    connection: psycopg.Connection,
+    tenant_id: int,
+    access: Access,
+    hasher: Hasher,
+    resource_type: str,
+    resource_id: str,
+    version: int,
+) -> Stored | None:
+    """One version of a resource; None if there is none or the access does not reach the resource as it is now."""
+    key = hasher.uncached(f"{resource_type}/{resource_id}")
+    if access.without_consents().whole(resource_type):
+        result = run(connection, _VREAD, (b"%d" % tenant_id, b"%d" % key, b"%d" % version))
+        if access.whole(resource_type) or result.get_value(0, 8) != b"t":
+            return _stored(result, resource_type, resource_id)
+    if not access.reaches(resource_type):
+        return None
+    statement, values = _restricted(access, resource_type, hasher, _VERSION)
+    arguments = [tenant_id, key, now(), version, *values]
+    return _stored(_run(connection, tenant_id, statement, arguments), resource_type, resource_id)
+
+
+def _run(
+    connection: psycopg.Connection, tenant_id: int, statement: Statement, arguments: list[object]
+) -> pq.abc.PGresult:
+    return run_named(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)", statement, arguments)
+
+
+class _Binder:
+    """Placeholders behind those that the statement has itself."""
+
+    def __init__(self, first: int) -> None:
+        self.tenant = "$1::int"
+        self.values: list[object] = []
+        self.first = first
+
+    def bind(self, value: object, cast: str = "") -> str:
+        """The placeholder of a value."""
+        self.values.append(value)
+        return f"${self.first + len(self.values)}::{cast}"
+
+
+@lru_cache(maxsize=4096)
+def _restricted(access: Access, resource_type: str, hasher: Hasher, text: str) -> tuple[Statement, list[object]]:
+    binder = _Binder(4 if text is _VERSION else 3)
+    let = Restriction(access, binder, hasher, "$3::bigint").on([resource_type])
+    # PostgreSQL wants every placeholder to be used.
+    used = sorted({int(number) for number in re.findall(r"\$(\d+)", let)} - set(range(1, binder.first + 1)))
+    places = {number: place for place, number in enumerate(used, start=binder.first + 1)}
+    where = re.sub(r"\$(\d+)", lambda m: f"${places.get(int(m[1]), int(m[1]))}", f" AND {let}" if let else "")
+    values = [binder.values[number - binder.first - 1] for number in used]
+    # A row without content has nothing to be decided by.
+    return _statement(f"{text}{where} AND NOT r.deleted"), values
+
+
+@lru_cache(maxsize=1024)
+def _statement(text: str) -> Statement:
+    """One for all reaches that differ in their values alone."""
+    return Statement(f"fhir_restricted_{next(_number)}", text)
+
+
+def _stored(result: pq.abc.PGresult, resource_type: str, resource_id: str) -> Stored | None:
+    if not result.ntuples:
+        return None
+    get = result.get_value
+    type_id = get(0, 0)
+    if type_id is None or TYPE_NAMES[int(type_id)] != resource_type or (get(0, 1) or b"").decode() != resource_id:
+        return None
+    patient = get(0, 5)
+    return Stored(
+        resource_type,
+        resource_id,
+        int(get(0, 2) or 0),
+        int(get(0, 3) or 0),
+        get(0, 4) == b"t",
+        None if patient is None else int(patient),
+        get(0, 6),
+        get(0, 7),
+    )

@@ -1,0 +1,204 @@
+"""What an Access lets through, as a condition on rows of ``resource``: the SQL half of the decision. docs/access.md
+
+The other half is `Access.allows`; a property test holds that both agree. What finds rows here are leakproof
+comparisons, so that row level security leaves every look-up an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fhir_server.access.compartments import VIA, codes, on_row
+from fhir_server.access.conditions import About, Condition, Consented, HasAny, Names, Related, Unlabelled
+from fhir_server.access.policy import Access, Rule
+from fhir_server.crypto.hashing import Hasher, param_id
+from fhir_server.r4 import definitions
+from fhir_server.store.consent_condition import denied
+
+_MOST_OVERLAPPED = 32
+"""Above this many, comparing each token of a row with each that is looked for costs more than hashing them."""
+
+_ROLE_OF = param_id("PractitionerRole.practitioner")
+
+
+class Binder(Protocol):
+    """Where a statement's values go: search.sql.SqlParameters, or another of the kind."""
+
+    @property
+    def tenant(self) -> str:
+        """The placeholder of the tenant."""
+
+    def bind(self, value: object, cast: str = "") -> str:
+        """The placeholder of a value."""
+
+
+def label_hashes(hasher: Hasher, resource_type: str, labels: Iterable[str]) -> list[int]:
+    """The tokens that resources of a type with one of these security labels have; a system may be missing in them."""
+    param = param_id(f"{resource_type}._security")
+    variants = (form for label in labels for form in (label, f"|{label.rpartition('|')[2]}"))
+    return [hasher(f"{param}:b:{variant}") for variant in dict.fromkeys(variants)]
+
+
+def roles_of(keys: str, sql: Binder) -> str:
+    """The keys of the roles in which practitioners act, beside their own: columns ``person`` and ``key``.
+
+    ``keys`` is SQL of a bigint[]. https://hl7.org/fhir/R4/practitionerrole.html
+    """
+    return (
+        f"SELECT i.target AS person, o.key FROM idx_reference i JOIN resource o "
+        f"ON o.tenant_id = i.tenant_id AND o.rid = i.rid WHERE i.tenant_id = {sql.tenant} "
+        f"AND i.param = {sql.bind(_ROLE_OF, 'int')} AND i.target = ANY({keys}) AND NOT o.deleted"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """Writes the condition for one statement. ``now`` is SQL of the present in microseconds since 1970 UTC."""
+
+    access: Access
+    sql: Binder
+    hasher: Hasher
+    now: str
+
+    def on(self, resource_types: Sequence[str], patient: str = "") -> str:
+        """The condition that a row ``r``, which is of one of these types, is let through; "" where all of them are.
+
+        ``patient`` is SQL of the key of the one patient whose rows they are known to be: relations are then looked up
+        once and not for each row.
+        """
+        if any(rule.types is None and not rule.conditions for rule in self.access.rules):
+            return ""
+        groups: dict[tuple[tuple[Rule, ...], object], list[str]] = {}
+        for name in resource_types:
+            rules = tuple(rule for rule in self.access.rules if rule.covers(name))
+            if any(not rule.conditions for rule in rules):
+                groups.setdefault(((), None), []).append(name)
+            elif rules:
+                groups.setdefault((rules, on_row(name) or (codes(name), name in VIA)), []).append(name)
+        numbers = definitions.load().type_ids
+        parts = []
+        for (rules, _), names in groups.items():
+            let = self._any(rules, names, patient)
+            if len(names) == len(resource_types):
+                return let
+            of_type = self.sql.bind(sorted(numbers[name] for name in names), "smallint[]")
+            parts.append(f"r.type_id = ANY({of_type}){' AND ' if let else ''}{let}")
+        return f"({' OR '.join(parts)})" if parts else "false"
+
+    def _any(self, rules: tuple[Rule, ...], names: list[str], patient: str) -> str:
+        if not rules:
+            return ""
+        each = (" AND ".join(self._condition(one, names, patient) for one in rule.conditions) for rule in rules)
+        return f"({' OR '.join(f'({one})' for one in each)})"
+
+    def _condition(self, condition: Condition, names: list[str], patient: str) -> str:
+        match condition:
+            case About(one):
+                return self._about(one, names)
+            case Related(persons, kinds):
+                return self._related(persons, kinds, names, patient)
+            case Names(persons):
+                named = f"i.tenant_id = {self.sql.tenant} AND i.rid = r.rid AND i.target = ANY({self._keys(persons)})"
+                return f"EXISTS (SELECT FROM idx_reference i WHERE {named} OFFSET 0)"
+            case Unlabelled(labels):
+                hashes = [one for name in names for one in label_hashes(self.hasher, name, labels)]
+                return f"NOT {self._overlaps(hashes)}"
+            case HasAny(tokens, targets):
+                return self._has_any(tokens, targets)
+            case Consented(persons):
+                return self._consented(persons, names)
+
+    def _about(self, patient: str, names: list[str]) -> str:
+        key = self.sql.bind(self.hasher.uncached(patient), "bigint")
+        if on_row(names[0]):
+            return f"r.patient = {key}"
+        return f"EXISTS (SELECT FROM ({self._patients(names)}) p WHERE p.patient = {key} OFFSET 0)"
+
+    def _related(self, persons: tuple[str, ...], kinds: tuple[int, ...], names: list[str], patient: str) -> str:
+        kind = self.sql.bind(list(kinds), "smallint[]")
+
+        def related(whose: str) -> str:
+            return (
+                f"c.tenant_id = {self.sql.tenant} AND c.person = ANY({self._persons(persons)}) "
+                f"AND c.patient = {whose} AND c.kind = ANY({kind}) AND c.low <= {self.now} AND c.high > {self.now}"
+            )
+
+        if on_row(names[0]):
+            return f"EXISTS (SELECT FROM care_relation c WHERE {related(patient or 'r.patient')} OFFSET 0)"
+        found = f"SELECT FROM care_relation c WHERE {related('p.patient')} OFFSET 0"
+        return f"EXISTS (SELECT FROM ({self._patients(names)}) p CROSS JOIN LATERAL ({found}) c OFFSET 0)"
+
+    def _consented(self, persons: tuple[str, ...], names: list[str]) -> str:
+        known = self._persons(persons) if persons else "'{}'::bigint[]"
+        if on_row(names[0]):
+            return f"(r.patient IS NULL OR NOT {denied(self.sql, 'r', known, self.now)})"
+        if not codes(names[0]):
+            return "true"
+        row = (
+            "SELECT r.tenant_id, r.type_id, p.patient, r.tokens, r.date_low, r.date_high "
+            f"FROM ({self._patients(names)}) p"
+        )
+        return f"NOT EXISTS (SELECT FROM ({row}) x WHERE {denied(self.sql, 'x', known, self.now)} OFFSET 0)"
+
+    def _patients(self, names: list[str]) -> str:
+        """The patients of a row for which ``r.patient`` does not tell, as a column ``patient``."""
+        params = self.sql.bind(sorted(param_id(f"{name}.{code}") for name in names for code in codes(name)), "int[]")
+        of_row = f"i.tenant_id = {self.sql.tenant} AND i.rid = r.rid AND i.param = ANY({params})"
+        if names[0] not in VIA:
+            return f"SELECT i.target AS patient FROM idx_reference i WHERE {of_row}"
+        return (
+            "SELECT coalesce(o.patient, i.target) AS patient FROM idx_reference i LEFT JOIN resource o "
+            f"ON o.tenant_id = i.tenant_id AND o.key = i.target AND NOT o.deleted WHERE {of_row}"
+        )
+
+    def panel(self, resource_type: str) -> tuple[str, str] | None:
+        """The patients whom rows of a type must be about to be let through, few as they may be; None where they may be
+        about others.
+
+        A subquery of their keys as ``key``, and one of the rids ``rid`` that lead on from a table ``m`` of such keys,
+        with the mark SEEDS of search/condition.py where the table's name belongs.
+        """
+        rules = [rule for rule in self.access.rules if rule.covers(resource_type)]
+        related = [one for rule in rules for one in rule.conditions if isinstance(one, Related)]
+        if not related or len(related) < len(rules) or not on_row(resource_type):
+            return None
+        kinds = self.sql.bind(sorted({kind for one in related for kind in one.kinds}), "smallint[]")
+        persons = tuple(dict.fromkeys(person for one in related for person in one.persons))
+        return (
+            f"SELECT DISTINCT c.patient AS key FROM care_relation c WHERE c.tenant_id = {self.sql.tenant} "
+            f"AND c.person = ANY({self._persons(persons)}) AND c.kind = ANY({kinds}) "
+            f"AND c.low <= {self.now} AND c.high > {self.now}"
+        ), (
+            "SELECT t.rid FROM \x01 m CROSS JOIN LATERAL (SELECT t.rid FROM resource t "
+            f"WHERE t.tenant_id = {self.sql.tenant} AND t.patient = m.key AND NOT t.deleted AND t.type_id = "
+            f"{self.sql.bind(definitions.load().type_ids[resource_type], 'smallint')} OFFSET 0) t"
+        )
+
+    def _keys(self, persons: tuple[str, ...]) -> str:
+        return self.sql.bind([self.hasher.uncached(person) for person in persons], "bigint[]")
+
+    def _persons(self, persons: tuple[str, ...]) -> str:
+        """The keys of persons and of the roles in which practitioners among them act, looked up once a statement."""
+        keys = self._keys(persons)
+        if not any(person.startswith("Practitioner/") for person in persons):
+            return keys
+        return f"ARRAY(SELECT k FROM unnest({keys}) k UNION ALL SELECT q.key FROM ({roles_of(keys, self.sql)}) q)"
+
+    def _overlaps(self, hashes: list[int]) -> str:
+        some = self.sql.bind(hashes, "bigint[]")
+        if len(hashes) <= _MOST_OVERLAPPED:
+            return f"(r.tokens && {some})"
+        return f"EXISTS (SELECT FROM unnest(r.tokens) t WHERE t = ANY({some}))"
+
+    def _has_any(self, tokens: Sequence[int], targets: Sequence[tuple[int, int]]) -> str:
+        parts = [self._overlaps(list(tokens))] if tokens else []
+        for param in sorted({param for param, _ in targets}):
+            some = self.sql.bind([target for one, target in targets if one == param], "bigint[]")
+            named = (
+                f"i.tenant_id = {self.sql.tenant} AND i.rid = r.rid "
+                f"AND i.param = {self.sql.bind(param, 'int')} AND i.target = ANY({some})"
+            )
+            parts.append(f"EXISTS (SELECT FROM idx_reference i WHERE {named} OFFSET 0)")
+        return f"({' OR '.join(parts)})" if parts else "false"
