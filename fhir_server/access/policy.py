@@ -313,7 +313,7 @@ def _granted(
         for narrower, more in _in_context(principal, scope, types):
             yield Rule(
                 None if narrower == EVERY else narrower,
-                (*more, *conditions),
+                (*more, *(one for one in conditions if not isinstance(one, Consented) or _of_patients(narrower))),
                 grant.elements,
                 grant.reach == "counts",
                 role.name,
@@ -337,11 +337,16 @@ def _in_context(
         yield named & DIRECTORY, ()
 
 
+def _of_patients(types: frozenset[str]) -> bool:
+    """Whether a consent can have a say in any of these types."""
+    return types == EVERY or any(has_patients(name) for name in types)
+
+
 def _reached(principal: Principal, role: Role, grant: Grant, *, consents: bool) -> Iterator[tuple[Condition, ...]]:
     """The conditions of each way that a reach has; none where the person is nobody whom it could be about."""
     persons = persons_of(principal)
     minded: tuple[Condition, ...] = (Consented(persons),) if consents else ()
-    if grant.types <= DIRECTORY or role.name == "super_admin":
+    if role.name == "super_admin":
         minded = ()
     match grant.reach:
         case "clinic":

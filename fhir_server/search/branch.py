@@ -101,7 +101,7 @@ class Branch:
     def restrict(self) -> None:
         """What the caller may not see is left out, before anything is counted or cut into pages. docs/access.md"""
         types = self.types or (self.selection.resource_type,)
-        let = self.compiler.let(types, self._one_patient())
+        let = self.compiler.let(types, self._one_patient(), contained=bool(self.selection.contained))
         if not let:
             return
         panel = None if self.narrow or len(types) > 1 else self.compiler.panel(types[0])

@@ -55,7 +55,7 @@ class Frame:
 def tenant(frame: Frame) -> None:
     """The tenant and the type lead every index; row level security is the second lock, not this one."""
     compiler = frame.compiler
-    permitted = compiler.access.types
+    permitted = compiler.joined.types
     every = definitions.load().resource_types if permitted is None else tuple(sorted(permitted))
     for one in frame.query.selections:
         # Any type may contain what is searched, of those that may be seen.

@@ -78,12 +78,13 @@ class FilterCompiler:
             case Negation():
                 return self._not(self.condition(wanted.part, resource_type))
 
-    def let(self, resource_types: Sequence[str], patient: str = "") -> str:
+    def let(self, resource_types: Sequence[str], patient: str = "", *, contained: bool = False) -> str:
         """The condition that a row of one of these types may be seen; "" where all of them may. docs/access.md
 
-        ``patient`` is SQL of the one patient whom the rows are about, where that is known.
+        ``patient`` is SQL of the one patient whom the rows are about, where that is known. ``contained`` says that the
+        rows are not of the type that is searched, but contain what is.
         """
-        return self._restriction(self.access).on(resource_types, patient)
+        return self._restriction(self.joined if contained else self.access).on(resource_types, patient)
 
     def panel(self, resource_type: str) -> Condition | None:
         """The same as a condition to start from: the patients whom the rows must be about; None where any may do."""
@@ -102,7 +103,7 @@ class FilterCompiler:
         )
 
     def _restriction(self, access: Access) -> Restriction:
-        return Restriction(access, self.sql, self.hasher, self.sql.bind(self.at, "bigint"))
+        return Restriction(access, self.sql, self.hasher, self.at)
 
     def _guarded(self, condition: Condition, resource_type: str) -> Condition:
         """The condition on resources that a search passes through: what may not be seen must not be told by it."""

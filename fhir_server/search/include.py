@@ -78,7 +78,7 @@ def permitted(access: Access, sql: SqlParameters, hasher: Hasher) -> list[str]:
     found = []
     if access.types is not None:
         found.append(f"r.type_id = ANY({sql.bind([numbers[name] for name in types if name in numbers], 'smallint[]')})")
-    let = Restriction(access, sql, hasher, sql.bind(now(), "bigint")).on(types)
+    let = Restriction(access, sql, hasher, now()).on(types)
     return [*found, let] if let else found
 
 

@@ -59,7 +59,7 @@ def fetch(
         return []
     binder = _Binder(tenant_id, page.count)
     bind = binder.bind
-    let = Restriction(access, binder, hasher, bind(now(), "bigint")).on(reachable)
+    let = Restriction(access, binder, hasher, now()).on(reachable)
     current, past = _conditions(page, bind, "r"), _conditions(page, bind, "h")
     if let:
         # A resource as it is now decides; what its versions say is looked at by who shows them.
@@ -106,10 +106,10 @@ _ORDER = "ORDER BY last_updated DESC, rid DESC, version DESC LIMIT $2"
 
 
 def _union(current: str, past: str) -> str:
+    of_row, of_past = _COLUMNS.format("r", "r.patient"), _COLUMNS.format("h", _PATIENT)
     return (
-        f"SELECT * FROM ((SELECT {_COLUMNS.format('r', 'r.patient')} FROM resource r WHERE r.tenant_id = $1{current} {_ORDER})"
-        f" UNION ALL (SELECT {_COLUMNS.format('h', _PATIENT)} FROM resource_history h WHERE h.tenant_id = $1{past} {_ORDER})) u"
-        f" {_ORDER}"
+        f"SELECT * FROM ((SELECT {of_row} FROM resource r WHERE r.tenant_id = $1{current} {_ORDER})"
+        f" UNION ALL (SELECT {of_past} FROM resource_history h WHERE h.tenant_id = $1{past} {_ORDER})) u {_ORDER}"
     )
 
 

@@ -55,12 +55,17 @@ def roles_of(keys: str, sql: Binder) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """Writes the condition for one statement. ``now`` is SQL of the present in microseconds since 1970 UTC."""
+    """Writes the condition for one statement. ``present`` is now, in microseconds since 1970 UTC, or SQL of it."""
 
     access: Access
     sql: Binder
     hasher: Hasher
-    now: str
+    present: int | str
+
+    @property
+    def now(self) -> str:
+        """SQL of the present, bound where it is first asked for."""
+        return self.present if isinstance(self.present, str) else self.sql.bind(self.present, "bigint")
 
     def on(self, resource_types: Sequence[str], patient: str = "") -> str:
         """The condition that a row ``r``, which is of one of these types, is let through; "" where all of them are.

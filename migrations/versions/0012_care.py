@@ -1,6 +1,8 @@
-"""Temp."""
+"""Who cares for whom, and what patients consent to. docs/care.md"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from alembic import op
 
@@ -11,8 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.get_bind().connection.driver_connection.execute("""
-CREATE TABLE care_relation (tenant_id int NOT NULL, person bigint NOT NULL, patient bigint NOT NULL, kind smallint NOT NULL, source bigint NOT NULL, low bigint NOT NULL, high bigint NOT NULL, PRIMARY KEY (tenant_id, person, patient, kind, source));
-CREATE TABLE consent_rule (tenant_id int, patient bigint, source bigint, number smallint, permit boolean, PRIMARY KEY (tenant_id, patient, source, number));
-GRANT SELECT, INSERT, UPDATE, DELETE ON care_relation, consent_rule TO fhir_app;
-""")
+    # Several statements in one message, which the driver sends only without parameters.
+    sql = Path(__file__).with_name("0012_care.sql").read_text()
+    op.get_bind().connection.driver_connection.execute(sql)

@@ -111,17 +111,17 @@ def check(found: list[dict[str, Any]], *indexes: str, most: int) -> None:
 
 
 def test_a_page_of_a_compartment(ctx: Context) -> None:
-    statement = everything.members(ctx.store.tenant_id, FOCUS, Wanted(), EVERYTHING, 0, 21)
+    statement = everything.members(ctx.store.tenant_id, HASHER, FOCUS, Wanted(), EVERYTHING, 0, 21)
     # Two references for each of the compartment's 200, and rows of the page alone.
     check(nodes(ctx, statement), "idx_reference_pkey", "resource_pkey", most=2 * EACH + 2 * 21 + EACH)
-    dated = everything.members(ctx.store.tenant_id, FOCUS, Wanted(start=0, since=1), EVERYTHING, 0, 21)
+    dated = everything.members(ctx.store.tenant_id, HASHER, FOCUS, Wanted(start=0, since=1), EVERYTHING, 0, 21)
     check(nodes(ctx, dated), "idx_reference_pkey", "resource_pkey", most=3 * EACH + 2 * 21 + EACH)
 
 
 def test_what_a_compartment_refers_to(ctx: Context) -> None:
-    statement = everything.references(ctx.store.tenant_id, FOCUS, Wanted(), EVERYTHING)
+    statement = everything.references(ctx.store.tenant_id, HASHER, FOCUS, Wanted(), EVERYTHING)
     check(nodes(ctx, statement), "idx_reference_pkey", most=3 * EACH + EACH)
-    page = everything.referred(ctx.store.tenant_id, FOCUS, Wanted(), EVERYTHING, DOCTORS, 0, 21)
+    page = everything.referred(ctx.store.tenant_id, HASHER, FOCUS, Wanted(), EVERYTHING, DOCTORS, 0, 21)
     found = nodes(ctx, page)
     check(found, "resource_key", most=4 * EACH)
     assert found[0]["Actual Rows"] == 21
@@ -136,7 +136,7 @@ def test_the_latest_of_each_code(ctx: Context) -> None:
 
 
 def test_references_and_what_refers_back(ctx: Context) -> None:
-    check(nodes(ctx, by_key.by_keys(ctx.store.tenant_id, KEYS[:10])), "resource_key", most=20)
+    check(nodes(ctx, by_key.by_keys(ctx.store.tenant_id, EVERYTHING, HASHER, KEYS[:10])), "resource_key", most=20)
     query = parse("Observation", [("subject", ",".join(f"Patient/p{n}" for n in range(10)))])
     text, sql = matches(query, EVERYTHING, ctx.store.tenant_id, HASHER)
     statement = by_key.referring(text, sql, param_id("Observation.subject"), KEYS[:10], 3, 1_000)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from fhir_server.access.policy import NOTHING, Access
+from fhir_server.access.policy import NOTHING, of_types
 from fhir_server.errors import BadRequest
 from fhir_server.interactions import search
 from fhir_server.interactions.context import Context
@@ -152,7 +152,7 @@ def test_a_cursor_is_the_caller_s_own(pool: Database, ctx: Context) -> None:
 def test_access_is_decided_again_on_every_page(ctx: Context) -> None:
     create(ctx, [patient(number) for number in range(3)])
     bundle = find(ctx, "Patient", ("_count", "1"))
-    for access in (NOTHING, Access(frozenset({"Observation"}))):
+    for access in (NOTHING, of_types("Observation")):
         restricted = ctx.within(ctx.store, access)
         assert "entry" not in follow(restricted, link(bundle, "next") or "")
         assert find(restricted, "Patient", ("_summary", "count"))["total"] == 0

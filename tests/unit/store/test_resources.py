@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_server.access.policy import EVERYTHING, NOTHING, Access
+from fhir_server.access.policy import EVERYTHING, NOTHING, of_types
 from fhir_server.store.history import Page, Scope
 from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.resources import Write
@@ -103,8 +103,8 @@ def test_access_is_asked_about_every_row(store: Store) -> None:
     store.put(write("a"))
     for access, seen in (
         (EVERYTHING, True),
-        (Access(frozenset({"Basic"})), True),
-        (Access(frozenset({"Patient"})), False),
+        (of_types("Basic"), True),
+        (of_types("Patient"), False),
     ):
         assert (store.read(access, "Basic", "a") is not None) is seen
         assert (store.vread(access, "Basic", "a", 1) is not None) is seen

@@ -38,6 +38,10 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
         store.search("INSERT INTO word_gap VALUES ($1, 1, now(), '') RETURNING 1", [store.tenant_id])
         store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
+        store.search("INSERT INTO care_relation VALUES ($1, 1, 2, 3, 0, 9, 1) RETURNING 1", [store.tenant_id])
+        store.search(
+            "INSERT INTO consent_rule VALUES ($1, 1, 2, 0, 9, 0, 9, 1, 1, false) RETURNING 1", [store.tenant_id]
+        )
         row = audit.Row(str(uuid.uuid4()), 1, "read", "0", 2, 3, "{}", frozenset((4,)))
         audit.append(store.database, store.tenant_id, [row])
         definition = Definition("own", "token", "urn:own", "Patient.name.use", ("Patient",))
