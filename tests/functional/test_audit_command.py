@@ -96,7 +96,7 @@ def test_a_period_is_exported(recorded: Api, command: Command, tmp_path: Path) -
         (["verify"], "--all"),
         (["verify", "--all", "--tenant", "x"], "--all"),
         (["verify", "--tenant", "nobody"], "There is no tenant 'nobody'"),
-        (["verify", "--all", "--head", "1:ab"], "--head is of one --tenant"),
+        (["verify", "--all", "--head", "1:" + "0" * 64], "--head is of one --tenant"),
         (["verify", "--tenant", "x", "--head", "1"], "NUMBER:HASH"),
         (["export", "--tenant", "x", "--from", "soon", "--out", "/dev/null"], "'soon' is no date"),
     ],

@@ -76,7 +76,8 @@ CHANGES: dict[str, tuple[str, int]] = {
     "changed with its hash": (
         (
             "UPDATE audit_record SET record = 'x', hash = sha256("
-            "(SELECT hash FROM audit_record WHERE seq = 3 AND {own}) || int8send(4) || 'x'::bytea) WHERE seq = 4 AND {own}"
+            "(SELECT hash FROM audit_record WHERE seq = 3 AND {own}) || int8send(4) || 'x'::bytea)"
+            " WHERE seq = 4 AND {own}"
         ),
         3,
     ),
