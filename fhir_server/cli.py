@@ -23,6 +23,7 @@ COMMANDS = {
     "load": "fhir_server.commands.load",
     "search-parameter": "fhir_server.commands.search_parameter",
     "reindex": "fhir_server.commands.reindex",
+    "audit": "fhir_server.commands.audit",
 }
 """Name -> module; each module's ``command`` is the click command. Add a command here and a file there."""
 

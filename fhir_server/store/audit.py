@@ -119,3 +119,52 @@ def head(database: Database, tenant_id: int) -> tuple[int, bytes] | None:
         return connection.execute("SELECT seq, hash FROM audit_head WHERE tenant_id = %s", [tenant_id]).fetchone()
 
     return database.transaction(tenant_id, work)
+
+
+def present_pairs(database: Database, tenant_id: int, pairs: Sequence[tuple[int, str]]) -> int:
+    """How many of these (key, id) pairs of a record and what it is about are there. Raises Unavailable."""
+
+    def work(connection: psycopg.Connection) -> int:
+        row = connection.execute(
+            "SELECT count(*) FROM unnest(%s::bigint[], %s::uuid[]) p(key, id)"
+            " JOIN audit_entity e ON e.tenant_id = %s AND e.key = p.key AND e.id = p.id",
+            [[key for key, _ in pairs], [event_id for _, event_id in pairs], tenant_id],
+        ).fetchone()
+        return row[0] if row else 0
+
+    return database.transaction(tenant_id, work)
+
+
+def counted_pairs(database: Database, tenant_id: int, seq: int) -> tuple[int, int]:
+    """How many (key, id) pairs there are of records up to number ``seq``, and how many of no record at all.
+
+    Raises Unavailable.
+    """
+
+    def work(connection: psycopg.Connection) -> tuple[int, int]:
+        row = connection.execute(
+            "SELECT count(*) FILTER (WHERE r.seq <= %s), count(*) FILTER (WHERE r.seq IS NULL)"
+            " FROM audit_entity e LEFT JOIN audit_record r ON r.tenant_id = e.tenant_id AND r.id = e.id"
+            " WHERE e.tenant_id = %s",
+            [seq, tenant_id],
+        ).fetchone()
+        return (row[0], row[1]) if row else (0, 0)
+
+    return database.transaction(tenant_id, work)
+
+
+def spanned(database: Database, tenant_id: int, start: int, end: int) -> tuple[int, int] | None:
+    """The first and the last number of the records of [start, end), in microseconds; None where there are none.
+
+    Records stand in the order in which they came to the chain, so that those between may be a little older or younger.
+    Raises Unavailable.
+    """
+
+    def work(connection: psycopg.Connection) -> tuple[int, int] | None:
+        row = connection.execute(
+            "SELECT min(seq), max(seq) FROM audit_record WHERE tenant_id = %s AND at >= %s AND at < %s",
+            [tenant_id, start, end],
+        ).fetchone()
+        return None if row is None or row[0] is None else (row[0], row[1])
+
+    return database.transaction(tenant_id, work)

@@ -48,6 +48,13 @@ def tenant_id(database: Database, slug: str) -> int | None:
     return None if found is None else found.id
 
 
+def all_tenants(database: Database) -> list[tuple[str, int]]:
+    """The slug and the number of each tenant, by name. Raises Unavailable."""
+    return database.run(
+        lambda c: c.execute("SELECT slug, id FROM tenant ORDER BY slug", prepare=False).fetchall(), read_only=True
+    )
+
+
 def ready(database: Database) -> bool:
     """Whether the database answers and has its tables. Raises Unavailable where it does not answer."""
     row = database.run(lambda c: c.execute("SELECT to_regclass('resource') IS NOT NULL").fetchone(), read_only=True)
