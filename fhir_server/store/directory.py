@@ -11,11 +11,12 @@ from fhir_server.store.session import Database
 class Entry:
     """A tenant as requests need it: its number, and how many milliseconds its searches may take, None for the default.
 
-    docs/search.md, "Costly searches"
+    ``name`` is what people call the clinic. docs/search.md, "Costly searches"
     """
 
     id: int
     search_timeout_ms: int | None = None
+    name: str = ""
 
 
 def hash_key(database: Database) -> bytes:
@@ -35,7 +36,7 @@ def entry(database: Database, slug: str) -> Entry | None:
     # Not prepared: it is asked seldom, and preparing it would be a round trip of its own.
     row = database.run(
         lambda c: c.execute(
-            "SELECT id, search_timeout_ms FROM tenant WHERE slug = %s", [slug], prepare=False
+            "SELECT id, search_timeout_ms, name FROM tenant WHERE slug = %s", [slug], prepare=False
         ).fetchone(),
         read_only=True,
     )
