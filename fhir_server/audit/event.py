@@ -18,26 +18,17 @@ SUCCESS, REFUSED, FAILED, UNKNOWN = "0", "4", "8", "12"
 https://hl7.org/fhir/R4/valueset-audit-event-outcome.html
 """
 
-KINDS = frozenset(
-    (
-        "read", "vread", "create", "update", "patch", "delete", "search-type", "search-system", "history-instance",
-        "history-type", "history-system", "bundle", "operation", "refused",
-        "login", "logout", "consent", "token", "launch", "people", "client", "break-glass", "export", "platform",
-        "audit",
-    )
-)  # fmt: skip
-"""What can have happened: FHIR's interactions, and what people and clients do beside them."""
-
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event. Times are microseconds since 1970, ``id`` a UUIDv7 of the time (`new_id`).
 
-    ``tenant_id`` is 0 for what concerns no clinic. ``kind`` is one of KINDS, ``outcome`` one of those above, ``status``
-    the HTTP status. The agent is ``subject``, ``client_id``, ``roles``, ``fhir_user``, ``grant`` and ``address``, as in
-    access.principal. ``resource_type``, ``resource_id`` and ``query`` (method and URL below the base) say what was
-    asked; ``before`` and ``after`` are the versions of a write, ``written`` the (type, id, before, after) of several.
-    ``patients`` are the keys and ``patient_ids`` the ids of those whose data was in the answer. ``decision`` names an
-    access decision; ``reason`` is why it was refused, or what the person said; ``detail`` anything more.
+    ``tenant_id`` is 0 for what concerns no clinic. ``kind`` is one of audit.codes.CODES, ``outcome`` one of those
+    above, ``status`` the HTTP status. The agent is ``subject``, ``client_id``, ``roles``, ``fhir_user``, ``grant`` and
+    ``address``, as in access.principal. ``resource_type``, ``resource_id`` and ``query`` (method and URL below the
+    base) say what was asked; ``before`` and ``after`` are the versions of a write, ``written`` the (type, id, before,
+    after) of several. ``patients`` are the keys and ``patient_ids`` the ids of those whose data was in the answer.
+    ``decision`` names an access decision; ``reason`` is why it was refused, or what the person said; ``detail``
+    anything more.
     """
 
     id: str

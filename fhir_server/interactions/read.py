@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fhir_server.errors import Gone, NotFound
+from fhir_server.interactions import audit_events
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
 from fhir_server.store.resources import Stored
 
 
 def run(ctx: Context, resource_type: str, resource_id: str, conditions: Conditions = NO_CONDITIONS) -> Response:
     """The current version, or 304 where the client has it already. Raises NotFound, Gone."""
+    if audit_events.is_trail(resource_type, resource_id):
+        return audit_events.present(ctx, resource_id)
     stored = ctx.store.read(ctx.access, resource_type, resource_id)
     ctx.phases.mark("sql")
     if stored is None:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest, NotFound
-from fhir_server.interactions import search_page
+from fhir_server.interactions import audit_events, search_page
 from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.paging import binding_of, sealed_cursor, sealer_of
 from fhir_server.interactions.search_bundle import Pairs, applied_pairs, bundle, url
 from fhir_server.interactions.search_page import Match
 from fhir_server.interactions.value_sets import resolve_query
 from fhir_server.r4 import definitions
 from fhir_server.search import result_parameters
-from fhir_server.search.cursor import BEGINNING, Binding, Continuation, CursorSealer, Position
+from fhir_server.search.cursor import BEGINNING, Continuation, Position
 from fhir_server.search.filters import owner_parameters
 from fhir_server.search.parse import parse, parse_types
 from fhir_server.search.parse_include import is_include
@@ -48,7 +48,12 @@ def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
 
     ``pairs`` are the percent-decoded parameters of the URL and of the form, or a ``_cursor`` alone. Raises BadRequest.
     """
-    return _run(ctx, _Scope(resource_type, (resource_type,)), pairs)
+    scope = _Scope(resource_type, (resource_type,))
+    if resource_type == audit_events.TYPE:
+        merged = audit_events.search(ctx, pairs, lambda asked: _parsed(ctx, scope, asked))
+        if merged is not None:
+            return merged
+    return _run(ctx, scope, pairs)
 
 
 def run_system(ctx: Context, pairs: Pairs) -> Response:
@@ -92,17 +97,13 @@ def matches(ctx: Context, resource_type: str, pairs: Pairs, most: int = 2) -> li
 
 def continued_pairs(ctx: Context, resource_type: str, cursor: str) -> tuple[tuple[str, str], ...]:
     """The parameters of the search on one type that a cursor goes on with. Raises BadRequest as a search does."""
-    return _sealer(ctx.store.hasher).open(cursor, _binding(ctx, resource_type)).pairs
-
-
-def _binding(ctx: Context, path: str) -> Binding:
-    return Binding(ctx.tenant.id, path, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
+    return sealer_of(ctx.store.hasher).open(cursor, binding_of(ctx, resource_type)).pairs
 
 
 def _run(ctx: Context, scope: _Scope, pairs: Pairs) -> Response:
-    binding = _binding(ctx, scope.path)
-    sealer = _sealer(ctx.store.hasher)
-    sealed = _sealed(pairs)
+    binding = binding_of(ctx, scope.path)
+    sealer = sealer_of(ctx.store.hasher)
+    sealed = sealed_cursor(pairs)
     opened = sealer.open(sealed, binding) if sealed else None
     query = _parsed(ctx, scope, opened.pairs if opened else pairs)
     counted = query.summary == "count" or query.count == 0
@@ -243,22 +244,3 @@ def _own_references(query: SearchQuery, base_url: str) -> SearchQuery:
         return replace(clause, values=(*clause.values, *values))
 
     return with_clauses(query, relative)
-
-
-@lru_cache(maxsize=8)
-def _sealer(hasher: Hasher) -> CursorSealer:
-    return CursorSealer.from_hasher(hasher)
-
-
-def _sealed(pairs: Pairs) -> str:
-    """The cursor, if the request is for a later page; it brings every parameter but those of the answer's format."""
-    sealed = [value for name, value in pairs if name == "_cursor"]
-    if not sealed:
-        return ""
-    others = sorted({name for name, _ in pairs} - {"_cursor", "_format", "_pretty"})
-    if others or len(sealed) > 1:
-        raise BadRequest(
-            "A _cursor stands alone: follow the next link as it was given. To change "
-            f"{' or '.join(others)[:80] or 'the page'}, run the search again from its first page."
-        )
-    return sealed[0]

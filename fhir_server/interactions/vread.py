@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.errors import Gone, NotFound
-from fhir_server.interactions import past
+from fhir_server.interactions import audit_events, past
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
 from fhir_server.interactions.read import present
 
@@ -18,6 +18,8 @@ def run(
     # versionIds are numbers here: anything else was never given out.
     if not (version.isascii() and version.isdigit() and len(version) <= 10 and 0 < int(version) <= _LARGEST):
         raise NotFound(f"{name} is not known.")
+    if audit_events.is_trail(resource_type, resource_id) and version == "1":
+        return audit_events.present(ctx, resource_id)
     stored = ctx.store.vread(ctx.access, resource_type, resource_id, int(version))
     ctx.phases.mark("sql")
     if stored is None or not past.within_reach(ctx, [stored])[0]:

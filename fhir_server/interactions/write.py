@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_server import validation
 from fhir_server.errors import BadRequest, Conflict, FhirError, Gone, PreconditionFailed
+from fhir_server.interactions import audit_events
 from fhir_server.interactions.context import Context, Response
 from fhir_server.r4 import json
 from fhir_server.r4.compose import compose, decompose
@@ -40,6 +41,8 @@ def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, exp
     validation.validate(resource)
     ctx.phases.mark("validate")
     resource_type = resource["resourceType"]
+    if audit_events.is_trail(resource_type, resource_id):
+        raise BadRequest(audit_events.RESERVED, code="business-rule")
     meta, body = decompose(resource)
     body_json = json.dumps(body)
     # Few resources name the server's own base, and only for those is a copy worth making.

@@ -45,13 +45,14 @@ KINDS: dict[Handler, Kind] = {
     handlers.history_instance: Kind("history-instance"),
     handlers.history_type: Kind("history-type"),
     handlers.history_system: Kind("history-system"),
-    handlers.bundle: Kind("bundle", writes=True),
+    handlers.bundle: Kind("transaction", writes=True),
     handlers.operation: Kind("operation", body=True),
 }
 
 NOT_RECORDED: frozenset[Handler] = frozenset((handlers.capabilities,))
 """What says the same to everybody and nothing about anybody."""
 
+_BATCH = b'"type":"batch-response"'
 _OTHER = Kind("operation", body=True)
 _LONGEST_QUERY = 16_384
 _REFUSALS = (Unauthenticated, Forbidden, TooManyRequests)
@@ -85,6 +86,8 @@ class Auditing:
         body = request.received
         if body is not None and event.kind in ("search-type", "search-system", "operation"):
             changes["query"] = f"{event.query}\n{body[:_LONGEST_QUERY].decode('utf-8', 'replace')}"
+        if event.kind == "transaction" and response.body is not None and _BATCH in response.body[:200]:
+            changes["kind"] = "batch"
         if response.location and status < 400:
             kind, resource_id = response.location.split("/", 2)[:2]
             changes |= {"resource_type": kind, "resource_id": resource_id, "after": response.version or 0}

@@ -168,3 +168,13 @@ def spanned(database: Database, tenant_id: int, start: int, end: int) -> tuple[i
         return None if row is None or row[0] is None else (row[0], row[1])
 
     return database.transaction(tenant_id, work)
+
+
+def patient_ids(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) -> dict[int, str]:
+    """The ids of the patients that these keys stand for; those that the store does not have are left out."""
+    rows = connection.execute(
+        "SELECT r.key, r.id FROM resource r JOIN resource_type t ON t.id = r.type_id AND t.name = 'Patient'"
+        " WHERE r.tenant_id = %s AND r.key = ANY(%s)",
+        [tenant_id, list(keys)],
+    )
+    return dict(rows.fetchall())

@@ -9,6 +9,7 @@ import pytest
 
 from fhir_server.app import FhirServer
 from fhir_server.audit import event as events
+from fhir_server.audit.codes import CODES
 from fhir_server.audit.event import Event
 from fhir_server.audit.trail import CANNOT
 from fhir_server.errors import Unavailable
@@ -43,7 +44,7 @@ BUNDLE = {
 def test_each_handler_has_a_kind() -> None:
     known = {handler for route in ROUTES for handler in route.methods.values()}
     assert known <= KINDS.keys() | NOT_RECORDED
-    assert {kind.name for kind in KINDS.values()} <= events.KINDS
+    assert {kind.name for kind in KINDS.values()} <= CODES.keys()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,8 @@ def test_each_handler_has_a_kind() -> None:
         ("GET", "Patient/p/$everything", None, "operation", "GET Patient/p/$everything"),
         ("POST", "$graphql", {"query": "{Patient(id:p){id}}"}, "operation",
          'POST $graphql\n{"query": "{Patient(id:p){id}}"}'),
-        ("POST", "", BUNDLE, "bundle", "POST "),
+        ("POST", "", BUNDLE, "transaction", "POST "),
+        ("POST", "", BUNDLE | {"type": "batch"}, "batch", "POST "),
     ],
 )  # fmt: skip
 def test_what_was_done_is_recorded(api: Api, method: str, path: str, body: Any, kind: str, query: str) -> None:

@@ -1,0 +1,199 @@
+"""AuditEvents: the records of the audit trail, and beside them those that clients have written, as one type.
+docs/audit.md, "Searching"
+
+A search merges both, newest first: each side goes on behind its own last row, and the cursor holds both places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from heapq import merge
+from typing import NamedTuple
+
+from fhir_server.audit import audit_event
+from fhir_server.audit import event as events
+from fhir_server.errors import BadRequest, NotFound
+from fhir_server.interactions import search_page
+from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.paging import binding_of, sealed_cursor, sealer_of
+from fhir_server.interactions.search_bundle import Pairs, applied_pairs, bundle, url
+from fhir_server.interactions.search_page import Match
+from fhir_server.r4 import json
+from fhir_server.search import audit_trail
+from fhir_server.search.audit_trail import Meant
+from fhir_server.search.cursor import BEGINNING, Continuation, Position
+from fhir_server.search.query import SearchQuery
+from fhir_server.search.sql import SqlParameters
+from fhir_server.store import audit
+from fhir_server.store.searching import Result
+
+TYPE = "AuditEvent"
+RESERVED = "The ids that begin with trail- and a number are those of the server's own audit records."
+
+_MARK = "trail"
+_SORTS = ("date", "_lastUpdated")
+
+
+class _Places(NamedTuple):
+    """Where each side of a search has come to: the trail's last id, and the last resource as a Position."""
+
+    trail: str = ""
+    resources: Position | None = None
+
+    def packed(self) -> Position:
+        """Both as one Position, for the cursor."""
+        last = self.resources
+        return Position((_MARK, self.trail, *(last.values if last else ())), last.rid if last else 0)
+
+    @classmethod
+    def unpacked(cls, position: Position) -> _Places | None:
+        """From a cursor's Position; None where it is of a search without the trail."""
+        if position == BEGINNING:
+            return cls()
+        if position.values[:1] != (_MARK,):
+            return None
+        values = position.values[2:]
+        return cls(str(position.values[1]), Position(values, position.rid) if values else None)
+
+
+def is_trail(resource_type: str, resource_id: str) -> bool:
+    """Whether this is the id of a record of the trail, which no client may write."""
+    return resource_type == TYPE and audit_event.ID.fullmatch(resource_id) is not None
+
+
+def present(ctx: Context, resource_id: str) -> Response:
+    """The answer to a read of a record of the trail, which never changes. Raises NotFound."""
+    match = read(ctx, resource_id)
+    return Response(200, match.to_bytes(), match.version, match.last_updated)
+
+
+def read(ctx: Context, resource_id: str) -> Match:
+    """One record of the trail. Raises NotFound."""
+    sql = SqlParameters(ctx.store.tenant_id)
+    found = audit_event.ID.fullmatch(resource_id)
+    if found is None or int(found[1]) >= 2**63:
+        raise NotFound(f"{TYPE}/{resource_id} is not known.")
+    condition = f"r.seq = {sql.bind(int(found[1]), 'bigint')}"
+    matches = _page(ctx, Meant([condition]), sql, "", 1, ascending=False)
+    ctx.phases.mark("sql")
+    if not matches:
+        raise NotFound(f"{TYPE}/{resource_id} is not known.")
+    return matches[0]
+
+
+def search(ctx: Context, pairs: Pairs, parsed: Callable[[Pairs], SearchQuery]) -> Response | None:
+    """One page of both; None where no record of the trail can be meant.
+
+    ``parsed`` makes the query of parameters, as of any other type. Raises BadRequest.
+    """
+    sealed = sealed_cursor(pairs)
+    binding, sealer = binding_of(ctx, TYPE), sealer_of(ctx.store.hasher)
+    opened = sealer.open(sealed, binding) if sealed else None
+    query = _sorted(parsed, opened.pairs if opened else pairs)
+    places = _Places.unpacked(opened.position) if opened else _Places()
+    sql = SqlParameters(ctx.store.tenant_id)
+    meant = None if places is None else audit_trail.meant(query, sql, ctx.store.hasher)
+    if meant is None or places is None:
+        return None
+    _check(query)
+    counted = query.summary == "count" or query.count == 0
+    found, places = ([], places) if counted else _both(ctx, query, meant, sql, places)
+    more = len(found) > query.count
+    del found[query.count :]
+    total = opened.total if opened else _total(ctx, query, meant, len(found), more=more or counted)
+    applied = applied_pairs(query)
+    links = [("self", f"{TYPE}?_cursor={sealed}" if sealed else url(TYPE, applied))]
+    if sealed:
+        links.append(("first", f"{TYPE}?_cursor={sealer.seal(Continuation(applied, BEGINNING, total), binding)}"))
+    if more:
+        following = Continuation(applied, places.packed(), total)
+        links.append(("next", f"{TYPE}?_cursor={sealer.seal(following, binding)}"))
+    stored = [match for match in found if not is_trail(TYPE, match.id)]
+    included, warnings = search_page.included(ctx, query, stored)
+    body = bundle(ctx.base_url, query, links, total, found, included, [*query.ignored, *warnings])
+    ctx.phases.mark("serialise")
+    return Response(200, body)
+
+
+def _sorted(parsed: Callable[[Pairs], SearchQuery], pairs: Pairs) -> SearchQuery:
+    query = parsed(pairs)
+    return query if query.sort else parsed([*pairs, ("_sort", "-date")])
+
+
+def _check(query: SearchQuery) -> None:
+    if len(query.sort) != 1 or query.sort[0].parameter.code not in _SORTS:
+        raise BadRequest("AuditEvents are sorted by date: _sort=-date or _sort=date.", code="not-supported")
+    if query.contained != "false":
+        raise BadRequest("_contained is not possible with AuditEvent.", code="not-supported")
+    for one in query.includes:
+        if not one.reverse:
+            raise BadRequest(
+                f"{one.text}: what the server's own audit records name cannot be included; read it by its reference.",
+                code="not-supported",
+            )
+
+
+def _both(
+    ctx: Context, query: SearchQuery, meant: Meant, sql: SqlParameters, places: _Places
+) -> tuple[list[Match], _Places]:
+    """The matches of both sides in order, one more than the page takes if there is one, and where the page ends."""
+    descending = query.sort[0].descending
+    stored = search_page.fetch(ctx, query, places.resources)
+    recorded = _page(ctx, meant, sql, places.trail, query.count + 1, ascending=not descending)
+    ctx.phases.mark("sql")
+    merged = list(merge(recorded, stored, key=_moment, reverse=descending))[: query.count + 1]
+    for match in merged[: query.count]:
+        if is_trail(TYPE, match.id):
+            places = places._replace(trail=str(match.values[1]))
+        else:
+            places = places._replace(resources=Position(match.values, match.rid))
+    return merged, places
+
+
+def _moment(match: Match) -> int:
+    value = match.values[0]
+    return value if isinstance(value, int) else match.last_updated
+
+
+def _page(ctx: Context, meant: Meant, sql: SqlParameters, after: str, count: int, *, ascending: bool) -> list[Match]:
+    result = _result(ctx, audit_trail.page(meant, sql, after, count, ascending=ascending), sql.values)
+    get = result.get_value
+    rows = [
+        (int(get(row, 0) or 0), (get(row, 1) or b"").decode(), int(get(row, 2) or 0), events.decode(get(row, 3) or b""))
+        for row in range(result.ntuples)
+    ]
+    keys = sorted({key for *_, event in rows for key in event.patients})
+    patients = ctx.store.within(lambda c: audit.patient_ids(c, ctx.store.tenant_id, keys)) if keys else {}
+    return [
+        Match(
+            seq,
+            TYPE,
+            audit_event.resource_id(seq),
+            1,
+            at,
+            json.dumps(audit_event.meta(event)),
+            json.dumps(audit_event.body(event, ctx.base_url, patients)),
+            (at, event_id),
+        )
+        for seq, event_id, at, event in rows
+    ]
+
+
+def _total(ctx: Context, query: SearchQuery, meant: Meant, known: int, *, more: bool) -> int | None:
+    """https://hl7.org/fhir/R4/search.html#total"""
+    if not more:
+        return known
+    if query.total == "none" and query.summary != "count" and query.count != 0:
+        return None
+    # An estimate of two sides would be none; both are counted.
+    exact = replace(query, total="accurate")
+    sql = SqlParameters(ctx.store.tenant_id)
+    again = audit_trail.meant(query, sql, ctx.store.hasher) or meant
+    result = _result(ctx, audit_trail.total(again, sql), sql.values)
+    return search_page.count(ctx, exact) + int(result.get_value(0, 0) or 0)
+
+
+def _result(ctx: Context, statement: str, values: Sequence[object]) -> Result:
+    """What PostgreSQL answers. Raises Unavailable where it takes longer than a search may."""
+    return ctx.store.search(statement, values)
