@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -141,6 +141,7 @@ def row_of(event: Event, hasher: Hasher) -> Row:
     keys = {hasher.uncached(f"{kind}/{written_id}") for kind, written_id, _, _ in event.written}
     keys |= {hasher(f"Patient/{one}") for one in event.patient_ids}
     keys.update(event.patients)
+    keys.update(hasher.uncached(name) for name in _read_in_bundle(event))
     if event.resource_type and event.resource_id:
         keys.add(hasher(f"{event.resource_type}/{event.resource_id}"))
     if event.fhir_user.startswith("Patient/"):
@@ -155,6 +156,14 @@ def row_of(event: Event, hasher: Hasher) -> Row:
         events.encode(event).decode(),
         frozenset(keys),
     )
+
+
+def _read_in_bundle(event: Event) -> Iterator[str]:
+    """The resources that entries of a bundle have read by their ids, as "Type/id"."""
+    for request, _ in event.detail.get("entries", ()):
+        path = request.partition(" ")[2].partition("?")[0].split("/")
+        if len(path) > 1 and path[1][:1] not in ("_", "$"):
+            yield f"{path[0]}/{path[1]}"
 
 
 def agent_key(hasher: Hasher, fhir_user: str, subject: str = "") -> int | None:

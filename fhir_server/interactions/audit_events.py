@@ -11,6 +11,8 @@ from dataclasses import replace
 from heapq import merge
 from typing import NamedTuple
 
+from fhir_server.access.conditions import About
+from fhir_server.access.policy import Access
 from fhir_server.audit import audit_event
 from fhir_server.audit import event as events
 from fhir_server.errors import BadRequest, NotFound
@@ -57,6 +59,35 @@ class _Places(NamedTuple):
         return cls(str(position.values[1]), Position(values, position.rid) if values else None)
 
 
+class Reach(NamedTuple):
+    """Whose records of the trail a caller may see: ``everybody``'s, or those about the patients with these ids."""
+
+    everybody: bool
+    patients: frozenset[str] = frozenset()
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        """What audit_event.body() shows records to."""
+        return None if self.everybody else self.patients
+
+
+def reach(access: Access) -> Reach:
+    """What a decision on AuditEvent leaves of the trail: all of it, or what is about one patient, or nothing.
+
+    Consents have no say in it: they are about care, and a trail with gaps would be none.
+    """
+    rules = [rule for rule in access.visible.without_consents().rules if rule.covers(TYPE)]
+    if any(not rule.conditions for rule in rules):
+        return Reach(everybody=True)
+    patients = set()
+    for rule in rules:
+        named = {one.patient if isinstance(one, About) else "" for one in rule.conditions}
+        # Two patients at once, or anything beside, is nothing that a record of the trail could be known to meet.
+        if len(named) == 1:
+            patients |= {one.removeprefix("Patient/") for one in named if one.startswith("Patient/")}
+    return Reach(everybody=False, patients=frozenset(patients))
+
+
 def is_trail(resource_type: str, resource_id: str) -> bool:
     """Whether this is the id of a record of the trail, which no client may write."""
     return resource_type == TYPE and audit_event.ID.fullmatch(resource_id) is not None
@@ -75,7 +106,8 @@ def read(ctx: Context, resource_id: str) -> Match:
     if found is None or int(found[1]) >= 2**63:
         raise NotFound(f"{TYPE}/{resource_id} is not known.")
     condition = f"r.seq = {sql.bind(int(found[1]), 'bigint')}"
-    matches = _page(ctx, Meant([condition]), sql, "", 1, ascending=False)
+    meant = audit_trail.within(Meant([condition]), sql, ctx.store.hasher, reach(ctx.access).only)
+    matches = [] if meant is None else _page(ctx, meant, sql, "", 1, ascending=False)
     ctx.phases.mark("sql")
     if not matches:
         raise NotFound(f"{TYPE}/{resource_id} is not known.")
@@ -93,7 +125,7 @@ def search(ctx: Context, pairs: Pairs, parsed: Callable[[Pairs], SearchQuery]) -
     query = _sorted(parsed, opened.pairs if opened else pairs)
     places = _Places.unpacked(opened.position) if opened else _Places()
     sql = SqlParameters(ctx.store.tenant_id)
-    meant = None if places is None else audit_trail.meant(query, sql, ctx.store.hasher)
+    meant = None if places is None else _meant(ctx, query, sql)
     if meant is None or places is None:
         return None
     _check(query)
@@ -101,7 +133,7 @@ def search(ctx: Context, pairs: Pairs, parsed: Callable[[Pairs], SearchQuery]) -
     found, places = ([], places) if counted else _both(ctx, query, meant, sql, places)
     more = len(found) > query.count
     del found[query.count :]
-    total = opened.total if opened else _total(ctx, query, meant, len(found), more=more or counted)
+    total = opened.total if opened else _total(ctx, query, len(found), more=more or counted)
     applied = applied_pairs(query)
     links = [("self", f"{TYPE}?_cursor={sealed}" if sealed else url(TYPE, applied))]
     if sealed:
@@ -114,6 +146,13 @@ def search(ctx: Context, pairs: Pairs, parsed: Callable[[Pairs], SearchQuery]) -
     body = bundle(ctx.base_url, query, links, total, found, included, [*query.ignored, *warnings])
     ctx.phases.mark("serialise")
     return Response(200, body)
+
+
+def _meant(ctx: Context, query: SearchQuery, sql: SqlParameters) -> Meant | None:
+    """The records within the caller's reach that are meant; None where there can be none."""
+    hasher, only = ctx.store.hasher, reach(ctx.access).only
+    meant = audit_trail.meant(query, sql, hasher, only)
+    return None if meant is None else audit_trail.within(meant, sql, hasher, only)
 
 
 def _sorted(parsed: Callable[[Pairs], SearchQuery], pairs: Pairs) -> SearchQuery:
@@ -163,6 +202,7 @@ def _page(ctx: Context, meant: Meant, sql: SqlParameters, after: str, count: int
         (int(get(row, 0) or 0), (get(row, 1) or b"").decode(), int(get(row, 2) or 0), events.decode(get(row, 3) or b""))
         for row in range(result.ntuples)
     ]
+    only = reach(ctx.access).only
     keys = sorted({key for *_, event in rows for key in event.patients})
     patients = ctx.store.within(lambda c: audit.patient_ids(c, ctx.store.tenant_id, keys)) if keys else {}
     return [
@@ -173,14 +213,14 @@ def _page(ctx: Context, meant: Meant, sql: SqlParameters, after: str, count: int
             1,
             at,
             json.dumps(audit_event.meta(event)),
-            json.dumps(audit_event.body(event, ctx.base_url, patients)),
+            json.dumps(audit_event.body(event, ctx.base_url, patients, only)),
             (at, event_id),
         )
         for seq, event_id, at, event in rows
     ]
 
 
-def _total(ctx: Context, query: SearchQuery, meant: Meant, known: int, *, more: bool) -> int | None:
+def _total(ctx: Context, query: SearchQuery, known: int, *, more: bool) -> int | None:
     """https://hl7.org/fhir/R4/search.html#total"""
     if not more:
         return known
@@ -189,7 +229,9 @@ def _total(ctx: Context, query: SearchQuery, meant: Meant, known: int, *, more: 
     # An estimate of two sides would be none; both are counted.
     exact = replace(query, total="accurate")
     sql = SqlParameters(ctx.store.tenant_id)
-    again = audit_trail.meant(query, sql, ctx.store.hasher) or meant
+    again = _meant(ctx, query, sql)
+    if again is None:
+        return search_page.count(ctx, exact)
     result = _result(ctx, audit_trail.total(again, sql), sql.values)
     return search_page.count(ctx, exact) + int(result.get_value(0, 0) or 0)
 

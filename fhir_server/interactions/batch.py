@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.errors import BadRequest, FhirError
 from fhir_server.interactions import bundle_response, entry_run
 from fhir_server.interactions.context import Context, Response
-from fhir_server.interactions.entry import ORDER, Entry, decided
+from fhir_server.interactions.entry import ORDER, Entry, decided, note
 from fhir_server.interactions.entry_problems import Problems, located
 from fhir_server.interactions.entry_read import read_all
 from fhir_server.store.searching import ConsentsFound
@@ -34,10 +34,13 @@ def run(ctx: Context, bundle: dict[str, Any]) -> Response:
 def _answer(ctx: Context, entry: Entry) -> bytes:
     try:
         try:
-            return bundle_response.entry(ctx.base_url, entry_run.run(decided(ctx, entry), entry))
+            response = entry_run.run(decided(ctx, entry), entry)
         except ConsentsFound:
-            return bundle_response.entry(ctx.base_url, entry_run.run(decided(ctx, entry), entry))
+            response = entry_run.run(decided(ctx, entry), entry)
+        note(ctx, entry, response.status)
+        return bundle_response.entry(ctx.base_url, response)
     except FhirError as error:
+        note(ctx, entry, error.status)
         return bundle_response.failed(located(entry, error))
     except RecursionError:
         return bundle_response.failed(located(entry, BadRequest("The resource is nested too deeply.", code="too-long")))

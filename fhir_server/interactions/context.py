@@ -63,11 +63,13 @@ class Trace:
     """What a request came to, gathered on the way for the audit trail. docs/audit.md
 
     ``patients`` are the keys of the patients that the answer tells of. ``written`` are type, id and the versions before
-    and after, 0 for none. ``decision`` names a refusal, ``reason`` is its code.
+    and after, 0 for none. ``entries`` are the entries of a bundle that read, or were refused, with their status.
+    ``decision`` names a refusal, ``reason`` is its code.
     """
 
     patients: set[int] = field(default_factory=set)
     written: list[tuple[str, str, int, int]] = field(default_factory=list)
+    entries: list[tuple[str, int]] = field(default_factory=list)
     decision: str = ""
     reason: str = ""
 

@@ -55,12 +55,26 @@ class Entry:
         """A place within the entry: "request.url"."""
         return InBundle(f"Bundle.entry[{self.index}].{path}")
 
+    @property
+    def url(self) -> str:
+        """The URL below the base, for the audit trail."""
+        past = "_history" if self.version or "history" in self.interaction else ""
+        parts = (self.owner, self.resource_type, self.id, past, self.version)
+        path = "/".join(part for part in parts if part)
+        return path if self.query is None else f"{path}?{self.query}"
+
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters of the URL, percent-decoded. Raises BadRequest."""
         try:
             return parse_qsl(self.query or "", keep_blank_values=True, errors="strict", max_num_fields=1000)
         except ValueError:
             raise BadRequest("The query of the URL is not percent-encoded UTF-8, or too long.") from None
+
+
+def note(ctx: Context, entry: Entry, status: int) -> None:
+    """Have the audit trail know of an entry that has read something, or was refused; writes are known already."""
+    if status >= 400 or entry.method in ("GET", "HEAD"):
+        ctx.trace.entries.append((f"{entry.method} {entry.url}", status))
 
 
 def decided(ctx: Context, entry: Entry) -> Context:

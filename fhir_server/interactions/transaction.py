@@ -18,6 +18,7 @@ from fhir_server.interactions.bundle_memory import collection_paused
 from fhir_server.interactions.bundle_plan import Plan, Planned, plan, prepare_one
 from fhir_server.interactions.conditional import existing, taken
 from fhir_server.interactions.context import Context, Response
+from fhir_server.interactions.entry import note
 from fhir_server.interactions.entry_problems import Problems
 from fhir_server.interactions.write import answer, deletion, refused
 from fhir_server.r4.instants import format_instant
@@ -227,7 +228,9 @@ class _Attempt:
         self.respond(planned, Response(200, body, stored.version, stored.last_updated, location))
 
     def read(self, planned: Planned) -> None:
-        self.respond(planned, entry_run.run(self.inside(planned), planned.entry))
+        response = entry_run.run(self.inside(planned), planned.entry)
+        note(self.ctx, planned.entry, response.status)
+        self.respond(planned, response)
 
     def inside(self, planned: Planned) -> Context:
         """The entry's own decision, inside this transaction."""

@@ -82,15 +82,26 @@ class Auditing:
         """Record what became of it. Raises Unavailable, and then the answer must not be given."""
         status = response.status
         outcome = SUCCESS if status < 400 else REFUSED if status < 500 else FAILED
+        trace = ctx.trace
         changes: dict[str, object] = {"outcome": outcome, "status": status}
+        if trace.patients:
+            changes["patients"] = tuple(sorted(trace.patients))
+        if trace.reason:
+            changes |= {"reason": trace.reason, "decision": trace.decision}
+        if trace.entries:
+            changes["detail"] = {**event.detail, "entries": list(dict.fromkeys(trace.entries))}
         body = request.received
         if body is not None and event.kind in ("search-type", "search-system", "operation"):
             changes["query"] = f"{event.query}\n{body[:_LONGEST_QUERY].decode('utf-8', 'replace')}"
         if event.kind == "transaction" and response.body is not None and _BATCH in response.body[:200]:
             changes["kind"] = "batch"
-        if response.location and status < 400:
-            kind, resource_id = response.location.split("/", 2)[:2]
-            changes |= {"resource_type": kind, "resource_id": resource_id, "after": response.version or 0}
+        written = _written(trace.written, single=event.kind != "transaction" or "kind" not in changes)
+        if written and (status < 400 or event.kind != "transaction"):
+            if event.kind == "transaction" or len(written) > 1:
+                changes["written"] = written
+            else:
+                names = ("resource_type", "resource_id", "before", "after")
+                changes |= dict(zip(names, written[0], strict=True))
         elif event.kind in ("read", "vread") and response.version is not None:
             changes["after"] = response.version
         self._trail.record(msgspec.structs.replace(event, **changes))
@@ -119,6 +130,17 @@ _NOBODY = Principal("", "", "", ())
 _SEARCHES = frozenset(
     (handlers.search_type_by_post, handlers.search_system_by_post, handlers.search_compartment_by_post)
 )
+
+
+def _written(found: Sequence[tuple[str, str, int, int]], *, single: bool) -> tuple[tuple[str, str, int, int], ...]:
+    """What was written, once each.
+
+    A transaction that lost against a parallel one has run again, and what counts is its last attempt; it writes no
+    resource twice. A batch may.
+    """
+    if single:
+        return tuple({one[:2]: one for one in found}.values())
+    return tuple(dict.fromkeys(found))
 
 
 def _event(

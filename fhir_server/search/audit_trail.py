@@ -38,10 +38,21 @@ class Meant:
     key: str = ""
 
 
-def meant(query: SearchQuery, sql: SqlParameters, hasher: Hasher) -> Meant | None:
+def within(found: Meant, sql: SqlParameters, hasher: Hasher, only: frozenset[str] | None) -> Meant | None:
+    """What of it is about the patients with the ids in ``only``, None for everybody; None where that is nothing."""
+    if only is None:
+        return found
+    if not only:
+        return None
+    keys = sorted(hasher.uncached(f"Patient/{one}") for one in only)
+    return Meant([*found.conditions, _about(keys, sql)], found.key)
+
+
+def meant(query: SearchQuery, sql: SqlParameters, hasher: Hasher, only: frozenset[str] | None = None) -> Meant | None:
     """Which records a query on AuditEvent means; None where it can mean none of the trail's.
 
-    Raises BadRequest for what the trail cannot be searched by, though records of it may be meant.
+    ``only`` are the ids of the patients that may be asked about, None for all. Raises BadRequest for what the trail
+    cannot be searched by, though records of it may be meant.
     """
     found = Meant([])
     for one in each(query.filters):
@@ -50,12 +61,27 @@ def meant(query: SearchQuery, sql: SqlParameters, hasher: Hasher) -> Meant | Non
             return None
         if not isinstance(one, Clause) or one.parameter.code not in {*ANSWERED, *_NEVER}:
             raise _unanswered(one)
+        if only is not None and one.parameter.code in ("patient", "entity") and not _asks_about(one, only):
+            # Whether a record is about anybody else as well must not show.
+            return None
         if one.parameter.code in _NEVER:
             if one.modifier:
                 raise _unanswered(one)
             return None
         _READERS[one.parameter.code](one, found, sql, hasher)
     return found
+
+
+def _asks_about(clause: Clause, only: frozenset[str]) -> bool:
+    """Whether a clause names nothing but these patients."""
+    return not clause.modifier.islower() and set(references.targets(clause)) <= {f"Patient/{one}" for one in only}
+
+
+def _about(keys: list[int], sql: SqlParameters) -> str:
+    return (
+        f"r.id IN (SELECT e.id FROM audit_entity e WHERE e.tenant_id = {sql.tenant} "  # noqa: S608
+        f"AND e.key = ANY({sql.bind(keys, 'bigint[]')}))"
+    )
 
 
 def _unanswered(one: Filter) -> BadRequest:
@@ -73,10 +99,7 @@ def _entity(clause: Clause, found: Meant, sql: SqlParameters, hasher: Hasher) ->
     if len(keys) == 1 and not found.key:
         found.key = sql.bind(keys[0], "bigint")
         return
-    found.conditions.append(
-        f"r.id IN (SELECT e.id FROM audit_entity e WHERE e.tenant_id = {sql.tenant} "  # noqa: S608
-        f"AND e.key = ANY({sql.bind(keys, 'bigint[]')}))"
-    )
+    found.conditions.append(_about(keys, sql))
 
 
 def _agent(clause: Clause, found: Meant, sql: SqlParameters, hasher: Hasher) -> None:
