@@ -37,7 +37,8 @@ class Trail:
     def __init__(self, root: Path, database: Database, hasher: Hasher) -> None:
         self._spool = Spool(root)
         self._closed = database.closed
-        self._drain = Drain(self._spool, partial(audit.append, database), hasher, partial(settled, database, hasher))
+        self._appender = audit.Appender(database)
+        self._drain = Drain(self._spool, self._appender, hasher, partial(settled, database, hasher))
         self._draining = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -87,6 +88,7 @@ class Trail:
                 except (FhirError, OSError) as error:
                     log.warning("audit spool is left to the next process", exc_info=error)
             self._spool.close()
+            self._appender.close()
 
     def _run(self) -> None:
         waited = TAKE_OVER_SECONDS
@@ -96,6 +98,8 @@ class Trail:
             waited += DRAIN_SECONDS
             with self._draining:
                 waited = self._move(waited)
+        with self._draining:
+            self._appender.close()
 
     def _move(self, waited: float) -> float:
         """Move what there is, and from time to time what others have left. Answers the seconds since the latter."""

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import psycopg
 
+from fhir_server.errors import Unavailable
 from fhir_server.store import wire
-from fhir_server.store.session import Database
+from fhir_server.store.session import UNAVAILABLE, Database
 
 _APPEND = wire.Statement("audit_append", "SELECT fhir_audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 
@@ -30,10 +31,40 @@ class Row(NamedTuple):
     entities: frozenset[int]
 
 
-def append(database: Database, tenant_id: int, rows: Sequence[Row]) -> int:
-    """Append records to a tenant's chain, those that it has already left out. Answers how many were new.
+class Appender:
+    """Appends records over a connection of its own: requests never wait for it, nor it for them. For one thread."""
 
-    Raises Unavailable, Conflict, RecordsRefused.
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: psycopg.Connection | None = None
+
+    def __call__(self, tenant_id: int, rows: Sequence[Row]) -> int:
+        """Append records to a tenant's chain, those that it has already left out. Answers how many were new.
+
+        It may be repeated whatever became of an earlier attempt. Raises Unavailable, RecordsRefused.
+        """
+        try:
+            if self._connection is None:
+                self._connection = self._database.connect_apart()
+            return append(self._connection, tenant_id, rows)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise RecordsRefused(error.sqlstate) from None
+        except psycopg.Error:
+            # Be it the connection, or tables that are not there yet: another time it may go well.
+            self.close()
+            raise Unavailable(UNAVAILABLE, headers=[("Retry-After", "5")]) from None
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def append(connection: psycopg.Connection, tenant_id: int, rows: Sequence[Row]) -> int:
+    """Append records to a tenant's chain in a transaction of their own, those that it has already left out.
+
+    Answers how many were new. Raises psycopg.Error.
     """
     numbers, texts = wire.array, wire.text_array
     pairs = [(key, row.id) for row in rows for key in row.entities]
@@ -49,16 +80,8 @@ def append(database: Database, tenant_id: int, rows: Sequence[Row]) -> int:
         numbers(key for key, _ in pairs),
         texts(event_id for _, event_id in pairs),
     ]
-
-    def work(connection: psycopg.Connection) -> int:
-        result = wire.run(connection, _APPEND, arguments)
-        return int(result.get_value(0, 0) or 0)
-
-    try:
-        # Repeatable whatever became of an earlier attempt: what was committed is not appended again.
-        return database.run(work, read_only=True)
-    except psycopg.Error as error:
-        raise RecordsRefused(error.sqlstate) from None
+    result = wire.run(connection, _APPEND, arguments)
+    return int(result.get_value(0, 0) or 0)
 
 
 def _nullable(values: Iterable[int | None]) -> bytes:

@@ -68,10 +68,11 @@ def test_what_is_appended_twice_is_there_once(
 ) -> None:
     spool = Spool(tmp_path)
     answers: list[Exception | None] = [Unavailable("lost"), None]
+    append = audit.Appender(app_database)
 
     def lossy(tenant_id: int, rows: Sequence[audit.Row]) -> int:
         """Commits, and loses the connection before it hears of it."""
-        appended = audit.append(app_database, tenant_id, rows)
+        appended = append(tenant_id, rows)
         if (error := answers.pop(0)) is not None:
             raise error
         return appended
@@ -83,6 +84,7 @@ def test_what_is_appended_twice_is_there_once(
     with pytest.raises(Unavailable):
         drain.step()
     drain.step()
+    append.close()
     assert kept(app_database, tenant) == made
 
 

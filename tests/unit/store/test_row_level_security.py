@@ -43,7 +43,8 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
             "INSERT INTO consent_rule VALUES ($1, 1, 2, 0, 9, 0, 9, 1, 1, false) RETURNING 1", [store.tenant_id]
         )
         row = audit.Row(str(uuid.uuid4()), 1, "read", "0", 2, 3, "{}", frozenset((4,)))
-        audit.append(store.database, store.tenant_id, [row])
+        with store.database.connection() as own:
+            audit.append(own, store.tenant_id, [row])
         definition = Definition("own", "token", "urn:own", "Patient.name.use", ("Patient",))
         store.within(
             partial(search_parameters.register, tenant_id=store.tenant_id, parameter_id="a", definition=definition)
