@@ -6,7 +6,7 @@ A search merges both, newest first: each side goes on behind its own last row, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from heapq import merge
 from typing import NamedTuple
@@ -28,7 +28,6 @@ from fhir_server.search.cursor import BEGINNING, Continuation, Position
 from fhir_server.search.query import SearchQuery
 from fhir_server.search.sql import SqlParameters
 from fhir_server.store import audit
-from fhir_server.store.searching import Result
 
 TYPE = "AuditEvent"
 RESERVED = "The ids that begin with trail- and a number are those of the server's own audit records."
@@ -71,12 +70,20 @@ class Reach(NamedTuple):
         return None if self.everybody else self.patients
 
 
-def reach(access: Access) -> Reach:
-    """What a decision on AuditEvent leaves of the trail: all of it, or what is about one patient, or nothing.
+class _Trail(NamedTuple):
+    """What of the trail a search means, and the values of its statement; ``within`` says how much of it shows."""
+
+    meant: Meant
+    sql: SqlParameters
+    within: Reach
+
+
+def reach(access: Access, resource_type: str = TYPE) -> Reach:
+    """What a decision on a type leaves of the trail: all of it, or what is about some patients, or nothing.
 
     Consents have no say in it: they are about care, and a trail with gaps would be none.
     """
-    rules = [rule for rule in access.visible.without_consents().rules if rule.covers(TYPE)]
+    rules = [rule for rule in access.visible.without_consents().rules if rule.covers(resource_type)]
     if any(not rule.conditions for rule in rules):
         return Reach(everybody=True)
     patients = set()
@@ -106,41 +113,51 @@ def read(ctx: Context, resource_id: str) -> Match:
     if found is None or int(found[1]) >= 2**63:
         raise NotFound(f"{TYPE}/{resource_id} is not known.")
     condition = f"r.seq = {sql.bind(int(found[1]), 'bigint')}"
-    meant = audit_trail.within(Meant([condition]), sql, ctx.store.hasher, reach(ctx.access).only)
-    matches = [] if meant is None else _page(ctx, meant, sql, "", 1, ascending=False)
+    within = reach(ctx.access)
+    meant = audit_trail.within(Meant([condition]), sql, ctx.store.hasher, within.only)
+    matches = [] if meant is None else _page(ctx, _Trail(meant, sql, within), "", 1, ascending=False)
     ctx.phases.mark("sql")
     if not matches:
         raise NotFound(f"{TYPE}/{resource_id} is not known.")
     return matches[0]
 
 
-def search(ctx: Context, pairs: Pairs, parsed: Callable[[Pairs], SearchQuery]) -> Response | None:
+def search(
+    ctx: Context,
+    pairs: Pairs,
+    parsed: Callable[[Pairs], SearchQuery],
+    path: str = TYPE,
+    within: Reach | None = None,
+) -> Response | None:
     """One page of both; None where no record of the trail can be meant.
 
-    ``parsed`` makes the query of parameters, as of any other type. Raises BadRequest.
+    ``parsed`` makes the query of parameters, as of any other type. ``path`` is where later pages are asked for,
+    ``within`` what the caller may see of the trail where the decision on AuditEvents does not say so.
+    Raises BadRequest.
     """
+    within = within or reach(ctx.access)
     sealed = sealed_cursor(pairs)
-    binding, sealer = binding_of(ctx, TYPE), sealer_of(ctx.store.hasher)
+    binding, sealer = binding_of(ctx, path), sealer_of(ctx.store.hasher)
     opened = sealer.open(sealed, binding) if sealed else None
     query = _sorted(parsed, opened.pairs if opened else pairs)
     places = _Places.unpacked(opened.position) if opened else _Places()
     sql = SqlParameters(ctx.store.tenant_id)
-    meant = None if places is None else _meant(ctx, query, sql)
+    meant = None if places is None else _meant(ctx, query, sql, within)
     if meant is None or places is None:
         return None
     _check(query)
     counted = query.summary == "count" or query.count == 0
-    found, places = ([], places) if counted else _both(ctx, query, meant, sql, places)
+    found, places = ([], places) if counted else _both(ctx, query, _Trail(meant, sql, within), places)
     more = len(found) > query.count
     del found[query.count :]
-    total = opened.total if opened else _total(ctx, query, len(found), more=more or counted)
+    total = opened.total if opened else _total(ctx, query, within, len(found), more=more or counted)
     applied = applied_pairs(query)
-    links = [("self", f"{TYPE}?_cursor={sealed}" if sealed else url(TYPE, applied))]
+    links = [("self", f"{path}?_cursor={sealed}" if sealed else url(path, applied))]
     if sealed:
-        links.append(("first", f"{TYPE}?_cursor={sealer.seal(Continuation(applied, BEGINNING, total), binding)}"))
+        links.append(("first", f"{path}?_cursor={sealer.seal(Continuation(applied, BEGINNING, total), binding)}"))
     if more:
         following = Continuation(applied, places.packed(), total)
-        links.append(("next", f"{TYPE}?_cursor={sealer.seal(following, binding)}"))
+        links.append(("next", f"{path}?_cursor={sealer.seal(following, binding)}"))
     stored = [match for match in found if not is_trail(TYPE, match.id)]
     included, warnings = search_page.included(ctx, query, stored)
     body = bundle(ctx.base_url, query, links, total, found, included, [*query.ignored, *warnings])
@@ -148,9 +165,9 @@ def search(ctx: Context, pairs: Pairs, parsed: Callable[[Pairs], SearchQuery]) -
     return Response(200, body)
 
 
-def _meant(ctx: Context, query: SearchQuery, sql: SqlParameters) -> Meant | None:
+def _meant(ctx: Context, query: SearchQuery, sql: SqlParameters, within: Reach) -> Meant | None:
     """The records within the caller's reach that are meant; None where there can be none."""
-    hasher, only = ctx.store.hasher, reach(ctx.access).only
+    hasher, only = ctx.store.hasher, within.only
     meant = audit_trail.meant(query, sql, hasher, only)
     return None if meant is None else audit_trail.within(meant, sql, hasher, only)
 
@@ -173,13 +190,11 @@ def _check(query: SearchQuery) -> None:
             )
 
 
-def _both(
-    ctx: Context, query: SearchQuery, meant: Meant, sql: SqlParameters, places: _Places
-) -> tuple[list[Match], _Places]:
+def _both(ctx: Context, query: SearchQuery, trail: _Trail, places: _Places) -> tuple[list[Match], _Places]:
     """The matches of both sides in order, one more than the page takes if there is one, and where the page ends."""
     descending = query.sort[0].descending
     stored = search_page.fetch(ctx, query, places.resources)
-    recorded = _page(ctx, meant, sql, places.trail, query.count + 1, ascending=not descending)
+    recorded = _page(ctx, trail, places.trail, query.count + 1, ascending=not descending)
     ctx.phases.mark("sql")
     merged = list(merge(recorded, stored, key=_moment, reverse=descending))[: query.count + 1]
     for match in merged[: query.count]:
@@ -195,14 +210,14 @@ def _moment(match: Match) -> int:
     return value if isinstance(value, int) else match.last_updated
 
 
-def _page(ctx: Context, meant: Meant, sql: SqlParameters, after: str, count: int, *, ascending: bool) -> list[Match]:
-    result = _result(ctx, audit_trail.page(meant, sql, after, count, ascending=ascending), sql.values)
+def _page(ctx: Context, trail: _Trail, after: str, count: int, *, ascending: bool) -> list[Match]:
+    statement = audit_trail.page(trail.meant, trail.sql, after, count, ascending=ascending)
+    result = ctx.store.search(statement, trail.sql.values)
     get = result.get_value
     rows = [
         (int(get(row, 0) or 0), (get(row, 1) or b"").decode(), int(get(row, 2) or 0), events.decode(get(row, 3) or b""))
         for row in range(result.ntuples)
     ]
-    only = reach(ctx.access).only
     keys = sorted({key for *_, event in rows for key in event.patients})
     patients = ctx.store.within(lambda c: audit.patient_ids(c, ctx.store.tenant_id, keys)) if keys else {}
     return [
@@ -213,14 +228,14 @@ def _page(ctx: Context, meant: Meant, sql: SqlParameters, after: str, count: int
             1,
             at,
             json.dumps(audit_event.meta(event)),
-            json.dumps(audit_event.body(event, ctx.base_url, patients, only)),
+            json.dumps(audit_event.body(event, ctx.base_url, patients, trail.within.only)),
             (at, event_id),
         )
         for seq, event_id, at, event in rows
     ]
 
 
-def _total(ctx: Context, query: SearchQuery, known: int, *, more: bool) -> int | None:
+def _total(ctx: Context, query: SearchQuery, within: Reach, known: int, *, more: bool) -> int | None:
     """https://hl7.org/fhir/R4/search.html#total"""
     if not more:
         return known
@@ -229,13 +244,8 @@ def _total(ctx: Context, query: SearchQuery, known: int, *, more: bool) -> int |
     # An estimate of two sides would be none; both are counted.
     exact = replace(query, total="accurate")
     sql = SqlParameters(ctx.store.tenant_id)
-    again = _meant(ctx, query, sql)
+    again = _meant(ctx, query, sql, within)
     if again is None:
         return search_page.count(ctx, exact)
-    result = _result(ctx, audit_trail.total(again, sql), sql.values)
+    result = ctx.store.search(audit_trail.total(again, sql), sql.values)
     return search_page.count(ctx, exact) + int(result.get_value(0, 0) or 0)
-
-
-def _result(ctx: Context, statement: str, values: Sequence[object]) -> Result:
-    """What PostgreSQL answers. Raises Unavailable where it takes longer than a search may."""
-    return ctx.store.search(statement, values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from fhir_server.errors import BadRequest, NotFound
 from fhir_server.interactions import audit_events, search_page
@@ -50,10 +50,15 @@ def run(ctx: Context, resource_type: str, pairs: Pairs) -> Response:
     """
     scope = _Scope(resource_type, (resource_type,))
     if resource_type == audit_events.TYPE:
-        merged = audit_events.search(ctx, pairs, lambda asked: _parsed(ctx, scope, asked))
+        merged = audit_events.search(ctx, pairs, partial(parsed, ctx, resource_type))
         if merged is not None:
             return merged
     return _run(ctx, scope, pairs)
+
+
+def parsed(ctx: Context, resource_type: str, pairs: Pairs) -> SearchQuery:
+    """The query of a search on one type, as `run` runs it. Raises BadRequest."""
+    return _parsed(ctx, _Scope(resource_type, (resource_type,)), pairs)
 
 
 def run_system(ctx: Context, pairs: Pairs) -> Response:

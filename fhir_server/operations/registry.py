@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fhir_server.errors import MethodNotAllowed, NotFound
 from fhir_server.operations import (
+    accounting,
     everything,
     explain,
     graphql,
@@ -18,6 +19,7 @@ from fhir_server.operations import (
 from fhir_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
+    accounting.OPERATION,
     everything.OPERATION,
     explain.OPERATION,
     graphql.OPERATION,

@@ -12,6 +12,10 @@ import pytest
 
 from fhir_server.audit import event as events
 from fhir_server.audit.event import Event
+from fhir_server.authn import keys
+from fhir_server.authn.access_token import issue
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.settings import Settings
 from fhir_server.store import directory
 from tests.functional.conftest import Api
 
@@ -229,3 +233,110 @@ def test_a_page_of_a_long_trail_is_quick(api: Api, clinic: Callable[..., str]) -
     begun = time.perf_counter()
     assert len(ids(api, "patient=7&_count=20")) == 20
     assert time.perf_counter() - begun < 0.5
+
+
+def person(api: Api, settings: Settings, role: str, fhir_user: str, scope: str, **claims: str) -> Api:
+    """Somebody with a role at the client's clinic."""
+    token = issue(
+        keys.load_or_create(settings.key_file), issuer=settings.issuer, sub=f"sub-{role}", client_id="portal",
+        tenant=api.slug, scope=scope, lifetime=600, roles=[role], fhir_user=fhir_user, **claims,
+    )  # fmt: skip
+    return Api(api.app, api.slug, token)
+
+
+SHARED = "GET Observation?patient=p,q"
+
+
+@pytest.fixture
+def shared_record(api: Api, clinic: Callable[..., str]) -> None:
+    """Patients p and q, a record about p, one about both, one about q."""
+    for name in "pq":
+        api.put(f"Patient/{name}", {"resourceType": "Patient", "id": name})
+    hasher = Hasher(directory.hash_key(api.app.database))
+    p, q = hasher("Patient/p"), hasher("Patient/q")
+    api.app.trail.flush()
+    clinic(kind="read", resource_type="Observation", resource_id="of-p", patients=(p,), client_id="a")
+    clinic(kind="search-type", query=SHARED, patients=(p, q), client_id="a", written=(("Basic", "of-q", 0, 1),))
+    clinic(kind="read", resource_type="Observation", resource_id="of-q", patients=(q,), client_id="a")
+
+
+@pytest.mark.usefixtures("shared_record")
+def test_the_clinic_admin_sees_everything(api: Api, settings: Settings) -> None:
+    admin = person(api, settings, "clinic_admin", "Practitioner/1", "user/*.rs")
+    assert ids(admin, BEFORE) == ["trail-5", "trail-4", "trail-3"]
+    answer = admin.get("Patient/q/$accounting-of-disclosures?end=2024")
+    assert [entry["resource"]["id"] for entry in answer.json["entry"]] == ["trail-5", "trail-4"]
+
+
+@pytest.mark.usefixtures("shared_record")
+@pytest.mark.parametrize("scope", ["patient/*.rs", "user/*.rs"])
+def test_patients_see_their_own_part(api: Api, settings: Settings, scope: str) -> None:
+    patient = person(api, settings, "patient", "Patient/p", scope, patient="p")
+    accounting = "Patient/p/$accounting-of-disclosures?end=2024"
+    for found in (patient.get(f"AuditEvent?{BEFORE}"), patient.get(accounting)):
+        entries = [entry["resource"] for entry in found.json["entry"]]
+        assert [one["id"] for one in entries] == ["trail-4", "trail-3"]
+        # Of the record about both nothing shows of the other, be it the text of the search.
+        assert b"of-q" not in found.data
+        assert b"Patient/q" not in found.data
+        assert all("query" not in entity for one in entries for entity in one["entity"])
+        assert found.json["total"] == 2
+    assert patient.get("AuditEvent/trail-3").status == 200
+    assert b"of-q" not in patient.get("AuditEvent/trail-4").data
+    assert patient.get("AuditEvent/trail-5").status == 404
+    # Nor can be asked what else a record is about.
+    for query in ("patient=q", "entity=Basic/of-q", "patient=p,q", "entity=Patient/q", "patient=p&entity=Basic/of-q",
+                  "_id=trail-5", "entity=Observation/of-q"):  # fmt: skip
+        assert ids(patient, f"{query}&{BEFORE}") == []
+    assert patient.get("Patient/q/$accounting-of-disclosures").status == 404
+
+
+@pytest.mark.usefixtures("shared_record")
+@pytest.mark.parametrize("role", ["physician", "staff", "billing", "attorney", "referring_doctor", "executive"])
+def test_nobody_else_sees_any_of_it(api: Api, settings: Settings, role: str) -> None:
+    other = person(api, settings, role, "Practitioner/1", "user/*.cruds")
+    assert other.get("AuditEvent/trail-3").status in (403, 404)
+    answer = other.get(f"AuditEvent?{BEFORE}")
+    assert answer.status == 403 or not answer.json.get("entry")
+    assert other.get("Patient/p/$accounting-of-disclosures").status == 403
+
+
+@pytest.mark.usefixtures("shared_record")
+def test_a_scope_narrows_the_trail_as_well(api: Api, settings: Settings) -> None:
+    narrow = person(api, settings, "clinic_admin", "Practitioner/1", "user/AuditEvent.rs?action=R")
+    assert ids(narrow, BEFORE) == []
+    launched = person(api, settings, "clinic_admin", "Practitioner/1", "patient/AuditEvent.rs", patient="p")
+    assert ids(launched, BEFORE) == ["trail-4", "trail-3"]
+
+
+def test_the_accounting_has_pages_and_a_period(api: Api, clinic: Callable[..., str]) -> None:
+    for _ in range(5):
+        clinic(patient_ids=("p",))
+    clinic(patient_ids=("q",))
+    base = "Patient/p/$accounting-of-disclosures"
+    answer = api.get(f"{base}?start=2023-11-14T22:13:21Z&end=2023-11-14T22:13:23Z&_count=2")
+    assert [entry["resource"]["id"] for entry in answer.json["entry"]] == ["trail-4", "trail-3"]
+    (following,) = [link["url"] for link in answer.json["link"] if link["relation"] == "next"]
+    later = api.get(following.partition("/fhir/")[2])
+    assert [entry["resource"]["id"] for entry in later.json["entry"]] == ["trail-2"]
+    # Who refused to tell is told as well: the accounting is one of the patient's records itself.
+    api.app.trail.flush()
+    assert ids(api, "patient=p&action=E")[-1:] == ["trail-7"]
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "end", "valueDate": "2023"}]}
+    assert api.post(base, parameters).json["total"] == 5
+
+
+@pytest.mark.parametrize("query", ["start=soon", "colour=red", "start=2023&start=2024", "_cursor=x", "patient=q"])
+def test_what_the_accounting_cannot_do_is_refused(api: Api, query: str) -> None:
+    assert api.get(f"Patient/p/$accounting-of-disclosures?{query}").status == 400
+
+
+@pytest.mark.usefixtures("shared_record")
+def test_the_accounting_needs_no_scope_on_audit_events(api: Api, settings: Settings) -> None:
+    patient = person(api, settings, "patient", "Patient/p", "patient/Patient.r", patient="p")
+    answer = patient.get("Patient/p/$accounting-of-disclosures?end=2024&_count=1")
+    assert [entry["resource"]["id"] for entry in answer.json["entry"]] == ["trail-4"]
+    (following,) = [link["url"] for link in answer.json["link"] if link["relation"] == "next"]
+    later = patient.get(following.partition("/fhir/")[2])
+    assert [entry["resource"]["id"] for entry in later.json["entry"]] == ["trail-3"]
+    assert patient.get("AuditEvent").status == 403
