@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
-from fhir_server.search import contained
+from fhir_server.search import care, contained
 from fhir_server.search.extract_source import generate
 from fhir_server.search.registry import STANDARD, Parameter, Registry, parameters
 from fhir_server.search.types import text
@@ -69,6 +69,8 @@ def extract(
         contained.write(resource, rows, hasher)
     if full_text:
         text.write(resource, rows, hasher)
+    if resource_type in care.TYPES:
+        care.write(resource, rows, hasher)
     rows.make_room()
     rows.params = list(set(rows.params))
     rows.tokens = list(set(rows.tokens))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from fhir_server.r4 import instants
+
+_ANY_TIME = f"k.data_low = '{instants.MIN}'::bigint AND k.data_high = '{instants.MAX}'::bigint"
+
 
 class Binder(Protocol):
     """Where a statement's values go."""
@@ -16,8 +20,9 @@ class Binder(Protocol):
 def denied(sql: Binder, row: str, persons: str, now: str) -> str:
     """The condition that a consent of the row's patient withholds it.
 
-    ``row`` is an alias with the columns type_id, patient, tokens, date_low and date_high of ``resource``; ``persons``
-    is SQL of the keys of whoever asks, as a bigint[]; ``now`` of the present in microseconds since 1970 UTC.
+    ``row`` is an alias with the columns type_id, key, patient, tokens, date_low and date_high of ``resource``;
+    ``persons`` is SQL of the keys of whoever asks, as a bigint[]; ``now`` of the present in microseconds since 1970
+    UTC.
 
     Of the rules of one consent that match, the deepest counts, and of those the one that denies.
     """
@@ -25,8 +30,8 @@ def denied(sql: Binder, row: str, persons: str, now: str) -> str:
         f"k.tenant_id = {sql.tenant} AND k.patient = {row}.patient AND k.low <= {now} AND k.high > {now} "
         f"AND (k.types IS NULL OR {row}.type_id = ANY(k.types)) AND (k.tokens IS NULL OR k.tokens && {row}.tokens) "
         f"AND (k.labels IS NULL OR k.labels && {row}.tokens) AND (k.actors IS NULL OR k.actors && {persons}) "
-        f"AND coalesce({row}.date_low, k.data_low) < k.data_high "
-        f"AND coalesce({row}.date_high, k.data_high) > k.data_low"
+        f"AND (k.resources IS NULL OR {row}.key = ANY(k.resources)) AND ({_ANY_TIME} "
+        f"OR coalesce({row}.date_low < k.data_high AND {row}.date_high > k.data_low, NOT k.permit))"
     )
     deepest = (
         f"SELECT DISTINCT ON (k.source) k.permit FROM consent_rule k WHERE {matching} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fhir_server.access.consents import Rule
 from fhir_server.errors import TooLarge
 
 MAX_ROWS = 500_000
@@ -28,7 +29,9 @@ class IndexRows:
     """The index rows of one resource; see the tables in docs/architecture.md.
 
     Times are microseconds since 1970 UTC, intervals are [low, high); hashes are signed 64-bit, params signed 32-bit.
-    No list holds the same row twice. ``words`` is None where full text is switched off.
+    No list holds the same row twice. ``words`` is None where full text is switched off. ``care`` and ``consents`` are
+    what the resource says of who cares for whom, and the rules of a patient's consent: None for the types that say none
+    of it. A patient None in ``care`` is the resource itself. docs/care.md
     """
 
     params: list[int] = field(default_factory=list)
@@ -44,6 +47,8 @@ class IndexRows:
     unevaluated: list[str] = field(default_factory=list)  # expressions of own parameters that failed here
     generation: int = 0  # of the tenant's own parameters: store/search_parameters.py
     words: Words | None = None
+    care: list[tuple[int, int | None, int, int, int]] | None = None  # (person, patient, kind, low, high)
+    consents: list[tuple[int, Rule]] | None = None  # (patient, rule)
 
     def make_room(self, more: int = 0) -> None:
         """Raise TooLarge if the resource had more than MAX_ROWS rows with ``more`` of them.

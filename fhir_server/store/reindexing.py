@@ -13,7 +13,7 @@ import psycopg
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
-from fhir_server.store import word_rows
+from fhir_server.store import care_rows, word_rows
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import TYPE_IDS, Stored, Write, put_arguments
 from fhir_server.store.wire import Statement, run
@@ -28,13 +28,16 @@ def _statement() -> Statement:
     first_word = 10 + count - 13
     rest = ", ".join(f"${n}" for n in range(10, first_word))
     words = ", ".join(f"${n}" for n in range(first_word, first_word + 7))
+    relations, rules = (f"${n}::jsonb" for n in (first_word + 8, first_word + 9))
     # Without words, those that are there stay, and so does the mark that some are missing.
     return Statement(
         "fhir_reindex",
         "SELECT s.status, CASE WHEN s.status = 'reindexed' THEN"
         f" fhir_index_difference($1, s.row_rid, {rest})::text END,"
         f" CASE WHEN s.status = 'reindexed' AND ${first_word}::bigint[] IS NOT NULL THEN"
-        f" fhir_words($1, ${first_word + 7}, $2, false, {words})::text END"
+        f" fhir_words($1, ${first_word + 7}, $2, false, {words})::text END,"
+        f" CASE WHEN s.status = 'reindexed' AND ({relations} IS NOT NULL OR {rules} IS NOT NULL) THEN"
+        f" fhir_care_difference($1, s.row_rid, $2, {relations}, {rules})::text END"
         f" FROM fhir_reindex_row({row}) s",
     )
 
@@ -108,6 +111,7 @@ def reindex(
             arguments[0], key, b"%d" % row.version, b"true" if wait else b"false",
             *arguments[_ROW_ARGUMENTS], *arguments[_DIFFERENCE_ARGUMENTS],
             *word_rows.of_one(index.words, known, deleted=False), b"%d" % TYPE_IDS[row.resource_type],
+            *care_rows.of_one(row.resource_type, index),
         ],
     )  # fmt: skip
     return (result.get_value(0, 0) or b"").decode()

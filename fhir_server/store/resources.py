@@ -11,7 +11,7 @@ import psycopg
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
 from fhir_server.r4.compose import compose
-from fhir_server.store import word_rows
+from fhir_server.store import care_rows, word_rows
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.wire import Argument, Statement, array, run, text_array
@@ -24,11 +24,13 @@ def _numbered(first: int, last: int) -> str:
     return ", ".join(f"${n}" for n in range(first, last + 1))
 
 
-# The words are written by the same statement; one that nothing was written by has none.
+# Words, and what a resource says of care, are written by the same statement; one that nothing was written by has none.
 _PUT = Statement(
     "fhir_put",
     "SELECT p.status, p.version, p.last_updated, CASE WHEN p.status IN ('created', 'updated', 'deleted')"
-    f" THEN fhir_words($1, $2, $4, p.status = 'created', {_numbered(30, 36)}) END"
+    f" THEN fhir_words($1, $2, $4, p.status = 'created', {_numbered(30, 36)}) END,"
+    " CASE WHEN ($37::jsonb IS NOT NULL OR $38::jsonb IS NOT NULL) AND p.status IN ('created', 'updated', 'deleted')"
+    " THEN fhir_care($1, $4, p.status = 'created', $37, $38) END"
     f" FROM fhir_put({_numbered(1, 29)}) p",
 )
 
@@ -36,7 +38,9 @@ _PUT = Statement(
 _CREATE_MANY = Statement(
     "fhir_create_many",
     "SELECT m.existing, m.last_updated, CASE WHEN m.existing IS NULL"
-    f" THEN fhir_words_many($1, {_numbered(25, 34)}) END FROM fhir_create_many({_numbered(1, 24)}) m",
+    f" THEN fhir_words_many($1, {_numbered(25, 34)}) END,"
+    " CASE WHEN ($35::jsonb IS NOT NULL OR $36::jsonb IS NOT NULL) AND m.existing IS NULL"
+    f" THEN fhir_care_many($1, $35, $36) END FROM fhir_create_many({_numbered(1, 24)}) m",
 )
 
 
@@ -104,7 +108,11 @@ def put(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, write: W
     """Write one version of a resource with its history and index rows, in one statement."""
     known = word_rows.known_phrases(connection, tenant_id)
     words = word_rows.of_one(write.rows.words, known, deleted=write.body is None)
-    result = run(connection, _PUT, [*put_arguments(tenant_id, hasher, write), *words])
+    result = run(
+        connection,
+        _PUT,
+        [*put_arguments(tenant_id, hasher, write), *words, *care_rows.of_one(write.resource_type, write.rows)],
+    )
     get = result.get_value
     written = Written((get(0, 0) or b"").decode(), int(get(0, 1) or 0), int(get(0, 2) or 0))
     if written.status in ("created", "updated"):
@@ -162,6 +170,7 @@ def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Writ
         *_columns(composites, 5, text=4),
         array(keys),
         *word_rows.of_many([(TYPE_IDS[write.resource_type], write.rows.words) for write in writes]),
+        *care_rows.of_many(keys, [write.rows for write in writes]),
     ]
 
 

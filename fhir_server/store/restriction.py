@@ -142,7 +142,7 @@ class Restriction:
         if not codes(names[0]):
             return "true"
         row = (
-            "SELECT r.tenant_id, r.type_id, p.patient, r.tokens, r.date_low, r.date_high "
+            "SELECT r.tenant_id, r.type_id, r.key, p.patient, r.tokens, r.date_low, r.date_high "
             f"FROM ({self._patients(names)}) p"
         )
         return f"NOT EXISTS (SELECT FROM ({row}) x WHERE {denied(self.sql, 'x', known, self.now)} OFFSET 0)"

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from fhir_server.access import relations
+from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Unavailable
-from fhir_server.store import audit, search_parameters
+from fhir_server.store import audit, care, search_parameters
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.parameter_definition import Definition
@@ -21,7 +23,8 @@ from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 
 APPEND_ONLY = {"resource_history", "audit_record", "audit_entity"}
-NEVER_DELETED = {"audit_head"}
+NEVER_DELETED = {"audit_head", "assignment", "break_glass"}
+HASHER = Hasher(bytes(16))
 NAMES = [table.name for table in TENANT_TABLES]
 
 
@@ -41,6 +44,16 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
         store.search("INSERT INTO care_relation VALUES ($1, 1, 2, 3, 0, 9, 1) RETURNING 1", [store.tenant_id])
         store.search(
             "INSERT INTO consent_rule VALUES ($1, 1, 2, 0, 9, 0, 9, 1, 1, false) RETURNING 1", [store.tenant_id]
+        )
+        assignment = care.Assignment("User/a", "1", relations.MATTER, 0, 9, "a matter", "reason", "User/b")
+        store.within(partial(care.assign, tenant_id=store.tenant_id, hasher=HASHER, given=assignment))
+        store.within(
+            partial(
+                care.break_glass,
+                tenant_id=store.tenant_id,
+                hasher=HASHER,
+                broken=care.Broken("User/a", "1", "a reason", 0, 9),
+            )
         )
         row = audit.Row(str(uuid.uuid4()), 1, "read", "0", 2, 3, "{}", frozenset((4,)))
         with store.database.connection() as own:
@@ -110,6 +123,8 @@ def test_a_tenant_sees_and_touches_its_own_rows_only(
         "TRUNCATE audit_record",
         "DELETE FROM audit_entity",
         "DELETE FROM audit_head",
+        "DELETE FROM assignment",
+        "DELETE FROM break_glass",
     ],
 )
 def test_history_cannot_be_rewritten(
