@@ -33,6 +33,7 @@ LETTERS = {
     "reindex": "u",
     "assign": "u",
     "break-glass": "r",
+    "break-glass-acknowledge": "u",
     "alerts": "r",
     "accounting": "r",
     "audit": "r",
@@ -45,7 +46,19 @@ How searches run is for those who may do everything anyway: they run the clinic 
 https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scopes-for-requesting-fhir-resources
 """
 
-OPERATIONS = frozenset({"explain", "reindex", "assign", "break-glass", "alerts", "accounting", "audit", "access"})
+OPERATIONS = frozenset(
+    {
+        "explain",
+        "reindex",
+        "assign",
+        "break-glass",
+        "break-glass-acknowledge",
+        "alerts",
+        "accounting",
+        "audit",
+        "access",
+    }
+)
 """Interactions that a role must have by name, whatever its resources."""
 
 _READING = frozenset(name for name, letters in LETTERS.items() if letters in ("r", "s")) - OPERATIONS | {"patch"}

@@ -184,7 +184,9 @@ ROLES: Mapping[str, Role] = {
 """Every role that a person may have. https://www.ecfr.gov/current/title-45/section-164.514#p-164.514(d)"""
 
 SYSTEM = Role(
-    "system", (Grant("clinic", EVERY, "cruds"),), _types("explain reindex assign audit access accounting alerts")
+    "system",
+    (Grant("clinic", EVERY, "cruds"),),
+    _types("explain reindex assign audit access accounting alerts break-glass-acknowledge"),
 )
 """A client that acts for nobody: what its registered scopes say, and nothing beyond."""
 

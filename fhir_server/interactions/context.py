@@ -64,7 +64,8 @@ class Trace:
 
     ``patients`` are the keys of the patients that the answer tells of. ``written`` are type, id and the versions before
     and after, 0 for none. ``entries`` are the entries of a bundle that read, or were refused, with their status.
-    ``decision`` names a refusal, ``reason`` is its code.
+    ``decision`` names a refusal, ``reason`` is its code, or what the person said. ``kind`` is of audit/codes.py, "" for
+    what the route says.
     """
 
     patients: set[int] = field(default_factory=set)
@@ -72,6 +73,7 @@ class Trace:
     entries: list[tuple[str, int]] = field(default_factory=list)
     decision: str = ""
     reason: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from fhir_server.errors import MethodNotAllowed, NotFound
 from fhir_server.operations import (
     accounting,
+    assign,
+    assignments,
+    break_glass,
+    break_glass_acknowledge,
+    break_glass_alerts,
     everything,
     explain,
     graphql,
@@ -14,12 +19,18 @@ from fhir_server.operations import (
     parameter_status,
     reindex,
     reindex_status,
+    unassign,
     validate,
 )
 from fhir_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     accounting.OPERATION,
+    assign.OPERATION,
+    assignments.OPERATION,
+    break_glass.OPERATION,
+    break_glass_acknowledge.OPERATION,
+    break_glass_alerts.OPERATION,
     everything.OPERATION,
     explain.OPERATION,
     graphql.OPERATION,
@@ -27,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     reindex.OPERATION,
     reindex_status.OPERATION,
     parameter_status.OPERATION,
+    unassign.OPERATION,
     validate.OPERATION,
 )
 

@@ -95,6 +95,8 @@ class Auditing:
             changes["query"] = f"{event.query}\n{body[:_LONGEST_QUERY].decode('utf-8', 'replace')}"
         if event.kind == "transaction" and response.body is not None and _BATCH in response.body[:200]:
             changes["kind"] = "batch"
+        if trace.kind:
+            changes["kind"] = trace.kind
         written = _written(trace.written, single=event.kind != "transaction" or "kind" not in changes)
         if written and (status < 400 or event.kind != "transaction"):
             if event.kind == "transaction" or len(written) > 1:

@@ -84,6 +84,14 @@ def revoke(
     return True
 
 
+def revoke_all(
+    connection: psycopg.Connection, tenant_id: int, hasher: Hasher, person: str, patient_id: str, by: str
+) -> int:
+    """End every assignment of a person to a patient at once; answers how many there were."""
+    live = assignments(connection, tenant_id, hasher, patient_id=patient_id, person=person)
+    return sum(revoke(connection, tenant_id, hasher, one.id, patient_id, by) for one in live)
+
+
 def assignments(
     connection: psycopg.Connection, tenant_id: int, hasher: Hasher, *, patient_id: str = "", person: str = ""
 ) -> list[Assignment]:
@@ -130,14 +138,13 @@ def alerts(connection: psycopg.Connection, tenant_id: int, *, all_of_them: bool,
     return [Broken(*row) for row in rows]
 
 
-def acknowledge(connection: psycopg.Connection, tenant_id: int, number: int, by: str) -> bool:
-    """Note who has looked at it; False where there is none of this number that nobody has looked at."""
-    done = connection.execute(
+def acknowledge(connection: psycopg.Connection, tenant_id: int, number: int | None, by: str) -> int:
+    """Note who has looked at one, or at all of them; answers how many there were that nobody had looked at."""
+    return connection.execute(
         "UPDATE break_glass SET acknowledged = %s, acknowledged_by = %s"
-        " WHERE tenant_id = %s AND id = %s AND acknowledged IS NULL",
+        " WHERE tenant_id = %s AND id = coalesce(%s, id) AND acknowledged IS NULL",
         [now(), by, tenant_id, number],
-    )
-    return bool(done.rowcount)
+    ).rowcount
 
 
 def _relate(connection: psycopg.Connection, tenant_id: int, row: Iterable[int]) -> None:
