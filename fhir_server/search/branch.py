@@ -107,7 +107,8 @@ class Branch:
         panel = None if self.narrow or len(types) > 1 else self.compiler.panel(types[0])
         if panel is not None:
             self.others.append(panel)
-        else:
+        if panel is None or not self.compiler.panel_is_all(types[0]):
+            # Consents, labels and what a scope says leave out some of these patients' rows.
             self.rows.append(let)
 
     def _one_patient(self) -> str:

@@ -102,6 +102,10 @@ class FilterCompiler:
             follow=follow,
         )
 
+    def panel_is_all(self, resource_type: str) -> bool:
+        """Whether every row about the patients of `panel` may be seen."""
+        return self._restriction(self.access).panel_is_all(resource_type)
+
     def _restriction(self, access: Access) -> Restriction:
         return Restriction(access, self.sql, self.hasher, self.at)
 

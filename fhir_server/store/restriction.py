@@ -181,6 +181,14 @@ class Restriction:
             f"{self.sql.bind(definitions.load().type_ids[resource_type], 'smallint')} OFFSET 0) t"
         )
 
+    def panel_is_all(self, resource_type: str) -> bool:
+        """Whether being about one of the patients of `panel` is all that is asked of rows of a type."""
+        asked = [rule.conditions for rule in self.access.rules if rule.covers(resource_type)]
+        persons = {one.persons for conditions in asked for one in conditions if isinstance(one, Related)}
+        return len(persons) == 1 and all(
+            len(conditions) == 1 and isinstance(conditions[0], Related) for conditions in asked
+        )
+
     def _keys(self, persons: tuple[str, ...]) -> str:
         return self.sql.bind([self.hasher.uncached(person) for person in persons], "bigint[]")
 
