@@ -26,14 +26,14 @@ BODY = """{"status": "final", "code": {"text": "Glucose"},
            "valueQuantity": {"value": 1.5, "system": "http://unitsofmeasure.org", "code": "g"}}"""
 
 
-def released(owner: str) -> None:
-    """The schema of the first release."""
+def released(owner: str, revision: str = "0004") -> None:
+    """The schema of the first release, or of a later one."""
     engine = create_engine(sqlalchemy_url(owner))
     with engine.connect() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
+        command.upgrade(config, revision)
         connection.commit()
     engine.dispose()
 
@@ -81,3 +81,57 @@ def test_a_run_builds_the_index_anew_and_searches_say_so_meanwhile(clinic: tuple
     assert count(ctx) == 1
     (run,) = ctx.store.within(lambda c: reindex_runs.latest(c, tenant_id, 9))
     assert (run.state, run.done) == ("finished", 1)
+
+
+STORED = {
+    "Patient": """{"generalPractitioner": [{"reference": "Practitioner/d"}]}""",
+    "Consent": """{"status": "active", "patient": {"reference": "Patient/a"}, "policyRule": {"coding": [{"code": "OPTOUT"}]},
+                   "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope",
+                                         "code": "patient-privacy"}]}}""",
+    "Observation": BODY,
+}
+
+
+def store_by_hand(owner: psycopg.Connection, tenant_id: int, resource_type: str) -> None:
+    owner.execute(
+        "INSERT INTO resource (tenant_id, version, key, last_updated, type_id, deleted, id, method, tokens, params,"
+        " body) VALUES (%s, 1, %s, 1, %s, false, 'a', 'PUT', '{}', '{}', %s)",
+        [tenant_id, HASHER(f"{resource_type}/a"), TYPE_IDS[resource_type], STORED[resource_type]],
+    )
+
+
+def care_of(ctx: Context) -> list[tuple[int, int, str]]:
+    """Person and patient of every relation, and the patients of every rule."""
+    statement = (
+        "SELECT person, patient, 'relation' FROM care_relation UNION SELECT 0, patient, 'rule' FROM consent_rule"
+    )
+    return sorted(ctx.store.within(lambda c: c.execute(statement).fetchall()))
+
+
+@pytest.mark.parametrize(
+    ("revision", "types"), [("0004", ["Consent", "Observation", "Patient"]), ("0011", ["Consent", "Patient"])]
+)
+def test_who_cares_for_whom_is_found_out_of_what_is_stored(
+    empty_database: DatabaseUrls, revision: str, types: list[str]
+) -> None:
+    assert empty_database.owner is not None
+    released(empty_database.owner, revision)
+    with psycopg.connect(empty_database.owner, autocommit=True) as owner:
+        row = owner.execute("INSERT INTO tenant (slug, name) VALUES ('clinic', 'Clinic') RETURNING id").fetchone()
+        assert row is not None
+        owner.execute("SELECT set_config('fhir.tenant', %s, false)", [str(row[0])])
+        for resource_type in STORED:
+            store_by_hand(owner, row[0], resource_type)
+    migrate(empty_database.owner)
+    database = Database(empty_database.app, 2)
+    database.open()
+    try:
+        ctx = context(database, row[0])
+        assert care_of(ctx) == []
+        (run,) = ctx.store.within(lambda c: reindex_runs.latest(c, row[0], 9))
+        assert (run.reason, run.types, run.state) == ("upgrade", types, "waiting")
+        Reindexing(database, HASHER, "http://localhost:8080").go_on(row[0], run.id, lambda: False)
+        patient = HASHER("Patient/a")
+        assert care_of(ctx) == sorted([(HASHER("Practitioner/d"), patient, "relation"), (0, patient, "rule")])
+    finally:
+        database.close()
