@@ -24,6 +24,7 @@ COMMANDS = {
     "search-parameter": "fhir_server.commands.search_parameter",
     "reindex": "fhir_server.commands.reindex",
     "audit": "fhir_server.commands.audit",
+    "assignment": "fhir_server.commands.assignment",
 }
 """Name -> module; each module's ``command`` is the click command. Add a command here and a file there."""
 

@@ -85,7 +85,8 @@ def test_a_run_builds_the_index_anew_and_searches_say_so_meanwhile(clinic: tuple
 
 STORED = {
     "Patient": """{"generalPractitioner": [{"reference": "Practitioner/d"}]}""",
-    "Consent": """{"status": "active", "patient": {"reference": "Patient/a"}, "policyRule": {"coding": [{"code": "OPTOUT"}]},
+    "Consent": """{"status": "active", "patient": {"reference": "Patient/a"},
+                   "policyRule": {"coding": [{"code": "OPTOUT"}]},
                    "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope",
                                          "code": "patient-privacy"}]}}""",
     "Observation": BODY,
