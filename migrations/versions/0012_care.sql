@@ -139,7 +139,11 @@ BEGIN
         RETURN;
     END IF;
     SELECT r.rid INTO v_rid FROM resource r WHERE r.tenant_id = p_tenant AND r.key = p_key;
-    PERFORM fhir_care_difference(p_tenant, v_rid, p_key, p_relations, p_rules);
+    IF p_relations = '[]' THEN
+        DELETE FROM care_relation c WHERE c.tenant_id = p_tenant AND c.source = v_rid;
+    ELSE
+        PERFORM fhir_care_difference(p_tenant, v_rid, p_key, p_relations, p_rules);
+    END IF;
 END $$;
 
 -- The same for resources that were just created: each relation and rule has the key of its source as "k".
