@@ -153,7 +153,8 @@ BEGIN
         INSERT INTO care_relation (tenant_id, person, patient, source, low, high, kind)
         SELECT p_tenant, x.n, coalesce(x.p, x.k), s.rid, x.l, x.h, x.d
           FROM jsonb_to_recordset(p_relations) AS x(k bigint, n bigint, p bigint, d smallint, l bigint, h bigint)
-         CROSS JOIN LATERAL (SELECT r.rid FROM resource r WHERE r.tenant_id = p_tenant AND r.key = x.k OFFSET 0) s;
+         CROSS JOIN LATERAL (SELECT r.rid FROM resource r WHERE r.tenant_id = p_tenant AND r.key = x.k OFFSET 0) s
+        ON CONFLICT DO NOTHING;
     END IF;
     IF p_rules IS NOT NULL THEN
         INSERT INTO consent_rule (tenant_id, patient, source, low, high, data_low, data_high, number, depth, permit, types,
@@ -164,7 +165,8 @@ BEGIN
                    k bigint, patient bigint, low bigint, high bigint, data_low bigint, data_high bigint, number int,
                    depth smallint, permit boolean, types smallint[], tokens bigint[], labels bigint[], actors bigint[],
                    resources bigint[])
-         CROSS JOIN LATERAL (SELECT r.rid FROM resource r WHERE r.tenant_id = p_tenant AND r.key = x.k OFFSET 0) s;
+         CROSS JOIN LATERAL (SELECT r.rid FROM resource r WHERE r.tenant_id = p_tenant AND r.key = x.k OFFSET 0) s
+        ON CONFLICT DO NOTHING;
     END IF;
 END $$;
 

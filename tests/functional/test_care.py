@@ -16,6 +16,7 @@ from fhir_server.authn import keys
 from fhir_server.authn.access_token import issue
 from fhir_server.settings import Settings
 from fhir_server.store import audit, directory
+from tests.factories.hostile import TEXTS
 from tests.functional.conftest import Answer, Api
 
 Parameters = dict[str, Any]
@@ -154,6 +155,21 @@ def test_assignments_that_make_no_sense(admin: Api, given: dict[str, str]) -> No
     assert admin.post("Patient/p/$assign", parameters(**given)).status == 400
 
 
+def test_any_text_in_an_assignment_and_in_a_reason(admin: Api, person: Callable[..., Api]) -> None:
+    physician = person("physician")
+    matter = {"user": ACCOUNT, "kind": "matter", "matter": "m", "until": "2999", "reason": "x"}
+    for text in TEXTS:
+        for name in ("user", "kind", "matter", "until", "from", "reason"):
+            answer = admin.post("Patient/p/$assign", parameters(**matter | {name: text}))
+            assert answer.status in (200, 400), (name, text)
+        answer = admin.post("Patient/p/$assign", parameters(person=text, reason="x"))
+        assert answer.status in (400, 404), text
+        answer = physician.post("Patient/p/$break-glass", parameters(reason=f"0123456789{text}"))
+        assert answer.status in (200, 400), text
+    assert admin.get("Patient/p/$assignments").status == 200
+    assert admin.get("$break-glass-alerts").status == 200
+
+
 def test_nobody_is_assigned_who_is_not_there(admin: Api) -> None:
     assert admin.post("Patient/none/$assign", parameters(user=ACCOUNT, reason="x")).status == 404
     assert admin.post("Patient/p/$assign", parameters(person="Practitioner/none", reason="x")).status == 404
@@ -209,7 +225,6 @@ def test_breaking_the_glass(
     assert (event.reason, event.subject, event.patient_ids) == ("Unconscious in the ER", ACCOUNT, ("p",))
 
     hour_later = events.now() + 3_600_000_001
-    monkeypatch.setattr("fhir_server.interactions.search.now", lambda: hour_later, raising=False)
     monkeypatch.setattr("fhir_server.store.reading.now", lambda: hour_later)
     assert physician.get("Observation/p").status == 404
 

@@ -308,6 +308,16 @@ def test_the_official_examples(clinic: Clinic, shared_data: Path) -> None:
     assert len(rules) >= 4
 
 
+@pytest.mark.parametrize("depth", [20, 60, 120, 400, 3_000])
+def test_provisions_inside_of_provisions(clinic: Clinic, depth: int) -> None:
+    nested = b'{"type":"deny","provision":[' * depth + b'{"type":"permit"}' + b"]}" * depth
+    body = r4_json.dumps(consent("a", "active", {"reference": "Patient/p"}, {"type": "deny", "language": "x"}))
+    answer = clinic.api.put("Consent/a", body.replace(b'{"type":"deny","language":"x"}', nested))
+    assert answer.status == 201 if depth < 50 else answer.status in (201, 400, 413, 422)
+    if answer.status == 201:
+        assert len(clinic.rows()[1]) == depth + 2
+
+
 def test_a_consent_without_end_is_refused(new_api: Callable[..., Api]) -> None:
     api = new_api()
     codings = [{"coding": [{"code": str(number)}]} for number in range(1_000)]

@@ -16,6 +16,10 @@ PATHS = {
     "Observation/$lastn": ("patient", "subject", "code", "max", "category", "date", "x"),
     "$graphql": ("query", "variables", "operationName", "x"),
     "Patient/a/$graphql": ("query", "variables"),
+    "Patient/a/$assign": ("person", "user", "kind", "matter", "from", "until", "reason"),
+    "Patient/a/$unassign": ("assignment", "person", "user"),
+    "$break-glass-alerts": ("all",),
+    "$break-glass-acknowledge": ("alert",),
 }
 
 
@@ -46,7 +50,7 @@ def test_bodies_of_any_kind(patient: Api, path: str) -> None:
     bodies: list[Any] = [*OTHERS, *TEXTS]
     bodies += [{"resourceType": "Parameters", "parameter": other} for other in OTHERS]
     bodies += [{"resourceType": "Parameters", "parameter": [other]} for other in OTHERS]
-    for name in ("start", "patient", "query", "max"):
+    for name in dict.fromkeys(("start", "patient", "query", "max", *PATHS[path])):
         for value in (*OTHERS, *TEXTS):
             parameter = {"name": name, "valueString": value}
             bodies += [{"resourceType": "Parameters", "parameter": [parameter]}, {name: value, "query": "{ id }"}]
