@@ -267,3 +267,18 @@ def test_a_consent_withholds_what_it_says_until_it_is_revoked(admin: Api, person
     assert not sees(colleague, "p")
     assert api.delete("Consent/c").status in (200, 204)
     assert sees(colleague, "p")
+
+
+def test_labels_and_scopes_leave_out_some_of_what_a_relation_opens(
+    admin: Api, person: Callable[..., Api], api: Api
+) -> None:
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
+    api.put("Observation/labelled", observation("p") | {"id": "labelled", "meta": {"security": [label]}})
+    api.put("Observation/other", observation("p") | {"id": "other", "code": {"coding": [{"code": "1-8"}]}})
+    given = {"user": ACCOUNT, "reason": "x", "until": "2999"}
+    admin.post("Patient/p/$assign", parameters(**given, kind="matter", matter="m"))
+    attorney = person("attorney")
+    assert [sees(attorney, name) for name in ("p", "other", "labelled", "q")] == [True, True, False, False]
+    admin.post("Patient/p/$assign", parameters(**given))
+    narrow = person("physician", scope="user/Observation.rs?code=http://loinc.org|4548-4")
+    assert [sees(narrow, name) for name in ("p", "other", "labelled", "q")] == [True, False, True, False]
