@@ -64,7 +64,7 @@ _KINDS = {
 
 _OTHERS = {
     "openid": "Know that it is you",
-    "fhirUser": "Know who you are in the clinic’s records",
+    "fhirUser": "Know who you are in the clinic's records",
     "profile": "Know your name",
     "launch": "Know which patient is open",
     "launch/patient": "Know which patient is chosen",
