@@ -1,4 +1,4 @@
-"""Roles in the words of the clinic's people."""
+"""Roles in the words of the clinic's people. docs/pages.md"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times as a page shows them, in UTC: the server does not know where a reader's clock stands."""
+"""Times as a page shows them, in UTC: nobody has told the server where a reader's clock stands. docs/pages.md"""
 
 from __future__ import annotations
 
