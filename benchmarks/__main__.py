@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from benchmarks import accounting, comparison, growth, instance, loading, machine, paths, report, searching, seeding
+from benchmarks import accounting, comparison, growth, instance, loading, machine, panel, paths, report, searching, seeding
 from benchmarks.comparison import Subject
 from benchmarks.driver import LoadFailed
 from benchmarks.instance import Instance, NotReady
@@ -126,6 +126,16 @@ def search(obj: tuple[Pace, Path], sizes: tuple[int, ...], directory: Path | Non
     with _told():
         found = searching.run(sizes, Effort(rounds=5), directory, _say)
     _write(obj[1], "scale.json", found)
+
+
+@main.command(name="panel", epilog="\b\nExample:\n  python -m benchmarks panel --resources 500000")
+@click.option("--resources", type=click.IntRange(10_000, 50_000_000), default=130_000, show_default=True, help="Data.")
+@click.pass_obj
+def see(obj: tuple[Pace, Path], resources: int) -> None:
+    """Compare a physician with 2,000 patients with whoever sees the whole clinic."""
+    with _told():
+        found = panel.run(resources, 5, 60, None, _say)
+    (obj[1] / "panel.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
 @contextlib.contextmanager

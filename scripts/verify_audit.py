@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tell whether an exported audit trail is as it was written. It needs Python 3.8 and nothing else.
+"""Tell whether an exported audit trail is as it was written: docs/audit.md. It needs Python 3.8 and nothing else.
 
     python verify_audit.py export.jsonl
     python verify_audit.py export.jsonl --head 1200:9f86d081884c7d65...

@@ -312,7 +312,9 @@ def _granted(
 ) -> Iterator[Rule]:
     """The rules of one grant under one scope, for the types wanted."""
     types = _meet(grant.types, wanted)
-    if not types:
+    # What is to be shown in part is not shown at all until every road leaves the rest out; nor is what is only to be
+    # counted: a count by name would tell of one person.
+    if not types or grant.elements or grant.reach == "counts":
         return
     constraint: tuple[Condition, ...] = ()
     if scope.constraint:
@@ -364,8 +366,6 @@ def _reached(principal: Principal, role: Role, grant: Grant, *, consents: bool) 
     match grant.reach:
         case "clinic":
             yield minded
-        case "counts":
-            yield ()
         case "patients" if persons:
             yield Related(persons, relations.OWN_PATIENTS), *minded
             # Who breaks the glass has been asked for a reason that outweighs a consent.

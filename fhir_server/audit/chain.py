@@ -1,6 +1,6 @@
 """The chain of one tenant's records: each hash depends on all records before it. docs/audit.md, "The chain"
 
-PostgreSQL makes the hashes when it appends (fhir_audit_append in migrations/versions/0013_audit.sql); here they are
+PostgreSQL makes the hashes when it appends (fhir_audit_append in migrations/versions/0011_audit.sql); here they are
 made again, and so they are in scripts/verify_audit.py, which shares no code with either.
 """
 

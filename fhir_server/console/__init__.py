@@ -1,1 +1,1 @@
-"""The pages that people see: sign-in, consent, their account, and what a clinic's staff need. docs/pages.md"""
+"""What the pages for people are made of; no route serves them yet. docs/pages.md"""

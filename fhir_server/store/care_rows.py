@@ -1,5 +1,5 @@
 """The arguments by which the store's functions write who cares for whom, and what patients consent to.
-migrations/versions/0012_care.sql, docs/care.md"""
+migrations/versions/0010_care.sql, docs/care.md"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from fhir_server.store.wire import literal, run_simple
 Result = pq.abc.PGresult
 """The rows of a search; cells are read with ``result.get_value(row, column)``, as bytes or None."""
 
-# fhir_no_consents in migrations/versions/0014_access.sql
+# fhir_no_consents in migrations/versions/0012_access.sql
 _CONSENTS = "FH002"
 
 # fhir_words_complete in migrations/versions/0005_words.sql

@@ -110,7 +110,7 @@ def care_of(ctx: Context) -> list[tuple[int, int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("revision", "types"), [("0004", ["Consent", "Observation", "Patient"]), ("0011", ["Consent", "Patient"])]
+    ("revision", "types"), [("0004", ["Consent", "Observation", "Patient"]), ("0009", ["Consent", "Patient"])]
 )
 def test_who_cares_for_whom_is_found_out_of_what_is_stored(
     empty_database: DatabaseUrls, revision: str, types: list[str]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     # Several statements in one message, which the driver sends only without parameters.
-    sql = Path(__file__).with_name("0012_care.sql").read_text()
+    sql = Path(__file__).with_name("0010_care.sql").read_text()
     op.get_bind().connection.driver_connection.execute(sql)
