@@ -11,7 +11,19 @@ from typing import Any
 
 import click
 
-from benchmarks import accounting, comparison, growth, instance, loading, machine, panel, paths, report, searching, seeding
+from benchmarks import (
+    accounting,
+    comparison,
+    growth,
+    instance,
+    loading,
+    machine,
+    panel,
+    paths,
+    report,
+    searching,
+    seeding,
+)
 from benchmarks.comparison import Subject
 from benchmarks.driver import LoadFailed
 from benchmarks.instance import Instance, NotReady

@@ -19,6 +19,7 @@ from benchmarks.pgbench import insert_script
 from benchmarks.prepared import Prepared, prepare
 from fhir_server.r4 import json
 from fhir_server.store import resources
+from fhir_server.store.care_tables import CARE_TABLES
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.schema import TENANT_TABLES
 from fhir_server.store.tenants import Tenant, create
@@ -43,6 +44,9 @@ def _rows(urls: DatabaseUrls, tenant: int) -> dict[str, list[str]]:
     query = sql.SQL("SELECT to_jsonb(t) - %s::text[] FROM {} t WHERE tenant_id = %s")
     with psycopg.connect(urls.owner) as connection:
         for table in TENANT_TABLES:
+            if table in CARE_TABLES:
+                # The floor writes resources and their index: who cares for whom comes on top of it.
+                continue
             rows = connection.execute(query.format(sql.Identifier(table.name)), [DIFFERENT, tenant])
             found[table.name] = sorted(plain_json.dumps(row[0], sort_keys=True) for row in rows)
     return found
