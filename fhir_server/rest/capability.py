@@ -9,6 +9,8 @@ from fhir_server import __version__
 from fhir_server.interactions.context import Context, Response
 from fhir_server.operations import registry as operations
 from fhir_server.r4 import definitions, json
+from fhir_server.search.audit_trail import ANSWERED
+from fhir_server.search.registry import Parameter
 from fhir_server.search.support import searchable
 
 INTERACTIONS = (
@@ -76,13 +78,19 @@ def _resource(resource_type: str) -> dict[str, Any]:
         "referencePolicy": ["literal", "logical"],
         "searchInclude": ["*", *(f"{resource_type}:{code}" for code in _references(resource_type))],
         "searchRevInclude": ["*", *_referring(resource_type)],
-        "searchParam": [{"name": p.code, "type": p.type, "definition": p.url} for p in searchable(resource_type)],
+        "searchParam": [{"name": p.code, "type": p.type, "definition": p.url} for p in _claimed(resource_type)],
         "operation": [
             {"name": o.name, "definition": definition}
             for o in operations.OPERATIONS
             if (definition := o.definition_for(resource_type)) is not None
         ],
     }
+
+
+def _claimed(resource_type: str) -> list[Parameter]:
+    """The search parameters of a type; of AuditEvents those that the audit trail answers. docs/audit.md"""
+    known = searchable(resource_type)
+    return [one for one in known if one.code in ANSWERED] if resource_type == "AuditEvent" else list(known)
 
 
 def _references(resource_type: str) -> list[str]:

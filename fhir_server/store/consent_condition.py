@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fhir_server.r4 import instants
+from fhir_server.r4 import definitions, instants
 
 _ANY_TIME = f"k.data_low = '{instants.MIN}'::bigint AND k.data_high = '{instants.MAX}'::bigint"
 
@@ -24,7 +24,8 @@ def denied(sql: Binder, row: str, persons: str, now: str) -> str:
     ``persons`` is SQL of the keys of whoever asks, as a bigint[]; ``now`` of the present in microseconds since 1970
     UTC.
 
-    Of the rules of one consent that match, the deepest counts, and of those the one that denies.
+    Of the rules of one consent that match, the deepest counts, and of those the one that denies. Consents themselves
+    are never withheld.
     """
     matching = (
         f"k.tenant_id = {sql.tenant} AND k.patient = {row}.patient AND k.low <= {now} AND k.high > {now} "
@@ -37,4 +38,5 @@ def denied(sql: Binder, row: str, persons: str, now: str) -> str:
         f"SELECT DISTINCT ON (k.source) k.permit FROM consent_rule k WHERE {matching} "
         "ORDER BY k.source, k.depth DESC, k.permit"
     )
-    return f"EXISTS (SELECT FROM ({deepest}) w WHERE NOT w.permit OFFSET 0)"
+    other = f"{row}.type_id <> {definitions.load().type_ids['Consent']}"
+    return f"({other} AND EXISTS (SELECT FROM ({deepest}) w WHERE NOT w.permit OFFSET 0))"

@@ -84,7 +84,14 @@ def test_every_interaction_of_every_type(api: Api, statement: dict[str, Any], re
     assert claimed["conditionalDelete"] == "single"
     assert api.delete(f"{resource_type}?_id=mine").status == 204
     own = {
-        "Patient": {"everything"},
+        "Patient": {
+            "everything",
+            "accounting-of-disclosures",
+            "assign",
+            "assignments",
+            "unassign",
+            "break-glass",
+        },
         "Encounter": {"everything"},
         "Observation": {"lastn"},
         "SearchParameter": {"status"},
@@ -99,12 +106,13 @@ def test_every_search_parameter_can_be_used(api: Api, statement: dict[str, Any],
         name, kind = claimed["name"], claimed["type"]
         value = {"_id": "x", "_lastUpdated": "gt2020-01-01"}.get(name) or VALUES.get(kind)
         queries = [f"{name}={value}"] if value else []
-        if name not in ("_id", "_lastUpdated", "_text", "_content"):
+        if name not in ("_id", "_lastUpdated", "_text", "_content") and resource_type != "AuditEvent":
             queries.append(f"{name}:missing=false")
         for query in queries:
             answer = api.get(f"{resource_type}?{query}")
             assert answer.status == 200, (query, answer.json)
-            assert "entry" not in answer.json
+            # The audit trail has recorded the requests before.
+            assert "entry" not in answer.json or resource_type == "AuditEvent"
 
 
 def test_system_interactions(api: Api, statement: dict[str, Any]) -> None:  # noqa: F811

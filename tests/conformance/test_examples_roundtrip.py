@@ -57,10 +57,12 @@ def store(api: Api, body: bytes) -> Answer:
 
 
 def test_examples_come_back_as_they_were_sent(new_api: Callable[..., Api]) -> None:
-    api = new_api()
+    others, consents = new_api(), new_api()
     checked = 0
     for name, body in valid_examples():
         sent = parsed(body)
+        # What the consents among the examples withhold are other examples.
+        api = consents if sent["resourceType"] == "Consent" else others
         made = store(api, body)
         # Some examples share a type and an id: then this is the next version.
         assert made.status in (200, 201), (name, made.data[:300])
