@@ -5,9 +5,11 @@ from __future__ import annotations
 from fhir_server.store.audit_tables import AUDIT_TABLES
 from fhir_server.store.care_tables import CARE_TABLES
 from fhir_server.store.metadata import metadata
+from fhir_server.store.oauth_tables import OAUTH_TABLES
+from fhir_server.store.people_tables import PEOPLE_TABLES
 from fhir_server.store.tables import RESOURCE_TABLES
 
 __all__ = ["TENANT_TABLES", "metadata"]
 
-TENANT_TABLES = (*RESOURCE_TABLES, *CARE_TABLES, *AUDIT_TABLES)
+TENANT_TABLES = (*RESOURCE_TABLES, *CARE_TABLES, *AUDIT_TABLES, *PEOPLE_TABLES, *OAUTH_TABLES)
 """The tables that hold a tenant's data: each has row level security, forced."""

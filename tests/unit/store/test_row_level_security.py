@@ -23,8 +23,23 @@ from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 
 APPEND_ONLY = {"resource_history", "audit_record", "audit_entity"}
-NEVER_DELETED = {"audit_head", "assignment", "break_glass"}
+NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person"}
 HASHER = Hasher(bytes(16))
+SIGN_IN_ROWS = [
+    ("person", "created, id, username, name, roles", "1, 'p', 'u', 'n', '{staff}'"),
+    ("second_factor", "created, person_id, id, kind, secret", "1, 'p', 'f', 'totp', ''"),
+    ("sign_in_failure", "last, failures, subject", "1, 1, 'x'"),
+    ("web_session", "created, seen, expires, digest, id, person_id, methods", "1, 1, 2, 'd', 's', 'p', '{}'"),
+    ("clinic_setting", "name, value", "'style', '{}'"),
+    ("oauth_client", "created, id, name, method, state, scope", "1, 'c', 'n', 'none', 'active', ''"),
+    ("initial_access_token", "expires, uses, digest", "2, 1, 'd'"),
+    ("authorization_request", "created, expires, digest, request", "1, 2, 'd', '{}'"),
+    ("oauth_grant", "created, expires, id, client_id, person_id, scope", "1, 2, 'g', 'c', 'p', ''"),
+    ("authorization_code", "expires, digest, grant_id, redirect_uri, challenge", "2, 'd', 'g', 'u', 'c'"),
+    ("refresh_token", "created, expires, digest, grant_id", "1, 2, 'd', 'g'"),
+    ("smart_launch", "created, expires, digest, person_id, context", "1, 2, 'd', 'p', '{}'"),
+    ("client_assertion", "expires, client_id, digest", "2, 'c', 'd'"),
+]
 NAMES = [table.name for table in TENANT_TABLES]
 
 
@@ -39,6 +54,9 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
         )  # fmt: skip
         for _ in range(2):
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
+        for table, columns, values in SIGN_IN_ROWS:
+            statement = f"INSERT INTO {table} (tenant_id, {columns}) VALUES ($1, {values}) RETURNING 1"  # noqa: S608
+            store.search(statement, [store.tenant_id])
         store.search("INSERT INTO word_gap VALUES ($1, 1, now(), '') RETURNING 1", [store.tenant_id])
         store.search("INSERT INTO load_progress VALUES ($1, 1, now(), 'x', '{}') RETURNING 1", [store.tenant_id])
         store.search("INSERT INTO care_relation VALUES ($1, 1, 2, 3, 0, 9, 1) RETURNING 1", [store.tenant_id])
