@@ -19,6 +19,7 @@ ALGORITHM = "ES256"
 """https://www.rfc-editor.org/rfc/rfc7518#section-3.4, which SMART on FHIR asks of every server."""
 
 CURVE = "P-256"
+SCALAR_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,17 @@ class SigningKeys:
         """The public halves as a JWK Set. https://www.rfc-editor.org/rfc/rfc7517#section-5"""
         marks = {"use": "sig", "alg": ALGORITHM}
         return {"keys": [key.as_dict(private=False) | marks for key in self.by_id.values()]}
+
+    def sealing_secrets(self) -> tuple[bytes, ...]:
+        """What `crypto.sealing.Sealer` seals with, one for each key and the signing one's first.
+
+        The signing keys lie outside the database, so whoever reads a copy of it opens nothing that is sealed there. A
+        key that has signed must stay in the file until what it sealed was sealed anew.
+        https://www.rfc-editor.org/rfc/rfc7518#section-6.2.2.1
+        """
+        ordered = [self.signing, *(key for key in self.by_id.values() if key is not self.signing)]
+        numbers = (key.private_key.private_numbers() for key in ordered if key.private_key)
+        return tuple(each.private_value.to_bytes(SCALAR_BYTES, "big") for each in numbers)
 
 
 def load_or_create(path: Path) -> SigningKeys:

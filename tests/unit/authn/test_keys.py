@@ -9,6 +9,7 @@ import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from fhir_server.authn import keys
+from fhir_server.crypto.sealing import Sealer
 from fhir_server.settings import ConfigurationError
 
 
@@ -40,6 +41,16 @@ def test_set_signs_with_the_first_and_verifies_with_all() -> None:
     loaded = keys.parse(json.dumps({"keys": [new.as_dict(private=True), old.as_dict(private=True)]}), "x")
     assert loaded.signing.kid == new.kid
     assert list(loaded.by_id) == [new.kid, old.kid]
+
+
+def test_what_was_sealed_opens_after_the_signing_key_was_replaced() -> None:
+    new, old = (ECKey.generate_key("P-256", auto_kid=True) for _ in range(2))
+    before = keys.parse(json.dumps(old.as_dict(private=True)), "x").sealing_secrets()
+    rotated = {"keys": [new.as_dict(private=True), old.as_dict(private=True)]}
+    after = keys.parse(json.dumps(rotated), "x").sealing_secrets()
+    assert after[1:] == before
+    assert [len(secret) for secret in after] == [32, 32]
+    assert Sealer(after).open(Sealer(before).seal(b"secret", "a"), "a") == b"secret"
 
 
 @pytest.mark.parametrize(
