@@ -24,13 +24,15 @@ _READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
 _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
 
 _COLUMNS = "r.type_id, r.id, {0}.version, {0}.last_updated, {0}.deleted, r.patient, {0}.meta::text, {0}.body::text"
-_ROW = f"SELECT {_COLUMNS.format('r')} FROM resource r WHERE r.tenant_id = $1::int AND r.key = $2::bigint"
+# The time of asking is used in any case: PostgreSQL wants every placeholder to be, and not every condition asks for it.
+_THIS = "r.tenant_id = $1::int AND r.key = $2::bigint AND $3::bigint IS NOT NULL"
+_ROW = f"SELECT {_COLUMNS.format('r')} FROM resource r WHERE {_THIS}"
 _VERSION = (
     f"SELECT {_COLUMNS.format('v')} FROM resource r CROSS JOIN LATERAL ("
     "SELECT r.version, r.last_updated, r.deleted, r.meta, r.body WHERE r.version = $4::int UNION ALL "
     "SELECT h.version, h.last_updated, h.deleted, h.meta, h.body FROM resource_history h "
     "WHERE h.tenant_id = $1::int AND h.rid = r.rid AND h.version = $4::int) v "
-    "WHERE r.tenant_id = $1::int AND r.key = $2::bigint"
+    f"WHERE {_THIS}"
 )
 
 _number = itertools.count()

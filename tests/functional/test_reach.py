@@ -198,6 +198,16 @@ def test_a_scope_reaches_no_further_than_its_constraint(clinic: Api, settings: S
     assert narrow.get("Condition").status == 403
 
 
+def test_a_patient_reads_their_own_record(clinic: Api, settings: Settings) -> None:
+    claims = {"roles": ["patient"], "fhir_user": "Patient/own", "patient": "own"}
+    for scope in ("patient/*.rs", "user/*.rs"):
+        own = as_person(clinic, settings, scope, **claims)
+        for path in ("Patient/own", "Observation/own-0", "Observation/own-0/_history/1", "Observation/own-0/_history"):
+            assert own.get(path).status == 200, path
+        for path in ("Patient/other", "Observation/other-0", "Observation/other-0/_history/1"):
+            assert own.get(path).status == 404, path
+
+
 def test_versions_of_another_patient_stay_theirs(clinic: Api, settings: Settings) -> None:
     clinic.put("Observation/moved", observation("moved", "other", SECRET))
     clinic.put("Observation/moved", observation("moved", "own", "Shown"))
