@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,21 @@ def _memory(value: str) -> str:
     if not value[:-2].isdigit() or value[-2:] not in {"kB", "MB", "GB"}:
         raise ValueError("a size such as 512MB")
     return value
+
+
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+
+
+def _hosts_and_networks(value: str) -> str:
+    entries = [entry.strip().lower() for entry in value.split(",") if entry.strip()]
+    for entry in entries:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError:
+            # What ends in a number is a mistyped address: no domain does.
+            if not _HOST.fullmatch(entry) or entry.rpartition(".")[2].isdigit():
+                raise ValueError("hosts and networks such as idp.example.org,10.2.0.0/16") from None
+    return ",".join(entries)
 
 
 _SECRET_VARIABLES = {"DATABASE_URL", "APP_DATABASE_URL"}
@@ -159,6 +176,14 @@ class Settings:
     )
     cors_origins: str = _setting(
         "*", _text, "list", "Origins whose browser pages may call the server, with commas between them; * allows any."
+    )
+    outbound_allow: str = _setting(
+        "",
+        _hosts_and_networks,
+        "list",
+        "Hosts and networks that are not public and may be called all the same where a client or a clinic names them "
+        "(key sets, identity providers), with commas between: `idp.clinic.example,10.2.0.0/16`. http instead of https "
+        "is used for loopback addresses among them only.",
     )
     full_text: bool = _setting(
         True,

@@ -33,6 +33,12 @@ def test_values_are_read_by_the_name_in_capitals() -> None:
     assert settings.production is True
 
 
+def test_hosts_and_networks_are_written_in_one_way() -> None:
+    assert Settings.from_env({"OUTBOUND_ALLOW": " IdP.example, 10.2.0.0/16,,::1"}).outbound_allow == (
+        "idp.example,10.2.0.0/16,::1"
+    )
+
+
 def test_empty_value_is_as_good_as_none() -> None:
     assert Settings.from_env({"PORT": " ", "DATABASE_URL": ""}) == Settings.from_env({})
 
@@ -51,6 +57,10 @@ def test_empty_value_is_as_good_as_none() -> None:
         ("DATABASE_URL", "mysql://u:p@h/d"),
         ("MAX_BODY_BYTES", "64MB"),
         ("EMBEDDED_SHARED_BUFFERS", "lots"),
+        ("OUTBOUND_ALLOW", "10.2.0.1/16"),
+        ("OUTBOUND_ALLOW", "idp.example,10.2.0"),
+        ("OUTBOUND_ALLOW", "https://idp.example"),
+        ("OUTBOUND_ALLOW", "*.example"),
     ],
 )
 def test_wrong_value_is_one_sentence_that_names_the_setting(name: str, value: str) -> None:
