@@ -217,7 +217,7 @@ class FhirApi:
         headers += response.headers
         origin = request.header("ORIGIN")
         if origin:
-            headers += self._origins.headers(request, origin)
+            headers += self._origins.headers(request.method, origin)
         return headers
 
 

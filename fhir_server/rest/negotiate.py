@@ -140,8 +140,8 @@ class Origins:
         self._any = allowed.strip() == "*"
         self._listed = frozenset(origin.strip().rstrip("/") for origin in allowed.split(",") if origin.strip())
 
-    def headers(self, request: Request, origin: str) -> list[tuple[str, str]]:
-        """The CORS headers for a request from this origin; none where it may not call."""
+    def headers(self, method: str, origin: str) -> list[tuple[str, str]]:
+        """The CORS headers for a request by this method from this origin; none where it may not call."""
         if not self._any and origin not in self._listed:
             return [("Vary", "Origin")]
         headers = [
@@ -150,7 +150,7 @@ class Origins:
         ]
         if not self._any:
             headers.append(("Vary", "Origin"))
-        if request.method == "OPTIONS":
+        if method == "OPTIONS":
             headers += [
                 ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
                 ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
