@@ -13,8 +13,8 @@ from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jws import JWSRegistry
 
+from fhir_server.authn.foreign_jwt import registry
 from fhir_server.authn.public_keys import NoKey, PublicKey
 
 ALGORITHMS = ("RS384", "ES384")
@@ -50,15 +50,7 @@ class Assertion:
     exp: int
 
 
-class _Registry(JWSRegistry):
-    # joserfc's own limits cut off a long jku, and the signatures of long RSA keys.
-    max_header_length = 4096
-    max_payload_length = LONGEST
-    max_signature_length = 2048
-
-
-# RFC 7515 has unknown names in a header ignored; those that must be understood (crit) are refused below.
-_REGISTRY = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
+_REGISTRY = registry(ALGORITHMS)
 
 
 def claimed_client_id(assertion: str) -> str:
