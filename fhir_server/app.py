@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from fhir_server.audit.trail import Trail
 from fhir_server.authn import keys
 from fhir_server.authn.access_token import Verifier
+from fhir_server.authn.revocations import Revocations
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.rest import negotiate, outcomes
 from fhir_server.rest.api import FhirApi, StartResponse
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FhirServer:
     api = FhirApi(
         settings,
         Directory(lambda slug: directory.entry(database, slug)),
-        Verifier(keys.load_or_create(settings.key_file), settings.issuer),
+        Verifier(keys.load_or_create(settings.key_file), settings.issuer, Revocations(database)),
         lambda tenant: Store(
             database,
             hasher,

@@ -152,6 +152,19 @@ class Settings:
         "file",
         "A JWK file with the P-256 private key that signs access_tokens; unset, one is made in DATA_DIR/keys.",
     )
+    identity_key_file: Path | None = _setting(
+        None,
+        _path,
+        "file",
+        "A JWK file with the RSA private key that signs id_tokens; unset, one is made in DATA_DIR/keys.",
+    )
+    sealing_key_file: Path | None = _setting(
+        None,
+        _path,
+        "file",
+        "The key that secrets in the database are encrypted with; unset, one is made in DATA_DIR/keys. All processes "
+        "need the same, and a backup is worth nothing without it.",
+    )
     access_token_lifetime: int = _setting(
         3600, _between(1, 31_536_000), "seconds", "How long an access_token is valid unless asked otherwise."
     )
@@ -245,6 +258,16 @@ class Settings:
     def key_file(self) -> Path:
         """SIGNING_KEY_FILE, or the file under DATA_DIR that is made on first use."""
         return self.signing_key_file or self.data_dir / "keys" / "signing.jwk"
+
+    @property
+    def identity_keys(self) -> Path:
+        """IDENTITY_KEY_FILE, or the file under DATA_DIR that is made on first use."""
+        return self.identity_key_file or self.data_dir / "keys" / "identity.jwk"
+
+    @property
+    def sealing_keys(self) -> Path:
+        """SEALING_KEY_FILE, or the file under DATA_DIR that is made on first use."""
+        return self.sealing_key_file or self.data_dir / "keys" / "sealing.key"
 
     @property
     def spool_directory(self) -> Path:

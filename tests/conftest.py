@@ -18,6 +18,7 @@ from fhir_server.store import tenants
 from fhir_server.store.database_urls import APP_ROLE, DatabaseUrls, with_role
 from fhir_server.store.embedded import EmbeddedPostgres, running
 from fhir_server.store.migrate import migrate
+from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 
 # How long an example takes says nothing on a machine that runs other tests beside it.
@@ -92,6 +93,15 @@ def database(postgres_server: Server, template_database: str) -> Iterator[Databa
     name = f"fhir_tests_{os.getpid()}"
     yield postgres_server.create_database(name, template_database)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def app_database(database: DatabaseUrls) -> Iterator[Database]:
+    """The pool of a web process."""
+    pool = Database(database.app, 12)
+    pool.open()
+    yield pool
+    pool.close()
 
 
 @pytest.fixture

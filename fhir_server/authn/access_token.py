@@ -9,19 +9,20 @@ import hashlib
 import secrets
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any, NoReturn, Protocol
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
 from fhir_server.access.principal import Principal
 from fhir_server.access.scopes import parse as parse_scopes
-from fhir_server.authn.keys import ALGORITHM, SigningKeys
+from fhir_server.authn.key_ring import ES256, Key
 from fhir_server.errors import Unauthenticated
+
+ALGORITHM = ES256.algorithm
 
 TYPE = "at+jwt"
 LONGEST = 8192
@@ -31,7 +32,29 @@ CLOCK_SKEW_SECONDS = 30
 """How far the clocks of two servers that share a key may be apart."""
 
 
-@dataclass(frozen=True, slots=True)
+class Keys(Protocol):
+    """What is needed of authn/key_ring.py: the key that signs, and those that verify."""
+
+    @property
+    def signing(self) -> Key:
+        """The key that signs now."""
+
+    @property
+    def by_id(self) -> Mapping[str, Key]:
+        """Every key that verifies, by its kid."""
+
+
+class RevocationCheck(Protocol):
+    """What is needed of authn/revocations.py."""
+
+    def revoked(self, jti: str, grant: str, person: str, client: str, issued: int) -> bool:
+        """Whether an access_token is void."""
+
+    def forget(self) -> None:
+        """Ask anew: something was taken back."""
+
+
+@dataclass(frozen=True)
 class Claims:
     """What an access_token says; times are whole seconds since 1970.
 
@@ -54,8 +77,13 @@ class Claims:
     grant: str = ""
 
     @property
+    def client(self) -> str:
+        """The client, named as revocations name it: others of its name are at other clinics."""
+        return f"{self.tenant} {self.client_id}"
+
+    @cached_property
     def principal(self) -> Principal:
-        """Who the bearer is."""
+        """Who the bearer is; made once of each access_token that is remembered."""
         return Principal(
             self.tenant,
             self.sub,
@@ -77,7 +105,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#laun
 
 
 def issue(
-    keys: SigningKeys,
+    keys: Keys,
     *,
     issuer: str,
     sub: str,
@@ -121,20 +149,26 @@ def issue(
 class Verifier:
     """Tells what an access_token says, or raises Unauthenticated; safe to share between threads.
 
-    ``revoked`` holds the jti of revoked access_tokens and is asked each time; whoever learns of a revocation adds to
-    it. ``remembered`` bounds how many verified access_tokens are kept, least recently used first out.
+    ``revocations`` are asked each time. ``remembered`` bounds how many verified access_tokens are kept, the oldest
+    first out.
     """
 
     def __init__(
-        self, keys: SigningKeys, issuer: str, *, remembered: int = 10_000, clock: Callable[[], float] = time.time
+        self,
+        keys: Keys,
+        issuer: str,
+        revocations: RevocationCheck,
+        *,
+        remembered: int = 10_000,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.revoked: set[str] = set()
-        self._keys = keys.by_id
+        self.revocations = revocations
+        self._keys = keys
         self._issuer = issuer
         self._limit = remembered
         self._clock = clock
         self._lock = threading.Lock()
-        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+        self._verified: dict[bytes, Claims] = {}
 
     def verify(self, access_token: str) -> Claims:
         """The claims of ``access_token``. https://www.rfc-editor.org/rfc/rfc9068#section-4
@@ -145,18 +179,15 @@ class Verifier:
             _refuse("The access_token is not one of this server's.")
         # Only the digest is kept, so a memory dump holds no access_token that could be used.
         digest = hashlib.sha256(access_token.encode("ascii")).digest()
-        with self._lock:
-            claims = self._verified.get(digest)
-            if claims is not None:
-                self._verified.move_to_end(digest)
+        # One look-up in a dict needs no lock.
+        claims = self._verified.get(digest)
         known = claims is not None
         if claims is None:
             claims = self._read(access_token)
         if claims.exp <= self._clock():
-            with self._lock:
-                self._verified.pop(digest, None)
+            self._verified.pop(digest, None)
             _refuse("The access_token has expired.")
-        if claims.jti in self.revoked:
+        if self.revocations.revoked(claims.jti, claims.grant, claims.sub, claims.client, claims.iat):
             _refuse("The access_token was revoked.")
         if not known:
             self._remember(digest, claims)
@@ -166,7 +197,7 @@ class Verifier:
         with self._lock:
             self._verified[digest] = claims
             if len(self._verified) > self._limit:
-                self._verified.popitem(last=False)
+                self._verified.pop(next(iter(self._verified)), None)
 
     def _read(self, access_token: str) -> Claims:
         try:
@@ -177,9 +208,9 @@ class Verifier:
             _refuse(f"The token's type is not {TYPE}: only an access_token is accepted here.")
         return self._claims(token.claims)
 
-    def _key(self, guest: Any) -> ECKey:
+    def _key(self, guest: Any) -> Key:
         # A header that names no key of ours finds none, whatever else it carries (jwk, jku, x5u are never followed).
-        return self._keys[guest.headers()["kid"]]
+        return self._keys.by_id[guest.headers()["kid"]]
 
     def _claims(self, values: dict[str, Any]) -> Claims:
         texts = ("iss", "aud", "sub", "client_id", "tenant", "scope", "jti")

@@ -79,7 +79,10 @@ class KeyRing:
         self._stamp: tuple[int, int] = (0, 0)
         self._members: tuple[Member, ...] = ()
         self._by_id: Mapping[str, Key] = {}
-        _make_once(path, kind)
+        try:
+            _make_once(path, kind)
+        except OSError as error:
+            raise ConfigurationError(f"The key file {path} cannot be made ({error.strerror}).") from None
         self._look()
 
     @property
@@ -185,8 +188,6 @@ def _make_once(path: Path, kind: Kind) -> None:
         os.link(unfinished, path)
     except FileExistsError:
         return
-    except OSError as error:
-        raise ConfigurationError(f"The key file {path} cannot be made ({error.strerror}).") from None
     finally:
         unfinished.unlink()
 

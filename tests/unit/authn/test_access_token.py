@@ -15,22 +15,41 @@ from joserfc.jwk import ECKey
 
 from fhir_server.authn import access_token
 from fhir_server.authn.access_token import LONGEST, Verifier
-from fhir_server.authn.keys import SigningKeys
 from fhir_server.errors import Unauthenticated
 
 ISSUER = "http://localhost"
 NOW = 1_800_000_000
 
 
-def _keys() -> SigningKeys:
-    key = ECKey.generate_key("P-256", auto_kid=True)
-    return SigningKeys(key, {str(key.kid): key})
+class Keys:
+    """One key that is in no file."""
+
+    def __init__(self) -> None:
+        self.signing = ECKey.generate_key("P-256", auto_kid=True)
+        self.by_id = {str(self.signing.kid): self.signing}
+
+
+class Taken:
+    """Revocations by value alone; those of the database are tested by themselves."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = set(values)
+
+    def revoked(self, *named: object) -> bool:
+        return bool(self.values & set(named))
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+
+def _keys() -> Keys:
+    return Keys()
 
 
 KEYS = _keys()
 
 
-def _issue(keys: SigningKeys = KEYS, **changes: Any) -> str:
+def _issue(keys: Keys = KEYS, **changes: Any) -> str:
     values: dict[str, Any] = {
         "issuer": ISSUER,
         "sub": "sub",
@@ -43,8 +62,8 @@ def _issue(keys: SigningKeys = KEYS, **changes: Any) -> str:
     return access_token.issue(keys, **values | changes)
 
 
-def _verifier(now: float = NOW, **options: Any) -> Verifier:
-    return Verifier(KEYS, ISSUER, clock=lambda: now, **options)
+def _verifier(now: float = NOW, revoked: Taken | None = None, **options: Any) -> Verifier:
+    return Verifier(KEYS, ISSUER, revoked or Taken(), clock=lambda: now, **options)
 
 
 def _sign(claims: dict[str, Any], header: dict[str, Any] | None = None, key: Any = None) -> str:
@@ -93,7 +112,7 @@ def test_good_claims_signed_by_hand_are_accepted() -> None:
 
 def test_expiry_is_respected_on_every_hit() -> None:
     now = [float(NOW)]
-    verifier = Verifier(KEYS, ISSUER, clock=lambda: now[0])
+    verifier = Verifier(KEYS, ISSUER, Taken(), clock=lambda: now[0])
     token = _issue()
     verifier.verify(token)
     now[0] = NOW + 59.9
@@ -104,10 +123,14 @@ def test_expiry_is_respected_on_every_hit() -> None:
 
 
 def test_revocation_is_respected_on_every_hit() -> None:
-    verifier = _verifier()
-    token = _issue()
-    verifier.revoked.add(verifier.verify(token).jti)
-    assert "revoked" in _refused(verifier, token)
+    token = _issue(grant="g", roles=["staff"])
+    claims = _verifier().verify(token)
+    for value in (claims.jti, "g", "sub", "riverside client"):
+        taken = Taken()
+        verifier = _verifier(revoked=taken)
+        verifier.verify(token)
+        taken.values.add(value)
+        assert "revoked" in _refused(verifier, token)
 
 
 @pytest.mark.parametrize("claim", GOOD)
@@ -215,20 +238,19 @@ def test_deep_nesting_and_length_are_bounded() -> None:
     assert time.perf_counter() - begun < 0.5
 
 
-def test_cache_is_bounded_and_drops_the_least_recently_used() -> None:
+def test_cache_is_bounded_and_drops_the_oldest() -> None:
     verifier = _verifier(remembered=3)
     tokens = [_issue() for _ in range(4)]
     for token in tokens[:3]:
         verifier.verify(token)
-    verifier.verify(tokens[0])
     verifier.verify(tokens[3])
     reads: list[str] = []
     read = verifier._read
     verifier._read = lambda token: reads.append(token) or read(token)  # type: ignore[method-assign,func-returns-value]
-    verifier.verify(tokens[0])
-    assert reads == []
     verifier.verify(tokens[1])
-    assert reads == [tokens[1]]
+    assert reads == []
+    verifier.verify(tokens[0])
+    assert reads == [tokens[0]]
     assert len(verifier._verified) == 3
 
 

@@ -36,23 +36,6 @@ def test_jwks_shows_public_halves_only(tmp_path: Path) -> None:
     assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
 
 
-def test_set_signs_with_the_first_and_verifies_with_all() -> None:
-    new, old = (ECKey.generate_key("P-256", auto_kid=True) for _ in range(2))
-    loaded = keys.parse(json.dumps({"keys": [new.as_dict(private=True), old.as_dict(private=True)]}), "x")
-    assert loaded.signing.kid == new.kid
-    assert list(loaded.by_id) == [new.kid, old.kid]
-
-
-def test_what_was_sealed_opens_after_the_signing_key_was_replaced() -> None:
-    new, old = (ECKey.generate_key("P-256", auto_kid=True) for _ in range(2))
-    before = keys.parse(json.dumps(old.as_dict(private=True)), "x").sealing_secrets()
-    rotated = {"keys": [new.as_dict(private=True), old.as_dict(private=True)]}
-    after = keys.parse(json.dumps(rotated), "x").sealing_secrets()
-    assert after[1:] == before
-    assert [len(secret) for secret in after] == [32, 32]
-    assert Sealer(after).open(Sealer(before).seal(b"secret", "a"), "a") == b"secret"
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -77,5 +60,32 @@ def test_file_without_private_p256_keys_is_refused(tmp_path: Path, text: str) ->
 
 def test_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be read or made"):
+    with pytest.raises(ConfigurationError, match="cannot be"):
         keys.load_or_create(tmp_path / "file" / "signing.jwk")
+    with pytest.raises(ConfigurationError, match="cannot be"):
+        keys.sealing_secrets(tmp_path / "file" / "sealing.key")
+
+
+def test_the_sealing_key_is_made_once_and_read_by_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "sealing.key"
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: keys.sealing_secrets(path), range(16)))
+    assert len(set(made)) == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_was_sealed_opens_after_the_sealing_key_was_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "sealing.key"
+    before = keys.sealing_secrets(path)
+    path.write_text("ab" * 32 + "\n" + path.read_text())
+    after = keys.sealing_secrets(path)
+    assert after[1:] == before
+    assert Sealer(after).open(Sealer(before).seal(b"secret", "a"), "a") == b"secret"
+
+
+@pytest.mark.parametrize("text", ["", "xyz", "ab" * 31])
+def test_a_sealing_key_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sealing.key"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="hexadecimal"):
+        keys.sealing_secrets(path)

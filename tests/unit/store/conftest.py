@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store import directory
-from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
-
-
-@pytest.fixture(scope="session")
-def app_database(database: DatabaseUrls) -> Iterator[Database]:
-    """The pool of a web process."""
-    pool = Database(database.app, 12)
-    pool.open()
-    yield pool
-    pool.close()
 
 
 @pytest.fixture(scope="session")
