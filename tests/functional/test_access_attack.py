@@ -1,34 +1,160 @@
-"""A sample of the attack on who may see what; `make attack` asks everything. docs/attack.md"""
+"""A sample of the attack on who may see what; `make attack` asks far more. docs/attack.md"""
 
 from __future__ import annotations
 
 import random
+from unittest.mock import patch
 
 import pytest
 
+from fhir_server import validation
+from fhir_server.access import policy
+from fhir_server.access.policy import EVERYTHING
+from fhir_server.access.roles import ROLES
 from fhir_server.app import FhirServer
+from fhir_server.operations.registry import OPERATIONS
+from fhir_server.r4 import definitions
+from fhir_server.rest.routes import ROUTES, match
+from fhir_server.search.registry import parameters
 from fhir_server.settings import Settings
 from fhir_server.store.database_urls import DatabaseUrls
-from tests.attack.access import instances
-from tests.attack.access.asking import Attack, Report
+from tests.attack.access import joins, searches
+from tests.attack.access.asking import Ask, Attack, Report
 from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import ATTACKERS, Attacker
+from tests.attack.access.product import aims, beside, product, writing
 from tests.attack.access.universe import universe
 
-TYPES = ("Patient", "Practitioner", "Observation", "Condition", "Encounter", "Appointment", "Task", "Consent")
+TYPES = frozenset(
+    (
+        "Appointment", "Claim", "Communication", "Condition", "Consent", "Coverage", "Encounter", "Group", "List",
+        "Observation", "Organization", "Patient", "Practitioner", "Provenance", "Task",
+    )
+)  # fmt: skip
+ITEMS = tuple(item for item in universe("v") if item.type in TYPES)
+PRODUCT = list(product(ITEMS))
+BY_NAME = {attacker.name: attacker for attacker in ATTACKERS}
 
 
 @pytest.fixture(scope="module")
 def clinic(app: FhirServer, settings: Settings, database: DatabaseUrls) -> Clinic:
-    return Clinic(app, settings, database, [item for item in universe("v") if item.type in TYPES])
+    return Clinic(app, settings, database, ITEMS)
+
+
+def sample(asks: list[Ask], seed: str, count: int) -> list[Ask]:
+    return random.Random(seed).sample(asks, min(count, len(asks)))
+
+
+def made(clinic: Clinic, attacker: Attacker, asks: list[Ask], twin: Clinic | None = None) -> Report:
+    report = Report()
+    Attack(clinic, attacker, report, twin).make(asks)
+    return report
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
-def test_reads_show_what_they_may_and_no_more(clinic: Clinic, attacker: Attacker) -> None:
-    report = Report()
-    attack = Attack(clinic, attacker, report)
-    attack.make(random.Random(attacker.name).sample([*instances.reads(clinic.items)], 60))
+def test_what_each_may_read_is_read_and_nothing_else(clinic: Clinic, attacker: Attacker) -> None:
+    items = random.Random(attacker.name).sample(ITEMS, 30)
+    api = clinic.as_attacker(attacker)
+    read = {item.reference for item in items if api.get(item.reference).status == 200}
+    assert read <= {item.reference for item in items if attacker.sees(item, "r")}
+    assert read >= {item.reference for item in items if attacker.sees_whole(item, "r")}
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
+def test_what_each_may_search_is_found_and_nothing_else(clinic: Clinic, attacker: Attacker) -> None:
+    api = clinic.as_attacker(attacker)
+    for name in random.Random(attacker.name).sample(sorted(TYPES), 8):
+        answer = api.get(f"{name}?_count=50&_elements=id&_total=accurate")
+        sought = [item for item in ITEMS if item.type == name]
+        may = {item.id for item in sought if attacker.sees(item, "s")}
+        must = {item.id for item in sought if attacker.sees_whole(item, "s")}
+        if answer.status == 403:
+            assert not must, name
+            continue
+        found = {entry["resource"]["id"] for entry in answer.json.get("entry", ())}
+        assert must <= found <= may, name
+        assert answer.json["total"] == len(found)
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
+def test_nobody_is_shown_what_is_hidden_from_them(clinic: Clinic, attacker: Attacker) -> None:
+    report = made(clinic, attacker, sample(PRODUCT, attacker.name, 40))
     assert not report.leaks, "\n".join(report.leaks)
-    read = {item.reference for item in clinic.items if attack.api.get(item.reference).status == 200}
-    assert read <= {item.reference for item in clinic.items if attacker.sees(item, "r")}
-    assert read >= {item.reference for item in clinic.items if attacker.sees_whole(item, "r")}
+
+
+@pytest.mark.parametrize("name", ["physician", "patient", "attorney"])
+def test_nothing_tells_of_what_is_hidden(clinic: Clinic, name: str) -> None:
+    """What is hidden changes no answer: no total, no order, no page, no refusal."""
+    attacker = BY_NAME[name]
+    report = made(clinic, attacker, sample(PRODUCT, f"{name} beside", 60), beside(clinic, attacker))
+    assert not report.leaks, "\n".join(report.leaks)
+
+
+@pytest.mark.parametrize("name", ["physician", "patient", "staff"])
+def test_nothing_hidden_is_changed(clinic: Clinic, name: str) -> None:
+    attacker = BY_NAME[name]
+    rows = clinic.rows()
+    with patch.object(validation, "validate"):
+        report = made(clinic, attacker, sample(writing(ITEMS, attacker), name, 50))
+    assert not report.leaks, "\n".join(report.leaks)
+    after = clinic.rows()
+    hidden = [item for item in ITEMS if not any(attacker.sees(item, letter) for letter in "cruds")]
+    assert {item.id: after[item.id] for item in hidden} == {item.id: rows[item.id] for item in hidden}
+
+
+ROADS = ("read", "vread", "history", "search", "parameter", "chain", "_has", "include", "revinclude", "compartment",
+         "system", "filter", "sort", "search by POST", "list", "$everything", "$lastn", "$graphql")  # fmt: skip
+
+
+def test_the_attack_finds_what_a_broken_server_tells(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each road leads to what is hidden: where nothing is decided, leaks are found on all of them."""
+    monkeypatch.setattr(policy, "_decide", lambda *_: EVERYTHING)
+    attack = Attack(clinic, BY_NAME["physician"], Report())
+    for road in ROADS:
+        asks = sample([ask for ask in PRODUCT if ask.road == road], road, 8)
+        attack.make(asks)
+        assert attack.report.leaks, road
+        attack.report.leaks.clear()
+
+
+def test_every_route_is_attacked() -> None:
+    """A route, an operation or a parameter that nobody asks for would be attacked by nobody."""
+    asks = [*PRODUCT, *writing(ITEMS, BY_NAME["physician"])]
+    asked = set()
+    for method, path in {(ask.method, ask.path.partition("?")[0]) for ask in asks}:
+        route, _ = match(method, [part for part in path.split("/") if part])
+        asked.add((route.template, method))
+    assert {(route.template, method) for route in ROUTES for method in route.methods} <= asked
+
+
+def test_every_operation_is_attacked_at_every_level() -> None:
+    items = [item for item in universe("v") if item.type in TYPES | {"SearchParameter"}]
+    paths = {ask.path.partition("?")[0] for ask in product(items) if "$" in ask.path}
+    levels = {(path.rpartition("$")[2], path.count("/")) for path in paths}
+    number = {"system": 0, "type": 1, "instance": 2}
+    assert {(one.name, number[level]) for one in OPERATIONS for level in one.levels} <= levels
+
+
+def test_every_parameter_include_and_role_is_attacked() -> None:
+    _, plain = aims(universe("v"))
+    asks = (*searches.of_types(plain), *searches.of_parameters(plain), *joins.includes(plain))
+    every = {ask.path.partition("&")[0] for ask in asks}
+    searched = {path.partition("=")[0] for path in every}
+    for name in definitions.load().resource_types:
+        for code, parameter in parameters(name).items():
+            assert f"{name}?{code}" in searched
+            assert f"{name}?_sort={code}" in every
+            if parameter.type == "reference":
+                assert f"{name}?_include={name}:{code}" in every
+    assert {role for attacker in ATTACKERS for role in attacker.roles} >= set(ROLES)
+
+
+@pytest.mark.parametrize("refused", ["expired", "of another tenant"])
+def test_an_access_token_that_is_not_good_here_opens_nothing(clinic: Clinic, refused: str) -> None:
+    elsewhere = clinic.another(())
+    admin = Attacker("admin", "system/*.cruds")
+    api = clinic.as_attacker(admin, -100) if refused == "expired" else clinic.as_attacker(admin, slug=elsewhere.slug)
+    for ask in sample(PRODUCT, refused, 40):
+        answer = ask.sent(api)
+        assert answer.status == (200 if ask.road == "metadata" else 401 if refused == "expired" else 403), str(ask)
+        assert b"zzv" not in answer.data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,10 +11,12 @@ from urllib.parse import unquote
 
 from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import Attacker
-from tests.attack.access.universe import CANARY, Item
+from tests.attack.access.universe import CANARY
 from tests.functional.conftest import Answer, Api
 
 _ID = re.compile(r"(a|b|ab)\d-[a-z]+")
+_SHOWN = re.compile(r'"id": ?"((?:a|b|ab)\d-[a-z]+)"')
+"""What is shown has its id; elements of the universe's resources have none."""
 _MOST_PAGES = 4
 
 
@@ -52,20 +53,18 @@ class Report:
 
     requests: Counter[str] = field(default_factory=Counter)
     resources: Counter[str] = field(default_factory=Counter)
-    armed: Counter[str] = field(default_factory=Counter)
     compared: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
 
     def table(self) -> str:
         """The counts of each road."""
-        head = f"{'road':<24}{'requests':>10}{'armed':>10}{'resources':>11}{'compared':>10}"
-        lines = [head]
+        lines = [f"{'road':<26}{'requests':>10}{'compared':>10}{'resources':>11}"]
         for road in (*sorted(self.requests), None):
             counts = [
                 sum(one.values()) if road is None else one[road]
-                for one in (self.requests, self.armed, self.resources, self.compared)
+                for one in (self.requests, self.compared, self.resources)
             ]
-            lines.append(f"{road or 'together':<24}{counts[0]:>10}{counts[1]:>10}{counts[2]:>11}{counts[3]:>10}")
+            lines.append(f"{road or 'together':<26}{counts[0]:>10}{counts[1]:>10}{counts[2]:>11}")
         return "\n".join([*lines, f"leaks: {len(self.leaks)}"])
 
 
@@ -120,10 +119,8 @@ class Attack:
         for match in {match[0] for match in CANARY.finditer(text)} - self._allowed:
             if match not in ask.text:
                 yield f"tells {match}"
-        if not answer.data.startswith((b"{", b"[")):
-            return
-        for one in objects(json.loads(answer.data)):
-            item = self._item(one)
+        for match in _SHOWN.finditer(text):
+            item = self._items.get(match[1])
             if item is None:
                 continue
             self.report.resources[ask.road] += 1
@@ -135,20 +132,6 @@ class Attack:
                 if found and found.canary not in self._allowed and match[0] not in ask.text:
                     yield f"names {match[0]} in {name}"
 
-    def _item(self, one: dict[str, Any]) -> Item | None:
-        name = one.get("id")
-        return self._items.get(name) if isinstance(name, str) else None
-
-
-def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object in a value."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for one in value:
-            yield from objects(one)
-
 
 def next_of(answer: Answer) -> str | None:
     """The path of the next page."""
@@ -159,7 +142,7 @@ def next_of(answer: Answer) -> str | None:
 
 
 _NOISE = re.compile(
-    r'"(lastUpdated|timestamp|recorded)":"[^"]*"|_cursor=[^"&\\]*|'
+    r'"(?:lastUpdated|lastModified|timestamp)":"[^"]*"|_cursor=[^"&\\]*|'
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
 

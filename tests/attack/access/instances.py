@@ -9,7 +9,8 @@ from tests.attack.access.universe import Item
 
 
 def reads(items: Iterable[Item]) -> Iterator[Ask]:
-    """Every resource by every way that names it."""
+    """Every resource by every way that names it, and what the server says of itself."""
+    yield Ask("metadata", "GET", "metadata")
     for item in items:
         yield Ask("read", "GET", item.reference)
         yield Ask("read", "GET", f"{item.reference}?_summary=true")

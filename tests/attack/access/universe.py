@@ -29,9 +29,10 @@ _ONCE = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson
 _NEVER_STORED = frozenset({"Parameters", "OperationOutcome"})
 """Types that nobody keeps; they are stored here nevertheless, in one variant."""
 
-PLAIN, CROSSED, LABELLED, WITHHELD, SHARED = 0, 1, 2, 3, 4
+PLAIN, CROSSED, LABELLED, WITHHELD, SHARED, CONSENTING = 0, 1, 2, 3, 4, 9
 """Variants: with references to its owner's alone; with references to the other's; with a label of psychotherapy; one
-that a consent of its patient withholds; one that is about both patients."""
+that a consent of its patient withholds; one that is about both patients; a
+consent that withholds."""
 
 _WITH_ALL_VARIANTS = ("Observation", "Condition", "DocumentReference", "Task", "Appointment", "MedicationRequest")
 _SHARED = ("Account", "Appointment", "Group", "Provenance")
@@ -159,6 +160,12 @@ def _body(tenant: str, owner: str, variant: int, resource_type: str) -> Resource
     return body
 
 
+def _with_quantity(body: Resource, number: int) -> None:
+    for name in [name for name in body if name.startswith("value")]:
+        del body[name]
+    body["valueQuantity"] = {"value": number, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
+
+
 def _adjust(body: Resource, owner: str, variant: int, made: Values) -> None:
     """What decides who sees a resource is said plainly."""
     doctor = {"reference": f"Practitioner/{id_of(owner[0], 'Practitioner')}"}
@@ -172,6 +179,8 @@ def _adjust(body: Resource, owner: str, variant: int, made: Values) -> None:
                 {"resourceType": "Practitioner", "id": "inside", "name": [{"family": made.canary}]},
             ]
             body["performer"] = [{"reference": "#inside"}, *body["performer"]]
+            if variant != CROSSED:
+                _with_quantity(body, made.number)
         case "Consent":
             # Neither permits nor denies anything: docs/care.md.
             body["scope"] = {"coding": [{"system": "urn:zz", "code": made.canary}]}
@@ -221,7 +230,7 @@ def _patient_element(resource_type: str) -> str:
 def _consents(tenant: str) -> Iterator[Item]:
     """Consents by which each patient withholds what is of the variant WITHHELD."""
     for owner in OWNERS:
-        word = canary(tenant, owner, 9, "Consent")
+        word = canary(tenant, owner, CONSENTING, "Consent")
         denied = [
             {"meaning": "instance", "reference": {"reference": f"{name}/{id_of(owner, name, WITHHELD)}"}}
             for name in _WITH_ALL_VARIANTS
@@ -229,10 +238,10 @@ def _consents(tenant: str) -> Iterator[Item]:
         yield Item(
             tenant,
             owner,
-            9,
+            CONSENTING,
             {
                 "resourceType": "Consent",
-                "id": f"{owner}9-consent",
+                "id": id_of(owner, "Consent", CONSENTING),
                 "status": "active",
                 "scope": {
                     "coding": [

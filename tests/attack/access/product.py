@@ -1,0 +1,76 @@
+"""Everything that is asked, out of the registries: routes, search parameters, operations, types. docs/attack.md"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+
+from tests.attack.access import instances, joins, operations, searches, writes
+from tests.attack.access.asking import Ask, next_of
+from tests.attack.access.clinic import Clinic
+from tests.attack.access.oracle import Attacker
+from tests.attack.access.universe import CONSENTING, PLAIN, Item
+
+RELATING = frozenset({"Patient", "CareTeam", "Encounter", "Appointment", "ServiceRequest", "PractitionerRole"})
+"""Types that say who is related to patient b, which has to be said in a twin as well."""
+
+
+def aims(items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
+    """What is aimed at: everything that is of patient a, and the plain one of each type."""
+    every = [item for item in items if "a" in item.owner]
+    return every, [item for item in every if item.variant == PLAIN]
+
+
+def product(items: Iterable[Item]) -> Iterator[Ask]:
+    """Every request that reads, for a universe of these items."""
+    every, plain = aims(items)
+    yield from instances.reads(every)
+    yield from searches.of_types(plain)
+    yield from searches.of_parameters(plain)
+    yield from searches.of_lists(every)
+    yield from joins.chains(plain)
+    yield from joins.includes(plain)
+    yield from joins.compartments(plain)
+    yield from joins.everywhere(plain)
+    yield from operations.operations(plain)
+    yield from operations.graphs(plain)
+
+
+def writing(items: Iterable[Item], attacker: Attacker) -> list[Ask]:
+    """Every request that writes to what an attacker reaches by no interaction."""
+    known = list(items)
+    hidden = [item for item in known if not any(attacker.sees(item, letter) for letter in "cruds")]
+    own = [item for item in known if item.owner == "b" and attacker.sees(item, "r")]
+    plain = {item.type: item for item in known if item.owner == "b" and item.variant == PLAIN}
+    return [*writes.writes(hidden, plain), *writes.moves(own, [item for item in hidden if item.owner == "a"])]
+
+
+def stolen(clinic: Clinic) -> Iterator[Ask]:
+    """Later pages of searches that somebody else began, who sees patient a."""
+    for name in dict.fromkeys(item.type for item in clinic.items):
+        for path in (f"{name}?_count=1", f"{name}?_count=1&_sort=-_lastUpdated", f"{name}/_history?_count=1"):
+            following = next_of(clinic.admin.get(path))
+            if following is not None:
+                yield Ask("another's page", "GET", following)
+
+
+def share(asks: list[Ask], number: int, of: int) -> list[Ask]:
+    """One of ``of`` parts of the product, each with as much of every road and type, and some of it in bundles."""
+    mixed = list(asks)
+    random.Random(0).shuffle(mixed)
+    mine = mixed[number::of]
+    return [*mine, *operations.bundles(mine[: len(mine) // 5])]
+
+
+def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
+    """A twin of the clinic: what the attacker may see, and nothing else but what relates people to patient b."""
+    kept = [
+        item
+        for item in clinic.items
+        if attacker.sees(item, "r")
+        or attacker.sees(item, "s")
+        or (item.type in RELATING and item.owner == "b")
+        # Where there are consents, statements are others.
+        or item.variant == CONSENTING
+    ]
+    return clinic.another(kept)

@@ -1,0 +1,90 @@
+"""Everybody asks everything for what they may not see. docs/attack.md
+
+Each request is made in a clinic, and beside it in a twin that has nothing of what is hidden from the attacker: an
+answer that differs tells of what is hidden, by a row, a total, an order, a page or a refusal.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+
+from fhir_server import validation
+from fhir_server.app import FhirServer
+from fhir_server.settings import Settings
+from fhir_server.store.database_urls import DatabaseUrls
+from tests.attack.access.asking import Attack, Report
+from tests.attack.access.clinic import Clinic
+from tests.attack.access.oracle import ATTACKERS, Attacker
+from tests.attack.access.product import beside, product, share, stolen, writing
+from tests.attack.access.universe import universe
+
+PARTS = int(os.environ.get("ATTACK_PARTS", "16"))
+"""Each attacker makes one of so many parts of all requests, each another one; 1 for all of them, which takes hours."""
+WRITES = 60_000 // PARTS
+"""How many requests that write each attacker makes at most."""
+
+
+@pytest.fixture(scope="module")
+def clinic(app: FhirServer, settings: Settings, database: DatabaseUrls) -> Clinic:
+    return Clinic(app, settings, database, universe("v"))
+
+
+@pytest.fixture(scope="module")
+def report(request: pytest.FixtureRequest) -> Iterator[Report]:
+    """What all attackers did together, printed at the end."""
+    made = Report()
+    yield made
+    request.config.get_terminal_writer().line(f"\n{made.table()}")
+
+
+def no_leaks(report: Report, before: int) -> None:
+    found = report.leaks[before:]
+    assert not found, f"{len(found)} leaks:\n" + "\n".join(found[:20])
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
+def test_nobody_is_told_of_what_is_hidden_from_them(clinic: Clinic, report: Report, attacker: Attacker) -> None:
+    before = len(report.leaks)
+    asks = share(list(product(clinic.items)), ATTACKERS.index(attacker) % PARTS, PARTS)
+    Attack(clinic, attacker, report, beside(clinic, attacker)).make(asks)
+    Attack(clinic, attacker, report).make(stolen(clinic))
+    no_leaks(report, before)
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
+def test_nobody_changes_what_is_hidden_from_them(clinic: Clinic, report: Report, attacker: Attacker) -> None:
+    before = len(report.leaks)
+    attacked = clinic.another(clinic.items)
+    rows = attacked.rows()
+    asks = writing(clinic.items, attacker)
+    asks = random.Random(attacker.name).sample(asks, min(WRITES, len(asks)))
+    with patch.object(validation, "validate"):
+        Attack(attacked, attacker, report, beside(attacked, attacker)).make(asks)
+    after = attacked.rows()
+    hidden = [item for item in clinic.items if not any(attacker.sees(item, letter) for letter in "cruds")]
+    assert {item.reference: after[item.id] for item in hidden} == {item.reference: rows[item.id] for item in hidden}
+    no_leaks(report, before)
+
+
+def test_another_tenant_is_told_nothing(clinic: Clinic, report: Report) -> None:
+    """Clinics with the same ids, and a caller who may do everything in the other one."""
+    before = len(report.leaks)
+    there = clinic.another(universe("w"))
+    admin = Attacker("admin of another tenant", "system/*.cruds")
+    asks = share(list(product(clinic.items)), 3, PARTS)
+    for ask in asks:
+        answer = ask.sent(there.admin)
+        report.requests[ask.road] += 1
+        if b"zzv" in answer.data and b"zzv" not in ask.text.encode():
+            report.leaks.append(f"{ask}: tells of another tenant")
+    crossing = clinic.as_attacker(admin, slug=there.slug)
+    for ask in asks[::4]:
+        answer = ask.sent(crossing)
+        assert answer.status == 403, f"{ask}: {answer.status}"
+        assert b"zzv" not in answer.data
+    no_leaks(report, before)
