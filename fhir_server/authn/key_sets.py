@@ -62,7 +62,7 @@ class KeySets:
             if held.until <= self._clock():
                 self._fetch(url, held)
             found = public_keys.pick(held.entries, kid, alg)
-            if found is None and not held.failure and held.fetched + REFETCH_SECONDS <= self._clock():
+            if found is None and held.fetched + REFETCH_SECONDS <= self._clock():
                 self._fetch(url, held)
                 found = public_keys.pick(held.entries, kid, alg)
             if found is None:

@@ -129,7 +129,7 @@ class Outbound:
         """
         target = read_url(url)
         body = urlencode(data).encode() if isinstance(data, Mapping) else data
-        sent = {"Host": target.authority, "Accept": accept, "Accept-Encoding": "identity", "User-Agent": "fhir-server"}
+        sent = {"Host": target.authority, "Accept": accept, "User-Agent": "fhir-server"}
         if isinstance(data, Mapping):
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         sent |= dict(headers) | {"Connection": "close"}
@@ -175,7 +175,7 @@ class Outbound:
                 raise OutboundError(
                     "address", "The host has an address that is not public; OUTBOUND_ALLOW may name it."
                 )
-            if not target.secure and not (explicit and address.is_loopback):
+            if not target.secure and not address.is_loopback:
                 raise OutboundError(
                     "scheme", "Only https is used, but for loopback addresses that OUTBOUND_ALLOW names."
                 )

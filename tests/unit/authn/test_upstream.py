@@ -158,6 +158,7 @@ LIES: dict[str, Change] = {
     "no nonce": without("nonce"),
     "nonce of no text": claims_as(nonce=None),
     "another audience": claims_as(aud="another-client"),
+    "another audience, azp ours": claims_as(aud="another-client", azp=CLIENT_ID),
     "no audience": without("aud"),
     "two audiences and no azp": claims_as(aud=[CLIENT_ID, "another-client"]),
     "two audiences, azp another": claims_as(aud=[CLIENT_ID, "another-client"], azp="another-client"),
@@ -342,10 +343,16 @@ def test_a_provider_that_answers_with_an_error_is_told(clinic: Clinic) -> None:
     assert clinic.refused() == ("provider", "The provider refused its token response: no reason given.")
 
 
-@pytest.mark.parametrize("issuer", ["http://idp.example", "https://other.example?x", "https://nowhere.example", "idp"])
+@pytest.mark.parametrize("issuer", ["http://idp.example", "https://nowhere.example", "idp"])
 def test_an_issuer_that_is_no_provider_is_told(clinic: Clinic, issuer: str) -> None:
     clinic.settings = replace(clinic.settings, issuer=issuer)
     assert clinic.refused()[0] == "provider"
+
+
+def test_an_issuer_has_no_query(clinic: Clinic) -> None:
+    for issuer in (clinic.idp.issuer + "?x", clinic.idp.issuer + "#x"):
+        clinic.settings = replace(clinic.settings, issuer=issuer)
+        assert "without query" in clinic.refused()[1]
 
 
 def test_discovery_is_kept_and_failures_for_a_while_only(clinic: Clinic) -> None:
