@@ -28,7 +28,7 @@ from tests.attack.access.universe import universe
 TYPES = frozenset(
     (
         "Appointment", "Claim", "Communication", "Condition", "Consent", "Coverage", "Encounter", "Group", "List",
-        "Observation", "Organization", "Patient", "Practitioner", "Provenance", "Task",
+        "Observation", "Organization", "Patient", "Practitioner", "Provenance", "RelatedPerson", "Task",
     )
 )  # fmt: skip
 ITEMS = tuple(item for item in universe("v") if item.type in TYPES)

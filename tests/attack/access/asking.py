@@ -79,8 +79,12 @@ class Attack:
         self.twin = twin
         self.beside = twin.as_attacker(attacker) if twin else None
         self._items = {item.id: item for item in clinic.items}
+        seen = [item for item in clinic.items if attacker.sees(item, "r") or attacker.sees(item, "s")]
+        # A version that was about somebody else is seen by those who may see it as it was and the resource as it is.
+        before = [one.earlier for one in seen if one.earlier]
         self._allowed = frozenset(
-            item.canary for item in clinic.items if attacker.sees(item, "r") or attacker.sees(item, "s")
+            item.canary
+            for item in (*seen, *(one for one in before if attacker.sees(one, "r") or attacker.sees(one, "s")))
         )
 
     def make(self, asks: Iterable[Ask]) -> None:
@@ -147,9 +151,14 @@ _NOISE = re.compile(
 )
 
 
+_COMPARED = ("ETag", "Location", "Content-Location", "Link", "Warning", "X-Decision-Reason", "WWW-Authenticate")
+
+
 def plain(answer: Answer, slug: str) -> tuple[int, str]:
     """An answer without what differs from one time to the next and from one clinic to another."""
-    return answer.status, _NOISE.sub("~", answer.data.decode(errors="replace")).replace(slug, "clinic")
+    text = _NOISE.sub("~", answer.data.decode(errors="replace"))
+    headers = [f"{name}: {answer.headers[name]}" for name in _COMPARED if name in answer.headers]
+    return answer.status, "\n".join([*(_NOISE.sub("~", header) for header in headers), text]).replace(slug, "clinic")
 
 
 def _difference(mine: list[tuple[int, str]], theirs: list[tuple[int, str]]) -> str:

@@ -17,7 +17,7 @@ from fhir_server.settings import Settings
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from tests.attack.access.oracle import ATTACKERS, Attacker
-from tests.attack.access.universe import Item, id_of
+from tests.attack.access.universe import DELETED, Item, id_of
 from tests.functional.conftest import Api
 
 _numbers = count(1)
@@ -75,20 +75,31 @@ class Clinic:
         with patch.object(validation, "validate"):
             for item in self.items:
                 # One after the other, so that two clinics have them in the same order.
-                answer = self.admin.put(item.reference, item.body, Prefer="return=minimal")
-                assert answer.status == 201, answer.data[:2000]
+                for one in (item.earlier, item) if item.earlier else (item,):
+                    answer = self.admin.put(item.reference, one.body, Prefer="return=minimal")
+                    assert answer.status in (200, 201), answer.data[:2000]
+                if item.variant == DELETED:
+                    assert self.admin.delete(item.reference).status in (200, 204)
 
     def _relate(self) -> None:
+        if not self.items:
+            return
         for attacker in ATTACKERS:
-            for owner in attacker.represents if self.items else "":
-                sent = {
-                    "user": attacker.subject,
-                    "kind": "matter",
-                    "matter": "Docket 1",
-                    "until": "2099-01-01",
-                    "reason": "Docket",
-                }
-                parameters = [{"name": name, "valueString": value} for name, value in sent.items()]
-                body = {"resourceType": "Parameters", "parameter": parameters}
-                answer = self.admin.post(f"Patient/{id_of(owner, 'Patient')}/$assign", body)
-                assert answer.status == 200, answer.data
+            for owner in attacker.represents:
+                self._assign(owner, user=attacker.subject, kind="matter", matter="Docket 1", until="2099-01-01")
+            for owner in attacker.assigned:
+                self._assign(owner, person=attacker.fhir_user)
+            for owner in attacker.treated:
+                self._assign(owner, user=attacker.subject)
+                self._send(owner, "$unassign", user=attacker.subject)
+
+    def _assign(self, owner: str, **parameters: str) -> None:
+        self._send(owner, "$assign", **parameters, reason="what an attack needs")
+
+    def _send(self, owner: str, operation: str, **parameters: str) -> None:
+        patient = id_of(owner, "Patient")
+        if not any(item.id == patient for item in self.items):
+            return
+        sent = [{"name": name, "valueString": value} for name, value in parameters.items()]
+        answer = self.admin.post(f"Patient/{patient}/{operation}", {"resourceType": "Parameters", "parameter": sent})
+        assert answer.status == 200, answer.data

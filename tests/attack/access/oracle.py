@@ -12,7 +12,7 @@ from functools import cache
 
 from fhir_server.access.roles import DIRECTORY, ROLES, SYSTEM, Grant, Role
 from fhir_server.r4 import definitions
-from tests.attack.access.universe import LABELLED, LABORATORY, PSYCHOTHERAPY, WITHHELD, Item, id_of
+from tests.attack.access.universe import DELETED, LABELLED, LABORATORY, PSYCHOTHERAPY, WITHHELD, Item, id_of
 
 _PSY = f"{PSYCHOTHERAPY['system']}|{PSYCHOTHERAPY['code']}"
 _LETTERS = {"read": "rs", "write": "cud", "*": "cruds"}
@@ -24,7 +24,10 @@ CONSTRAINED = "?category=laboratory"
 
 @dataclass(frozen=True)
 class Attacker:
-    """Somebody with an access_token of the clinic: what it says, and to whose patients they are related by what."""
+    """Somebody with an access_token of the clinic: what it says, and to whose patients they are related by what.
+
+    ``treated`` are those to whom an assignment was ended, ``assigned`` those of a person who is no practitioner.
+    """
 
     name: str
     scope: str
@@ -33,6 +36,8 @@ class Attacker:
     patient: str = ""
     subject: str = "00000000-0000-4000-8000-00000000000f"
     treats: str = ""
+    treated: str = ""
+    assigned: str = ""
     represents: str = ""
     referred: str = ""
     himself: str = ""
@@ -44,7 +49,7 @@ class Attacker:
 
     def sees_whole(self, item: Item, letter: str = "r") -> bool:
         """Whether the attacker may see all of a resource."""
-        return any(not grant.elements for grant in self._grants(item, letter))
+        return item.variant != DELETED and any(not grant.elements for grant in self._grants(item, letter))
 
     def types(self, letter: str) -> frozenset[str]:
         """The types that the attacker may see anything of."""
@@ -76,6 +81,9 @@ class Attacker:
         if item.variant == LABELLED and _PSY in grant.withheld:
             return False
         own = grant.reach == "own" and self.fhir_user.startswith("Patient/")
+        if item.variant == DELETED and grant.reach != "clinic":
+            # What was deleted is told to those only who see every resource of its type.
+            return False
         # Consents have a say in reading, not in writing: docs/access.md, "Writing".
         if (
             item.variant == WITHHELD
@@ -95,7 +103,7 @@ class Attacker:
             case "referrals":
                 return _about(item, self.referred)
             case "own":
-                return _about(item, self.himself)
+                return _about(item, self.himself or self.assigned)
             case "mine":
                 return bool(self.fhir_user) and f'"{self.fhir_user}"' in item.text
         return False
@@ -156,6 +164,7 @@ def _about(item: Item, patients: str) -> bool:
 DOCTOR = f"Practitioner/{id_of('b', 'Practitioner')}"
 MYSELF = f"Patient/{id_of('b', 'Patient')}"
 _B = id_of("b", "Patient")
+_FORMER = "00000000-0000-4000-8000-00000000000c"
 _ATTORNEY = "00000000-0000-4000-8000-00000000000a"
 
 ATTACKERS = (
@@ -167,6 +176,8 @@ ATTACKERS = (
         "physician launched with a", "patient/*.rs", ("physician",), DOCTOR, id_of("a", "Patient"), treats="b",
         launched="a",
     ),
+    Attacker("physician of former times", "user/*.cruds", ("physician",), subject=_FORMER, treated="a"),
+    Attacker("relative", "user/*.cruds", ("patient",), f"RelatedPerson/{id_of('b', 'RelatedPerson')}", assigned="b"),
     Attacker("attorney", "user/*.rs", ("attorney",), subject=_ATTORNEY, represents="b"),
     Attacker("referring doctor", "user/*.rs", ("referring_doctor",), DOCTOR, referred="b"),
     Attacker("staff", "user/*.cruds", ("staff",), "Practitioner/nobody"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tests.attack.access import instances, joins, operations, searches, writes
 from tests.attack.access.asking import Ask, next_of
@@ -11,7 +13,9 @@ from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import Attacker
 from tests.attack.access.universe import CONSENTING, PLAIN, Item
 
-RELATING = frozenset({"Patient", "CareTeam", "Encounter", "Appointment", "ServiceRequest", "PractitionerRole"})
+RELATING = frozenset(
+    {"Patient", "CareTeam", "Encounter", "Appointment", "ServiceRequest", "PractitionerRole", "RelatedPerson"}
+)
 """Types that say who is related to patient b, which has to be said in a twin as well."""
 
 
@@ -62,6 +66,15 @@ def share(asks: list[Ask], number: int, of: int) -> list[Ask]:
     return [*mine, *operations.bundles(mine[: len(mine) // 5])]
 
 
+def without_past(item: Item, attacker: Attacker) -> Item:
+    """The item with nothing in its past that is hidden from the attacker, but as many versions."""
+    earlier = item.earlier
+    if earlier is None or attacker.sees(earlier, "r") or attacker.sees(earlier, "s"):
+        return item
+    text = earlier.text.replace(earlier.canary, "zznothingzz")
+    return replace(item, earlier=replace(earlier, body=json.loads(text)))
+
+
 def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
     """A twin of the clinic: what the attacker may see, and nothing else but what relates people to patient b."""
     kept = [
@@ -73,4 +86,4 @@ def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
         # Where there are consents, statements are others.
         or item.variant == CONSENTING
     ]
-    return clinic.another(kept)
+    return clinic.another(without_past(item, attacker) for item in kept)

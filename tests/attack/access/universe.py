@@ -29,10 +29,10 @@ _ONCE = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson
 _NEVER_STORED = frozenset({"Parameters", "OperationOutcome"})
 """Types that nobody keeps; they are stored here nevertheless, in one variant."""
 
-PLAIN, CROSSED, LABELLED, WITHHELD, SHARED, CONSENTING = 0, 1, 2, 3, 4, 9
+PLAIN, CROSSED, LABELLED, WITHHELD, SHARED, DELETED, MOVED, EARLIER, CONSENTING = range(9)
 """Variants: with references to its owner's alone; with references to the other's; with a label of psychotherapy; one
-that a consent of its patient withholds; one that is about both patients; a
-consent that withholds."""
+that a consent of its patient withholds; one that is about both patients; one that was deleted; one that was about the
+other patient before, and what it was then; a consent that withholds."""
 
 _WITH_ALL_VARIANTS = ("Observation", "Condition", "DocumentReference", "Task", "Appointment", "MedicationRequest")
 _SHARED = ("Account", "Appointment", "Group", "Provenance")
@@ -60,6 +60,7 @@ class Item:
     owner: str
     variant: int
     body: Resource = field(compare=False)
+    earlier: Item | None = field(default=None, compare=False)
 
     @property
     def type(self) -> str:
@@ -112,8 +113,17 @@ def universe(tenant: str) -> tuple[Item, ...]:
     for resource_type in sorted(definitions.load().resource_types, key=lambda name: (name != "Patient", name)):
         for variant in variants(resource_type):
             owners = ("ab",) if variant == SHARED else OWNERS
-            items += [Item(tenant, owner, variant, _body(tenant, owner, variant, resource_type)) for owner in owners]
+            items += [_item(tenant, owner, variant, resource_type) for owner in owners]
     return (*items, *_consents(tenant))
+
+
+def _item(tenant: str, owner: str, variant: int, resource_type: str) -> Item:
+    body = _body(tenant, owner, variant, resource_type)
+    earlier = None
+    if variant == MOVED:
+        before = _body(tenant, other(owner), EARLIER, resource_type)
+        earlier = Item(tenant, other(owner), EARLIER, {**before, "id": body["id"]})
+    return Item(tenant, owner, variant, body, earlier)
 
 
 def variants(resource_type: str) -> Iterator[int]:
@@ -123,7 +133,7 @@ def variants(resource_type: str) -> Iterator[int]:
         return
     yield CROSSED
     if resource_type in _WITH_ALL_VARIANTS:
-        yield from (LABELLED, WITHHELD)
+        yield from (LABELLED, WITHHELD, DELETED, MOVED)
     if resource_type in _SHARED:
         yield SHARED
 
