@@ -64,8 +64,8 @@ class Sealer:
             except InvalidTag:
                 continue
         raise SealBroken(
-            "A sealed value does not open: it was changed or moved, or the key that sealed it is no longer among the "
-            "server's signing keys."
+            "A sealed value does not open: it was changed or moved, or the secret that sealed it is no longer among "
+            "the server's sealing secrets."
         )
 
 
