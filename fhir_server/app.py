@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from fhir_server.audit.trail import Trail
 from fhir_server.authn import keys
 from fhir_server.authn.access_token import Verifier
-from fhir_server.authn.revocations import Revocations
+from fhir_server.store.revocation_watch import Revocations
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.rest import negotiate, outcomes
 from fhir_server.rest.api import FhirApi, StartResponse

@@ -45,7 +45,7 @@ class Keys(Protocol):
 
 
 class RevocationCheck(Protocol):
-    """What is needed of authn/revocations.py."""
+    """What is needed of store/revocation_watch.py."""
 
     def revoked(self, jti: str, grant: str, person: str, client: str, issued: int) -> bool:
         """Whether an access_token is void."""

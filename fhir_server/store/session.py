@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+Connection = psycopg.Connection
+"""What work in a transaction is given, for those above the store who hand it on to the store's functions."""
+
 RETRIES = 4
 """How often a transaction that lost against a parallel one is run again."""
 

@@ -8,11 +8,11 @@ import uuid
 import psycopg
 import pytest
 
-from fhir_server.authn import revocations as watched
-from fhir_server.authn.revocations import Revocations
 from fhir_server.errors import Unavailable
+from fhir_server.store import revocation_watch as watched
 from fhir_server.store import revocations
 from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.revocation_watch import Revocations
 from fhir_server.store.session import Database
 
 FAR = 2**62
