@@ -162,7 +162,7 @@ principals = st.builds(
         min_size=1,
         max_size=2,
     ).map(tuple)
-    | st.just(()),
+    | st.lists(st.sampled_from(sorted(ROLES)), max_size=2, unique=True).map(tuple),
     st.sampled_from(ACCOUNTS),
     st.sampled_from(PEOPLE),
     st.sampled_from(("", "p0", "p1", "p3")),
