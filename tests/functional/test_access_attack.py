@@ -149,6 +149,33 @@ def test_every_parameter_include_and_role_is_attacked() -> None:
     assert {role for attacker in ATTACKERS for role in attacker.roles} >= set(ROLES)
 
 
+def one_of_each_kind() -> list[Ask]:
+    """A request for each method of each route, and for each operation at each level."""
+    found: dict[tuple[str, ...], Ask] = {}
+    for ask in (*PRODUCT, *writing(ITEMS, BY_NAME["physician"])):
+        path = ask.path.partition("?")[0]
+        segments = [part for part in path.split("/") if part]
+        kind = (match(ask.method, segments)[0].template, ask.method, path.rpartition("$")[2] if "$" in path else "")
+        if kind not in found or ask.road.startswith("write in"):
+            found[kind] = ask
+    return list(found.values())
+
+
+@pytest.mark.parametrize("who", [(), ("clinic_admin",), ("super_admin",), ("physician",)])
+def test_every_handler_refuses_whoever_has_no_scope(clinic: Clinic, who: tuple[str, ...]) -> None:
+    api = clinic.as_attacker(Attacker("without scope", "openid fhirUser offline_access", who))
+    with patch.object(validation, "validate"):
+        for ask in one_of_each_kind():
+            answer = ask.sent(api)
+            if ask.road == "metadata":
+                continue
+            entries = answer.json.get("entry", ()) if answer.data else ()
+            statuses = [entry["response"]["status"][:3] for entry in entries] or [answer.status]
+            # What an operation was not told may be asked for first: tests/architecture/test_routes.py sends all of it.
+            refusals = {"403", "400"} if "$" in ask.path else {"403"}
+            assert {str(status) for status in statuses} <= refusals, f"{ask}: {answer.data[:300]!r}"
+
+
 @pytest.mark.parametrize("refused", ["expired", "of another tenant"])
 def test_an_access_token_that_is_not_good_here_opens_nothing(clinic: Clinic, refused: str) -> None:
     elsewhere = clinic.another(())
