@@ -21,6 +21,8 @@ _ESTIMATES = frozenset({"$explain"})
 """What tells PostgreSQL's estimates, which are of all rows; it is for those who may see everything."""
 _TRAIL = '"id":"trail-'
 """Records of the audit trail, which tell of what happened in each clinic."""
+_LIMIT = '"code":"too-costly"'
+"""What is too much work depends on how many types a clinic has, and on how busy the machine is."""
 _MOST_PAGES = 4
 
 
@@ -59,6 +61,7 @@ class Report:
     resources: Counter[str] = field(default_factory=Counter)
     compared: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
+    limits: int = 0
 
     def table(self) -> str:
         """The counts of each road."""
@@ -69,7 +72,7 @@ class Report:
                 for one in (self.requests, self.compared, self.resources)
             ]
             lines.append(f"{road or 'together':<26}{counts[0]:>10}{counts[1]:>10}{counts[2]:>11}")
-        return "\n".join([*lines, f"leaks: {len(self.leaks)}"])
+        return "\n".join([*lines, f"refused as too costly: {self.limits}", f"leaks: {len(self.leaks)}"])
 
 
 class Attack:
@@ -101,7 +104,7 @@ class Attack:
         self.report.requests[ask.road] += len(pages)
         for page in pages:
             found = list(self.leaks(ask, page))
-            if page.status >= 500:
+            if page.status >= 500 and _LIMIT.encode() not in page.data:
                 found.append(f"answered {page.status}")
             self.report.leaks += [f"{self.attacker.name}: {ask}: {leak}" for leak in found]
         if self.beside and self.twin and ask.road not in _ESTIMATES:
@@ -109,7 +112,10 @@ class Attack:
             self.report.compared[ask.road] += len(pages)
             mine = [plain(one, self.clinic.slug) for one in pages]
             theirs = [plain(one, self.twin.slug) for one in there]
-            if mine != theirs and not any(_TRAIL in text for _, text in (*mine, *theirs)):
+            texts = [text for _, text in (*mine, *theirs)]
+            if any(_LIMIT in text for text in texts):
+                self.report.limits += 1
+            elif mine != theirs and not any(_TRAIL in text for text in texts):
                 self.report.leaks.append(f"{self.attacker.name}: {ask}: differs\n  {_difference(mine, theirs)}")
 
     def _walk(self, ask: Ask, api: Api) -> list[Answer]:
