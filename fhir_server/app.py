@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.audit.trail import Trail
-from fhir_server.authn import keys
+from fhir_server.authn import keys, passwords
 from fhir_server.authn.access_token import Verifier
-from fhir_server.store.revocation_watch import Revocations
+from fhir_server.authn.key_sets import KeySets
+from fhir_server.authn.outbound import Outbound
+from fhir_server.authn.people import People
+from fhir_server.authn.sessions import Sessions
+from fhir_server.authn.sign_in import SignIn
+from fhir_server.authn.upstream import Upstream
+from fhir_server.console.blueprint import console
+from fhir_server.console.pages.registry import PAGES
+from fhir_server.console.services import Services
 from fhir_server.crypto.hashing import Hasher
+from fhir_server.crypto.sealing import Sealer
 from fhir_server.rest import negotiate, outcomes
 from fhir_server.rest.api import FhirApi, StartResponse
 from fhir_server.rest.probes import probes
 from fhir_server.settings import ConfigurationError, Settings
+from fhir_server.smart.blueprint import smart
+from fhir_server.smart.launches import Launches
+from fhir_server.smart.pending import Pending
+from fhir_server.smart.services import Smart
 from fhir_server.store import directory
+from fhir_server.store.directory import Entry
+from fhir_server.store.revocation_watch import Revocations
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from fhir_server.tenants.directory import Directory
@@ -26,13 +41,17 @@ from fhir_server.tenants.directory import Directory
 class FhirServer(Flask):
     """The Flask application. FHIR URLs are answered by ``api`` before Flask's dispatch, every other one by Flask."""
 
-    def __init__(self, settings: Settings, database: Database, api: FhirApi, trail: Trail) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, api: FhirApi, trail: Trail, parts: Sequence[Blueprint]
+    ) -> None:
         super().__init__("fhir_server", static_folder=None)
         self.settings = settings
         self.database = database
         self.api = api
         self.trail = trail
         self.register_blueprint(probes(settings, database))
+        for part in parts:
+            self.register_blueprint(part)
         self.register_error_handler(HTTPException, self._refused)
 
     def _refused(self, error: HTTPException) -> Response:
@@ -46,6 +65,7 @@ class FhirServer(Flask):
         address = self.api.address(environ)
         if address is not None:
             return self.api(environ, start_response, address)
+        self.api.by_path(environ)
         return super().wsgi_app(environ, start_response)  # type: ignore[arg-type]
 
 
@@ -65,17 +85,54 @@ def create_app(settings: Settings) -> FhirServer:
     hasher = Hasher(directory.hash_key(database))
     trail = Trail(settings.spool_directory, database, hasher)
     trail.start()
-    api = FhirApi(
-        settings,
-        Directory(lambda slug: directory.entry(database, slug)),
-        Verifier(keys.load_or_create(settings.key_file), settings.issuer, Revocations(database)),
-        lambda tenant: Store(
+
+    def store_of(tenant: Entry) -> Store:
+        return Store(
             database,
             hasher,
             tenant.id,
             search_timeout_ms=tenant.search_timeout_ms or settings.search_timeout_ms,
             full_text=settings.full_text,
-        ),
+        )
+
+    signing_keys = keys.load_or_create(settings.key_file)
+    verifier = Verifier(signing_keys, settings.issuer, Revocations(database))
+    tenants = Directory(lambda slug: directory.entry(database, slug))
+    api = FhirApi(
+        settings,
+        tenants,
+        verifier,
+        store_of,
         trail,
     )
-    return FhirServer(settings, database, api, trail)
+    outbound = Outbound.of(settings)
+    key_sets = KeySets(outbound)
+    hasher_of_passwords = passwords.standard()
+    people = People(database, hasher_of_passwords)
+    authorization = Smart(
+        settings,
+        database,
+        tenants,
+        trail,
+        people,
+        verifier,
+        signing_keys,
+        keys.identity_keys(settings.identity_keys),
+        key_sets,
+        Pending(database),
+        Launches(database),
+    )
+    pages = Services(
+        settings,
+        database,
+        tenants,
+        trail,
+        store_of,
+        authorization,
+        people,
+        SignIn(database, people, hasher_of_passwords, demo=not settings.production),
+        Sessions(database),
+        Upstream(outbound, key_sets),
+        Sealer(keys.sealing_secrets(settings.sealing_keys)),
+    )
+    return FhirServer(settings, database, api, trail, [smart(authorization), console(pages, PAGES)])

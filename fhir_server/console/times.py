@@ -11,6 +11,11 @@ def shown(at: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
+def shown_at(microseconds: int) -> str:
+    """The same of microseconds since 1970."""
+    return shown(datetime.fromtimestamp(microseconds / 1e6, UTC))
+
+
 def browser(user_agent: str) -> str:
     """The browser and system that a User-Agent header claims, as people call them."""
     browsers = (

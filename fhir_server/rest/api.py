@@ -41,6 +41,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # https://www.rfc-editor.org/rfc/rfc9110#field.content-length: 0 would be the length of the 304's representation.
 _WITHOUT_LENGTH = frozenset((204, 304))
+WELL_KNOWN = "/.well-known/"
+"""What stands below a FHIR base URL and is none of FHIR's. https://www.rfc-editor.org/rfc/rfc8615"""
+
+_OF_NO_TENANT = ("/t/", "/assets/", "/healthz", "/readyz", "/metrics", "/platform/")
 _PUBLIC = frozenset(("metadata",))
 _NOBODY = Principal("", "", "", ())
 
@@ -75,14 +79,24 @@ class FhirApi:
         path: str = environ.get("PATH_INFO", "")
         if path.startswith("/t/"):
             slug, _, rest = path[3:].partition("/")
-            if rest == "fhir" or rest.startswith("fhir/"):
+            if (rest == "fhir" or rest.startswith("fhir/")) and not rest.startswith(WELL_KNOWN, 4):
                 return slug, f"{self._settings.public_url}/t/{slug}/fhir", rest[5:]
-        elif path == "/fhir" or path.startswith("/fhir/"):
-            host: str = environ.get("HTTP_HOST", "").lower()
-            if host.endswith(self._host_suffix):
-                slug = host[: -len(self._host_suffix)]
+        elif (path == "/fhir" or path.startswith("/fhir/")) and not path.startswith(WELL_KNOWN, 5):
+            slug = self._slug_of_host(environ)
+            if slug:
                 return slug, f"{self._scheme}://{slug}.{self._netloc}/fhir", path[6:]
         return None
+
+    def _slug_of_host(self, environ: dict[str, Any]) -> str:
+        host: str = environ.get("HTTP_HOST", "").lower()
+        return host[: -len(self._host_suffix)] if host.endswith(self._host_suffix) else ""
+
+    def by_path(self, environ: dict[str, Any]) -> None:
+        """Make a URL that names its tenant by the host name one that names it by path, for what is not FHIR's."""
+        path: str = environ.get("PATH_INFO", "")
+        slug = self._slug_of_host(environ)
+        if slug and "/" not in slug and not path.startswith(_OF_NO_TENANT):
+            environ["PATH_INFO"] = f"/t/{slug}{path}"
 
     def __call__(
         self, environ: dict[str, Any], start_response: StartResponse, address: tuple[str, str, str]
