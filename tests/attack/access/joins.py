@@ -123,3 +123,4 @@ def everywhere(items: Iterable[Item]) -> Iterator[Ask]:
         yield Ask("history", "GET", f"{base}_history", pages=True)
         yield Ask("history", "GET", f"{base}_history?_count=1&_since=2000-01-01T00:00:00Z", pages=True)
         yield Ask("history", "GET", f"{base}_history?_count=0")
+        yield Ask("history", "GET", f"{base}_history?_at=2100-01-01T00:00:00Z&_count=3", pages=True)

@@ -32,6 +32,7 @@ def product(items: Iterable[Item]) -> Iterator[Ask]:
     yield from searches.of_types(plain)
     yield from searches.of_parameters(plain)
     yield from searches.of_lists(every)
+    yield from searches.of_contents(every)
     yield from joins.chains(plain)
     yield from joins.includes(plain)
     yield from joins.compartments(plain)

@@ -78,6 +78,26 @@ def _of_value(item: Item, parameter: Parameter, value: str) -> Iterator[Ask]:
         yield Ask("modifier", "GET", f"{name}?{code}:of-type=urn:zz|{text}|{text}")
 
 
+def of_contents(items: Iterable[Item]) -> Iterator[Ask]:
+    """What stands inside of hidden resources, and codes that hidden value sets and code systems tell of."""
+    known = list(items)
+    for item in known:
+        for inner in item.body.get("contained", ()):
+            for way in ("true", "both"):
+                for kind in ("container", "contained"):
+                    query = f"_contained={way}&_containedType={kind}"
+                    yield Ask("contained", "GET", f"{inner['resourceType']}?name={item.canary}&{query}")
+                    yield Ask("contained", "GET", f"{inner['resourceType']}?{query}&_count=2", pages=True)
+                    yield Ask("contained", "GET", f"{item.type}?_id={item.id}&{query}")
+    for item in known:
+        if item.type in ("ValueSet", "CodeSystem", "ConceptMap"):
+            for modifier in ("in", "not-in", "above", "below"):
+                for value in (item.reference, f"urn:{item.canary}", f"urn:{item.canary}|{item.canary}"):
+                    for name in ("Observation", "Condition", "Organization", "Patient"):
+                        code = "code" if name in ("Observation", "Condition") else "_tag"
+                        yield Ask("value set", "GET", f"{name}?{code}:{modifier}={value}&_total=accurate")
+
+
 def of_lists(items: Iterable[Item]) -> Iterator[Ask]:
     """Members of hidden lists, groups and teams."""
     for item in items:
