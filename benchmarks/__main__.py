@@ -23,6 +23,7 @@ from benchmarks import (
     report,
     searching,
     seeding,
+    verifying,
 )
 from benchmarks.comparison import Subject
 from benchmarks.driver import LoadFailed
@@ -150,6 +151,16 @@ def see(obj: tuple[Pace, Path], resources: int) -> None:
     (obj[1] / "panel.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
+@main.command(name="verify", epilog="\b\nExample:\n  python -m benchmarks verify")
+@click.pass_obj
+def verify(obj: tuple[Pace, Path]) -> None:
+    """Measure what it costs to verify an access_token that was seen before; takes half a minute."""
+    pace, output = obj
+    with _told():
+        found = verifying.run(max(pace.rounds, 3), _say)
+    _write(output, "verify.json", found)
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     try:
@@ -221,7 +232,7 @@ def _peer(url: str, headers: tuple[str, ...]) -> tuple[str, Target]:
 def _write(output: Path, name: str, results: dict[str, Any]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / name).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    parts = {one: output / one for one in ("results.json", "growth.json", *report.SECTIONS)}
+    parts = {one: output / one for one in ("results.json", "growth.json", "verify.json", *report.SECTIONS)}
     found = {one: json.loads(path.read_text()) for one, path in parts.items() if path.exists()}
     (output / "RESULTS.md").write_text(report.render(found))
     _say(f"written: {output / 'RESULTS.md'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks import search_report
+from benchmarks import access_report, search_report
 from benchmarks.measures import Measured
 from benchmarks.tables import table
 
@@ -16,7 +16,7 @@ FLOOR_LIMIT = 2.0
 HEAD = """# Benchmark results
 
 Written by `make bench`; what is measured and how stands in [docs/benchmarks.md](../docs/benchmarks.md), the raw
-figures in `results.json`, `searches.json`, `scale.json` and `growth.json` beside this file.
+figures in `results.json`, `searches.json`, `scale.json`, `growth.json` and `verify.json` beside this file.
 """
 
 SECTIONS = {"searches.json": "Searches", "scale.json": "Searches at scale"}
@@ -33,6 +33,8 @@ def render(found: dict[str, dict[str, Any]]) -> str:
             lines += search_report.section(title, found[name])
     if "growth.json" in found:
         lines += _growth(found["growth.json"])
+    if "verify.json" in found:
+        lines += access_report.verification(found["verify.json"])
     return "\n".join(lines) + "\n"
 
 
