@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Flask, Response
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.audit.trail import Trail
@@ -41,17 +41,16 @@ from fhir_server.tenants.directory import Directory
 class FhirServer(Flask):
     """The Flask application. FHIR URLs are answered by ``api`` before Flask's dispatch, every other one by Flask."""
 
-    def __init__(
-        self, settings: Settings, database: Database, api: FhirApi, trail: Trail, parts: Sequence[Blueprint]
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, api: FhirApi, trail: Trail, pages: Services) -> None:
         super().__init__("fhir_server", static_folder=None)
         self.settings = settings
         self.database = database
         self.api = api
         self.trail = trail
+        self.pages = pages
         self.register_blueprint(probes(settings, database))
-        for part in parts:
-            self.register_blueprint(part)
+        self.register_blueprint(smart(pages.smart))
+        self.register_blueprint(console(pages, PAGES))
         self.register_error_handler(HTTPException, self._refused)
 
     def _refused(self, error: HTTPException) -> Response:
@@ -135,4 +134,4 @@ def create_app(settings: Settings) -> FhirServer:
         Upstream(outbound, key_sets),
         Sealer(keys.sealing_secrets(settings.sealing_keys)),
     )
-    return FhirServer(settings, database, api, trail, [smart(authorization), console(pages, PAGES)])
+    return FhirServer(settings, database, api, trail, pages)
