@@ -25,6 +25,10 @@ COMMANDS = {
     "reindex": "fhir_server.commands.reindex",
     "audit": "fhir_server.commands.audit",
     "assignment": "fhir_server.commands.assignment",
+    "user": "fhir_server.commands.user",
+    "client": "fhir_server.commands.client",
+    "launch-url": "fhir_server.commands.launch_url",
+    "keys": "fhir_server.commands.keys",
 }
 """Name -> module; each module's ``command`` is the click command. Add a command here and a file there."""
 

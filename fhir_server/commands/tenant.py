@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from typing import Any
+
 import click
 
+from fhir_server.authn import clinic_settings
+from fhir_server.commands.clinic import clinic
 from fhir_server.commands.database import owner_connection
 from fhir_server.commands.example import example
-from fhir_server.settings import Settings
+from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.store import tenants
 
 
@@ -49,3 +55,31 @@ def list_() -> None:
         for tenant in tenants.listed(connection):
             limit = tenant.search_timeout_ms or "default"
             click.echo(f"{tenant.slug}\t{tenant.name}\t{tenant.created:%Y-%m-%dT%H:%M:%SZ}\t{limit}")
+
+
+@command.command(
+    epilog=example("""fhir-server tenant settings lakeside --set 'registration="open"' --set session_idle_minutes=30""")
+)
+@click.argument("slug")
+@click.option("--set", "changes", multiple=True, metavar="NAME=JSON", help="Change a setting; null takes it back.")
+def settings(slug: str, changes: tuple[str, ...]) -> None:
+    """Show what the tenant SLUG has set for signing in and for apps, and change it; docs/people.md lists all of it."""
+    given: dict[str, Any] = {}
+    for change in changes:
+        name, separator, text = change.partition("=")
+        try:
+            given[name] = json.loads(text)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise click.UsageError(f"--set takes NAME=JSON, such as registration='\"open\"', not {name[:60]!r}.")
+    if "demo_people" in given:
+        raise ConfigurationError("demo_people is set by the demo clinics alone.")
+    with clinic(slug) as opened:
+        if given:
+            kept = clinic_settings.write(opened.database, opened.id, given, opened.sealer)
+        else:
+            kept = clinic_settings.read(opened.database, opened.id)
+    for name, value in asdict(kept).items():
+        shown = {**value, "client_secret": "(sealed)"} if name == "upstream" and value else value
+        click.echo(f"{name}\t{json.dumps(shown)}")

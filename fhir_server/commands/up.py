@@ -77,6 +77,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     _pause(supervisor)
     if not settings.production:
         _seed(settings, urls, supervisor)
+        _seed_people(settings, urls)
     environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environ["APP_DATABASE_URL"] = urls.app
     python = [sys.executable, "-m", "fhir_server.cli"]
@@ -130,6 +131,16 @@ def _seed(settings: Settings, urls: DatabaseUrls, supervisor: Supervisor) -> Non
         first_run.seed_demo_clinics(connection, names, transaction_bundles, loader, _say, datetime.now(UTC).date())
 
 
+def _seed_people(settings: Settings, urls: DatabaseUrls) -> None:
+    with database_urls.connect(owner_url(urls)) as connection:
+        from fhir_server.commands import demo_people
+
+        if tenants.is_done(connection, demo_people.STEP):
+            return
+        demo_people.seed(settings, urls.app, _say)
+        tenants.mark_done(connection, demo_people.STEP)
+
+
 def _wait_until_ready(settings: Settings, supervisor: Supervisor, web: Child) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not _answers(settings):
@@ -168,7 +179,12 @@ def _welcome(settings: Settings, seconds: float) -> None:
         _say(f"  {settings.public_url}/t/{slug}/fhir")
         if not settings.base_url:
             _say(f"  http://{slug}.localhost:{settings.port}/fhir")
+    from fhir_server.commands.demo_people import demo_password
+
     slug = next(iter(CLINICS))
+    _say("")
+    _say(f"  Sign in at {settings.public_url}/t/{slug}/home as clinic-admin, physician, staff, billing, executive,")
+    _say(f"  attorney, referring-doctor or patient; the password of all is {demo_password(settings)}")
     access_token = issue(settings, slug, DEFAULT_SCOPE, SHOWN_TOKEN_LIFETIME)
     _say("")
     url = f"{settings.public_url}/t/{slug}/fhir/Patient?_count=3&_pretty=true"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fhir_server.audit.event import now
 from fhir_server.smart import registration, secrets
 from fhir_server.smart.registration import Registered
@@ -15,10 +17,17 @@ def listed(database: Database, tenant_id: int) -> list[Client]:
     return database.transaction(tenant_id, lambda c: oauth_clients.listed(c, tenant_id))
 
 
-def create(database: Database, tenant_id: int, metadata: dict[str, object], created_by: str) -> Registered:
-    """Add a client that somebody of the clinic vouches for. Raises MetadataRefused, Unavailable."""
+def create(
+    database: Database, tenant_id: int, metadata: dict[str, object], created_by: str, *, introspect: bool = False
+) -> Registered:
+    """Add a client that somebody of the clinic vouches for. Raises MetadataRefused, Unavailable.
+
+    ``introspect`` lets it ask about every token of the clinic.
+    """
     registered = registration.register(metadata, created_by)
     client = registration.approved(registered.client, created_by)
+    if introspect:
+        client = replace(client, metadata=client.metadata | {"introspect": True})
     database.transaction(tenant_id, lambda c: oauth_clients.add(c, tenant_id, client))
     return Registered(client, registered.client_secret, registered.registration_token)
 
