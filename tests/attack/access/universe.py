@@ -29,13 +29,15 @@ _ONCE = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson
 _NEVER_STORED = frozenset({"Parameters", "OperationOutcome"})
 """Types that nobody keeps; they are stored here nevertheless, in one variant."""
 
-PLAIN, CROSSED, LABELLED, WITHHELD, SHARED, DELETED, MOVED, EARLIER, CONSENTING = range(9)
+PLAIN, CROSSED, LABELLED, WITHHELD, SHARED, DELETED, MOVED, EARLIER, NAMING, CONSENTING = range(10)
 """Variants: with references to its owner's alone; with references to the other's; with a label of psychotherapy; one
 that a consent of its patient withholds; one that is about both patients; one that was deleted; one that was about the
-other patient before, and what it was then; a consent that withholds."""
+other patient before, and what it was then; one that names the other's practitioner; a consent that withholds."""
 
 _WITH_ALL_VARIANTS = ("Observation", "Condition", "DocumentReference", "Task", "Appointment", "MedicationRequest")
 _SHARED = ("Account", "Appointment", "Group", "Provenance")
+
+_NAMING = ("Task", "Communication")
 
 PSYCHOTHERAPY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
 LABORATORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}
@@ -136,6 +138,8 @@ def variants(resource_type: str) -> Iterator[int]:
         yield from (LABELLED, WITHHELD, DELETED, MOVED)
     if resource_type in _SHARED:
         yield SHARED
+    if resource_type in _NAMING:
+        yield NAMING
 
 
 def values(tenant: str, owner: str, variant: int, resource_type: str) -> Values:
@@ -180,7 +184,12 @@ def _adjust(body: Resource, owner: str, variant: int, made: Values) -> None:
     """What decides who sees a resource is said plainly."""
     doctor = {"reference": f"Practitioner/{id_of(owner[0], 'Practitioner')}"}
     patients = [{"reference": f"Patient/{id_of(one, 'Patient')}", "display": made.canary} for one in owner]
+    colleague = {"reference": f"Practitioner/{id_of(other(owner[0]), 'Practitioner')}"}
     match body["resourceType"]:
+        case "Task" if variant == NAMING:
+            body["owner"] = colleague
+        case "Communication" if variant == NAMING:
+            body["recipient"] = [colleague]
         case "Patient":
             body["generalPractitioner"] = [doctor]
         case "Observation":
