@@ -17,15 +17,16 @@ from fhir_server import validation
 from fhir_server.app import FhirServer
 from fhir_server.settings import Settings
 from fhir_server.store.database_urls import DatabaseUrls
-from tests.attack.access.asking import Ask, Attack, Report
+from tests.attack.access.asking import Ask, Attack, Report, at_once
 from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import ATTACKERS, Attacker
 from tests.attack.access.product import beside, product, share, stolen, writing
 from tests.attack.access.universe import universe
 
-PARTS = int(os.environ.get("ATTACK_PARTS", "16"))
-"""Each attacker makes one of so many parts of all requests, each another one; 1 for all of them, which takes hours."""
-WRITES = 60_000 // PARTS
+PARTS = int(os.environ.get("ATTACK_PARTS", str(len(ATTACKERS))))
+"""Each attacker makes one of so many parts of all requests, and each another one, so that by default every request is
+made once and every road of every type is taken by everybody. With 1 each makes all of them, which takes hours."""
+WRITES = 30_000 // PARTS
 """How many requests that write each attacker makes at most."""
 
 
@@ -44,7 +45,9 @@ def report(request: pytest.FixtureRequest) -> Iterator[Report]:
     """What all attackers did together, printed at the end."""
     made = Report()
     yield made
-    request.config.get_terminal_writer().line(f"\n{made.table()}")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n{made.table()}")
 
 
 def no_leaks(report: Report, before: int) -> None:
@@ -58,8 +61,8 @@ def test_nobody_is_told_of_what_is_hidden_from_them(
 ) -> None:
     before = len(report.leaks)
     asks = share(list(product(clinic.items)), ATTACKERS.index(attacker) % PARTS, PARTS)
-    Attack(clinic, attacker, report, beside(clinic, attacker)).make(asks)
-    Attack(clinic, attacker, report).make(pages)
+    at_once(clinic, attacker, report, beside(clinic, attacker), asks)
+    at_once(clinic, attacker, report, None, pages)
     no_leaks(report, before)
 
 
