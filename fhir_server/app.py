@@ -12,10 +12,15 @@ from fhir_server.audit.trail import Trail
 from fhir_server.authn import keys, passwords
 from fhir_server.authn.access_token import Verifier
 from fhir_server.authn.key_sets import KeySets
+from fhir_server.authn.limits import Limiter
 from fhir_server.authn.outbound import Outbound
+from fhir_server.authn.passkeys import Passkeys
 from fhir_server.authn.people import People
+from fhir_server.authn.recovery_codes import RecoveryCodes
+from fhir_server.authn.second_factors import SecondFactors
 from fhir_server.authn.sessions import Sessions
 from fhir_server.authn.sign_in import SignIn
+from fhir_server.authn.totp import Totp
 from fhir_server.authn.upstream import Upstream
 from fhir_server.console.blueprint import console
 from fhir_server.console.pages.registry import PAGES
@@ -32,6 +37,7 @@ from fhir_server.smart.pending import Pending
 from fhir_server.smart.services import Smart
 from fhir_server.store import directory
 from fhir_server.store.directory import Entry
+from fhir_server.store.redis_server import RedisServer
 from fhir_server.store.revocation_watch import Revocations
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
@@ -97,13 +103,9 @@ def create_app(settings: Settings) -> FhirServer:
     signing_keys = keys.load_or_create(settings.key_file)
     verifier = Verifier(signing_keys, settings.issuer, Revocations(database))
     tenants = Directory(lambda slug: directory.entry(database, slug))
-    api = FhirApi(
-        settings,
-        tenants,
-        verifier,
-        store_of,
-        trail,
-    )
+    redis = RedisServer(settings.redis_url) if settings.redis_url else None
+    limiter = Limiter(redis, settings.web_workers)
+    api = FhirApi(settings, tenants, verifier, store_of, trail, limiter)
     outbound = Outbound.of(settings)
     key_sets = KeySets(outbound)
     hasher_of_passwords = passwords.standard()
@@ -121,6 +123,7 @@ def create_app(settings: Settings) -> FhirServer:
         Pending(database),
         Launches(database),
     )
+    sealer = Sealer(keys.sealing_secrets(settings.sealing_keys))
     pages = Services(
         settings,
         database,
@@ -131,7 +134,11 @@ def create_app(settings: Settings) -> FhirServer:
         people,
         SignIn(database, people, hasher_of_passwords, demo=not settings.production),
         Sessions(database),
+        SecondFactors(database),
+        Totp(database, sealer),
+        Passkeys(database, settings.public_url),
+        RecoveryCodes(database),
         Upstream(outbound, key_sets),
-        Sealer(keys.sealing_secrets(settings.sealing_keys)),
+        sealer,
     )
     return FhirServer(settings, database, api, trail, pages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from fhir_server.audit import event as events
+from fhir_server.authn import second_factors
 from fhir_server.console.page import ANYONE, PASSWORD_GIVEN, SIGNED_IN, Page
 from fhir_server.console.visit import Visit
 
@@ -50,6 +51,12 @@ def unfinished(visit: Visit) -> str:
     person, session = visit.person, visit.session
     if person is None or session is None:
         return "sign-in"
+    if not set(session.methods) & SECOND:
+        # Who has a second factor shows it, whether or not the clinic asks for one.
+        if visit.services.factors.enrolled(visit.tenant.id, person.id):
+            return "second-factor"
+        if second_factors.needed(person, visit.settings):
+            return "enrol"
     if person.must_change_password:
         return "new-password"
     return ""

@@ -12,9 +12,13 @@ from fhir_server.access import roles as role_map
 from fhir_server.access.roles import ROLES
 from fhir_server.access.scopes import Scope
 from fhir_server.audit.trail import Trail
+from fhir_server.authn.passkeys import Passkeys
 from fhir_server.authn.people import People
+from fhir_server.authn.recovery_codes import RecoveryCodes
+from fhir_server.authn.second_factors import SecondFactors
 from fhir_server.authn.sessions import Sessions
 from fhir_server.authn.sign_in import SignIn
+from fhir_server.authn.totp import Totp
 from fhir_server.authn.upstream import Upstream
 from fhir_server.crypto.sealing import Sealer
 from fhir_server.settings import Settings
@@ -45,6 +49,10 @@ class Services:
     people: People
     sign_in: SignIn
     sessions: Sessions
+    factors: SecondFactors
+    totp: Totp
+    passkeys: Passkeys
+    recovery: RecoveryCodes
     upstream: Upstream
     sealer: Sealer
 

@@ -28,7 +28,17 @@ Problems = Sequence[tuple[str, str]]
 """What is wrong with a form: the field's name or "" and a sentence."""
 
 STEPS = frozenset(
-    ("sign-in", "sign-in-provider", "second-factor", "enrol", "new-password", "choose-patient", "consent", "resume")
+    (
+        "sign-in",
+        "sign-in-provider",
+        "second-factor",
+        "enrol",
+        "recovery-codes",
+        "new-password",
+        "choose-patient",
+        "consent",
+        "resume",
+    )
 )
 """The pages that an app's request for access can pass through."""
 

@@ -8,6 +8,7 @@ from flask import Response
 
 from fhir_server.audit.event import now
 from fhir_server.console import scope_words
+from fhir_server.console.recovery_codes_page import recovery_codes_page
 from fhir_server.console.role_words import words
 from fhir_server.console.times import browser, shown_at
 from fhir_server.console.visit import Problems, Visit
@@ -33,8 +34,22 @@ def view(visit: Visit) -> Response:
             visit.record("logout", detail={"sessions": ended})
             visit.end_session()
             return visit.redirect("sign-out")
+        case "remove":
+            return _remove(visit, visit.value("factor", 200))
+        case "codes":
+            if visit.services.factors.enrolled(tenant, person.id):
+                return recovery_codes_page(visit)
+            return _page(visit)
         case _:
             return _page(visit)
+
+
+def _remove(visit: Visit, factor_id: str) -> Response:
+    person, tenant = visit.somebody, visit.tenant.id
+    if not visit.services.factors.remove(tenant, person.id, factor_id):
+        return _page(visit, [("", "That was removed already.")])
+    visit.record("people", detail={"did": "removed a second factor"})
+    return _page(visit, done="It was removed.")
 
 
 def _withdraw(visit: Visit, grant_id: str) -> Response:
@@ -57,8 +72,11 @@ def _page(visit: Visit, problems: Problems = (), done: str = "") -> Response:
         roles=words(person.roles),
         own_password=person.has_password,
         grants=_grants(visit),
-        factors=[],
-        recovery_left=0,
+        factors=[
+            {"id": one.id, "title": one.name, "since": shown_at(one.created)}
+            for one in visit.services.factors.enrolled(visit.tenant.id, person.id)
+        ],
+        recovery_left=visit.services.recovery.left(visit.tenant.id, person.id),
         sessions=_sessions(visit),
     )
 

@@ -40,6 +40,9 @@ def view(visit: Visit) -> Response:
         case "password":
             once = passwords.random_password()
             person = people.set_password(visit.tenant.id, person.id, once, must_change_password=True)
+        case "factors":
+            visit.services.factors.remove_all(visit.tenant.id, person.id)
+            visit.services.sessions.revoke_all(visit.tenant.id, person.id)
         case _:
             return _page(visit, person)
     visit.record("people", detail={"did": do, "person": person.id, "roles": list(person.roles)})
