@@ -70,6 +70,17 @@ def _postgres_url(value: str) -> str:
     return "postgresql://" + rest
 
 
+def _redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        found = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        found = False
+    if not found and not (parts.scheme == "unix" and parts.path):
+        raise ValueError("an address such as redis://:password@host:6379/0")
+    return value
+
+
 def _memory(value: str) -> str:
     if not value[:-2].isdigit() or value[-2:] not in {"kB", "MB", "GB"}:
         raise ValueError("a size such as 512MB")
@@ -91,7 +102,7 @@ def _hosts_and_networks(value: str) -> str:
     return ",".join(entries)
 
 
-_SECRET_VARIABLES = {"DATABASE_URL", "APP_DATABASE_URL"}
+_SECRET_VARIABLES = {"DATABASE_URL", "APP_DATABASE_URL", "REDIS_URL"}
 
 
 def _setting(default: Any, parse: Callable[[str], Any], kind: str, sentence: str, shown_default: str = "") -> Any:
@@ -185,7 +196,17 @@ class Settings:
         20_000, _between(1, 1_000_000), "entries", "The most entries of a batch or a transaction."
     )
     rate_limit: int = _setting(
-        0, _between(0, 1_000_000), "requests/s", "What one client may send to one web process; 0 sets no limit."
+        0,
+        _between(0, 1_000_000),
+        "requests/s",
+        "What one client may send; 0 sets no limit. Without REDIS_URL each of the WEB_WORKERS takes its part of it.",
+    )
+    redis_url: str | None = _setting(
+        None,
+        _redis_url,
+        "Redis URL",
+        "A Redis (6 or newer) through which processes share limits and tell each other what was revoked: "
+        "`redis://`, `rediss://` or `unix://`. It holds nothing that would be missed.",
     )
     cors_origins: str = _setting(
         "*", _text, "list", "Origins whose browser pages may call the server, with commas between them; * allows any."

@@ -20,6 +20,8 @@ from fhir_server.store.embedded import EmbeddedPostgres, running
 from fhir_server.store.migrate import migrate
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
+from tests import redis_process
+from tests.redis_process import RedisProcess
 
 # How long an example takes says nothing on a machine that runs other tests beside it.
 hypothesis.settings.register_profile(
@@ -132,6 +134,21 @@ def new_tenant(database: DatabaseUrls) -> Iterator[Callable[[], Tenant]]:
 def tenant(new_tenant: Callable[[], Tenant]) -> Tenant:
     """A fresh tenant."""
     return new_tenant()
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisProcess]:
+    """The Redis that tests share."""
+    with redis_process.running() as process:
+        yield process
+
+
+@pytest.fixture
+def redis(shared_redis: RedisProcess) -> RedisProcess:
+    """A Redis that runs and knows nothing."""
+    shared_redis.stop()
+    shared_redis.start()
+    return shared_redis
 
 
 @pytest.fixture(scope="session")

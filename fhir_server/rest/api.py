@@ -20,6 +20,7 @@ from fhir_server.access.principal import Principal
 from fhir_server.audit.event import Event
 from fhir_server.audit.trail import Trail
 from fhir_server.authn.access_token import Verifier
+from fhir_server.authn.limits import Limiter
 from fhir_server.errors import FhirError, Forbidden, NotFound, Unauthenticated, Unavailable, UriTooLong
 from fhir_server.interactions.context import Context, Limits, Phases, Response, Tenant
 from fhir_server.rest import metrics, negotiate, outcomes
@@ -60,6 +61,7 @@ class FhirApi:
         verifier: Verifier,
         store_of: Callable[[Entry], Store],
         trail: Trail,
+        limiter: Limiter,
     ) -> None:
         self._settings = settings
         self._auditing = Auditing(trail)
@@ -68,7 +70,7 @@ class FhirApi:
         self._store_of = store_of
         self._limits = Limits(SearchLimits(settings.default_count, settings.max_count), settings.max_bundle_entries)
         self._uploads = Uploads(settings.web_threads, settings.max_body_bytes)
-        self._throttle = Throttle(settings.rate_limit, 2.0 * settings.rate_limit)
+        self._throttle = Throttle(limiter, settings.rate_limit)
         self._origins = negotiate.Origins(settings.cors_origins)
         base = settings.public_url
         self._scheme, _, self._netloc = base.partition("://")
@@ -190,13 +192,14 @@ class FhirApi:
             if principal.tenant != slug:
                 # The same answer for every other tenant, whether it exists or not.
                 raise Forbidden("The access_token was issued for another tenant.")
-            self._throttle.admit(f"{slug}/{principal.client_id}")
         tenant = self._directory.find(slug)
         if tenant is None:
             raise NotFound("There is no such tenant at this server.")
+        if principal is not _NOBODY:
+            self._throttle.admit(slug, principal.client_id, tenant.rate_limit)
         phases.mark("authenticate")
         return Context(
-            Tenant(tenant.id, slug),
+            Tenant(tenant.id, slug, tenant.taken),
             principal,
             NOTHING,
             self._store_of(tenant),
