@@ -20,7 +20,7 @@ from fhir_server.store.database_urls import DatabaseUrls
 from tests.attack.access.asking import Ask, Attack, Report, at_once
 from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import ATTACKERS, Attacker
-from tests.attack.access.product import beside, product, share, stolen, writing
+from tests.attack.access.product import beside, beyond, product, share, stolen, writing
 from tests.attack.access.universe import universe
 
 PARTS = int(os.environ.get("ATTACK_PARTS", str(len(ATTACKERS))))
@@ -60,7 +60,8 @@ def test_nobody_is_told_of_what_is_hidden_from_them(
     clinic: Clinic, pages: list[Ask], report: Report, attacker: Attacker
 ) -> None:
     before = len(report.leaks)
-    asks = share(list(product(clinic.items)), ATTACKERS.index(attacker) % PARTS, PARTS)
+    number = ATTACKERS.index(attacker) % PARTS
+    asks = share(list(product(clinic.items)), number, PARTS) + share(beyond(clinic.items, attacker), number, 3 * PARTS)
     at_once(clinic, attacker, report, beside(clinic, attacker), asks)
     at_once(clinic, attacker, report, None, pages)
     no_leaks(report, before)

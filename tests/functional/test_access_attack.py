@@ -23,7 +23,7 @@ from tests.attack.access import joins, searches
 from tests.attack.access.asking import Ask, Attack, Report
 from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import ATTACKERS, Attacker
-from tests.attack.access.product import aims, beside, product, writing
+from tests.attack.access.product import aims, beside, beyond, product, writing
 from tests.attack.access.universe import Item, universe
 
 TYPES = frozenset(
@@ -93,11 +93,12 @@ def test_nobody_is_shown_what_is_hidden_from_them(clinic: Clinic, attacker: Atta
     assert not report.leaks, "\n".join(report.leaks)
 
 
-@pytest.mark.parametrize("name", ["physician", "patient", "attorney"])
+@pytest.mark.parametrize("name", ["physician", "patient", "attorney", "one type"])
 def test_nothing_tells_of_what_is_hidden(clinic: Clinic, name: str) -> None:
     """What is hidden changes no answer: no total, no order, no page, no refusal."""
     attacker = BY_NAME[name]
-    report = made(clinic, attacker, sample(asks(), f"{name} beside", 60), beside(clinic, attacker))
+    chosen = sample(asks(), f"{name} beside", 40) + sample(beyond(items(), attacker), name, 30)
+    report = made(clinic, attacker, chosen, beside(clinic, attacker))
     assert not report.leaks, "\n".join(report.leaks)
 
 

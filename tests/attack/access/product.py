@@ -26,8 +26,17 @@ def aims(items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
 
 
 def product(items: Iterable[Item]) -> Iterator[Ask]:
-    """Every request that reads, for a universe of these items."""
-    every, plain = aims(items)
+    """Every request that reads, for a universe of these items, aimed at what is patient a's."""
+    yield from _aimed(*aims(items))
+
+
+def beyond(items: Iterable[Item], attacker: Attacker) -> list[Ask]:
+    """The same, aimed at what the attacker may not see of patient b's: other types, labelled and withheld resources."""
+    hidden = [one for one in items if one.owner == "b" and not (attacker.sees(one, "r") or attacker.sees(one, "s"))]
+    return list(_aimed(hidden, list({item.type: item for item in reversed(hidden)}.values())))
+
+
+def _aimed(every: list[Item], plain: list[Item]) -> Iterator[Ask]:
     yield from instances.reads(every)
     yield from searches.of_types(plain)
     yield from searches.of_parameters(plain)
@@ -67,17 +76,17 @@ def share(asks: list[Ask], number: int, of: int) -> list[Ask]:
     return [*mine, *operations.bundles(mine[: len(mine) // 5])]
 
 
-def without_past(item: Item, attacker: Attacker) -> Item:
-    """The item with nothing in its past that is hidden from the attacker, but as many versions."""
-    earlier = item.earlier
-    if earlier is None or attacker.sees(earlier, "r") or attacker.sees(earlier, "s"):
-        return item
-    text = earlier.text.replace(earlier.canary, "zznothingzz")
-    return replace(item, earlier=replace(earlier, body=json.loads(text)))
+def without_secrets(item: Item, attacker: Attacker) -> Item:
+    """The item with other values where it is hidden from the attacker, now or as it was; it relates people alike."""
+    earlier = item.earlier and without_secrets(item.earlier, attacker)
+    seen = attacker.sees(item, "r") or attacker.sees(item, "s")
+    body = item.body if seen else json.loads(item.text.replace(item.canary, "zznothingzz"))
+    return replace(item, earlier=earlier, body=body)
 
 
 def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
-    """A twin of the clinic: what the attacker may see, and nothing else but what relates people to patient b."""
+    """A twin of the clinic: what the attacker may see, and nothing else but what relates people to patient b, which
+    says other things there."""
     kept = [
         item
         for item in clinic.items
@@ -87,4 +96,4 @@ def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
         # Where there are consents, statements are others.
         or item.variant == CONSENTING
     ]
-    return clinic.another(without_past(item, attacker) for item in kept)
+    return clinic.another(without_secrets(item, attacker) for item in kept)
