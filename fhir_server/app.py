@@ -29,6 +29,8 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.crypto.sealing import Sealer
 from fhir_server.rest import negotiate, outcomes
 from fhir_server.rest.api import FhirApi, StartResponse
+from fhir_server.rest.client_address import Proxies
+from fhir_server.rest.doors import knock
 from fhir_server.rest.probes import probes
 from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.smart.blueprint import smart
@@ -47,13 +49,23 @@ from fhir_server.tenants.directory import Directory
 class FhirServer(Flask):
     """The Flask application. FHIR URLs are answered by ``api`` before Flask's dispatch, every other one by Flask."""
 
-    def __init__(self, settings: Settings, database: Database, api: FhirApi, trail: Trail, pages: Services) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        api: FhirApi,
+        trail: Trail,
+        pages: Services,
+        limiter: Limiter,
+    ) -> None:
         super().__init__("fhir_server", static_folder=None)
         self.settings = settings
         self.database = database
         self.api = api
         self.trail = trail
         self.pages = pages
+        self._proxies = Proxies(settings.trusted_proxies)
+        self.before_request(knock(limiter, settings.address_limit, settings.cors_origins))
         self.register_blueprint(probes(settings, database))
         self.register_blueprint(smart(pages.smart))
         self.register_blueprint(console(pages, PAGES))
@@ -67,6 +79,7 @@ class FhirServer(Flask):
 
     def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """WSGI's entry. https://flask.palletsprojects.com/en/stable/api/#flask.Flask.wsgi_app"""
+        self._proxies.settle(environ)
         address = self.api.address(environ)
         if address is not None:
             return self.api(environ, start_response, address)
@@ -141,4 +154,4 @@ def create_app(settings: Settings) -> FhirServer:
         Upstream(outbound, key_sets),
         sealer,
     )
-    return FhirServer(settings, database, api, trail, pages)
+    return FhirServer(settings, database, api, trail, pages, limiter)

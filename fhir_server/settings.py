@@ -102,6 +102,14 @@ def _hosts_and_networks(value: str) -> str:
     return ",".join(entries)
 
 
+def _networks(value: str) -> str:
+    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+    try:
+        return ",".join(str(ipaddress.ip_network(entry)) for entry in entries)
+    except ValueError:
+        raise ValueError("networks such as 10.2.0.0/16,192.0.2.7") from None
+
+
 _SECRET_VARIABLES = {"DATABASE_URL", "APP_DATABASE_URL", "REDIS_URL"}
 
 
@@ -200,6 +208,20 @@ class Settings:
         _between(0, 1_000_000),
         "requests/s",
         "What one client may send; 0 sets no limit. Without REDIS_URL each of the WEB_WORKERS takes its part of it.",
+    )
+    address_limit: int = _setting(
+        600,
+        _between(0, 1_000_000),
+        "requests/min",
+        "What one network address may send to each of the endpoints for signing in, access_tokens, registration and so "
+        "on; 0 sets no limit.",
+    )
+    trusted_proxies: str = _setting(
+        "",
+        _networks,
+        "list",
+        "The networks of the proxies before the server, with commas between: what they write into X-Forwarded-For is "
+        "the client's address. Unset, a proxy's own address is, and all clients share its limits.",
     )
     redis_url: str | None = _setting(
         None,

@@ -96,7 +96,13 @@ def settings(database: DatabaseUrls, tmp_path_factory: pytest.TempPathFactory) -
     """The settings of the application under test."""
     data: Path = tmp_path_factory.mktemp("data")
     return Settings.from_env(
-        {"APP_DATABASE_URL": database.app, "DATA_DIR": str(data), "MAX_BODY_BYTES": "2000000", "LOG_LEVEL": "error"}
+        {
+            "APP_DATABASE_URL": database.app,
+            "DATA_DIR": str(data),
+            "MAX_BODY_BYTES": "2000000",
+            "LOG_LEVEL": "error",
+            "ADDRESS_LIMIT": "0",
+        }
     )
 
 
