@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 WORKERS ?= 2
 
-.PHONY: help run test check lint bench bench-scale attack lock clean
+.PHONY: help run test check lint bench bench-scale browser attack lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ bench: $(VENV)/.installed-dev ## Measure each path beside its floor; writes benc
 
 bench-scale: $(VENV)/.installed-dev ## Measure searches on 500,000 and 5,000,000 resources (35 GB, half an hour)
 	@$(BIN)/python -m benchmarks searches $(ARGS)
+
+browser: $(VENV)/.installed-dev ## Have real SMART apps launched in Chromium (needs chromium, chromedriver and npm)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check fhirclient==4.4.0
+	@$(BIN)/python -m pytest -q -m browser tests/browser $(ARGS)
 
 attack: $(VENV)/.installed-dev ## Kill processes in a loop and throw hostile input at the server
 	@$(BIN)/python -m pytest -q -m attack $(ARGS)

@@ -20,7 +20,7 @@ SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system"
 FORMATS = ("application/fhir+json", "json")
 PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json")
 # The day this statement last changed in substance; the same for every instance and every start.
-DATE = "2026-11-25"
+DATE = "2026-11-26"
 
 
 def run(ctx: Context) -> Response:
@@ -45,11 +45,7 @@ def statement(base_url: str) -> bytes:
             "rest": [
                 {
                     "mode": "server",
-                    "security": {
-                        "cors": True,
-                        "description": "Every request but this one needs an access_token (Authorization: Bearer), "
-                        "issued for this tenant, with SMART scopes in system context.",
-                    },
+                    "security": _security(base_url),
                     "resource": [_resource(name) for name in definitions.load().resource_types],
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
                     "operation": [
@@ -61,6 +57,37 @@ def statement(base_url: str) -> bytes:
             ],
         }
     )
+
+
+def _security(base_url: str) -> dict[str, Any]:
+    """Where access_tokens come from; the extension is for apps that do not look at .well-known/smart-configuration.
+
+    https://hl7.org/fhir/smart-app-launch/1.0.0/conformance/index.html
+    """
+    server = base_url.removesuffix("/fhir") + "/auth"
+    endpoints = ("authorize", "token", "introspect", "revoke", "register")
+    return {
+        "extension": [
+            {
+                "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                "extension": [{"url": name, "valueUri": f"{server}/{name}"} for name in endpoints],
+            }
+        ],
+        "cors": True,
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                    }
+                ],
+                "text": "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)",
+            }
+        ],
+        "description": "Every request but this one needs an access_token (Authorization: Bearer) of this tenant, with "
+        "SMART scopes.",
+    }
 
 
 def _resource(resource_type: str) -> dict[str, Any]:

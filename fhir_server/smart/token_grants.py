@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from authlib.oauth2.rfc6749.errors import (
+    InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
@@ -16,7 +17,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from fhir_server.audit.event import now
 from fhir_server.authn.people import Person
 from fhir_server.smart import issuing, scopes, secrets
-from fhir_server.smart.client import ASSERTION, BASIC, CREDENTIALS, METHODS, POST, REFRESH, OAuthClient
+from fhir_server.smart.client import ASSERTION, BASIC, CREDENTIALS, METHODS, NONE, POST, REFRESH, OAuthClient
 from fhir_server.smart.services import Clinic
 from fhir_server.store import oauth_grants
 from fhir_server.store.oauth_grants import Code, Grant, RefreshToken
@@ -107,14 +108,14 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
     def validate_token_request(self) -> None:
         """Find the refresh_token. One that is used again ends its grant: one of two that have it has stolen it."""
         clinic: Clinic = self.server.clinic
-        client = self.authenticate_token_endpoint_client()
-        if not client.check_grant_type(REFRESH):
-            raise UnauthorizedClientError("The client has not registered for grant_type=refresh_token.")
         text = self.request.form.get("refresh_token", "")
         if not text:
             raise InvalidRequestError("refresh_token is missing.")
         digest = secrets.digest(text)
         row = clinic.smart.database.transaction(clinic.id, lambda c: oauth_grants.refresh_token(c, clinic.id, digest))
+        client = self._client(clinic, row)
+        if not client.check_grant_type(REFRESH):
+            raise UnauthorizedClientError("The client has not registered for grant_type=refresh_token.")
         if row is None or row.grant.client_id != client.client_id:
             raise InvalidGrantError("The refresh_token is none that this client was given.")
         self.server.answered |= _told(row.grant)
@@ -126,6 +127,21 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         self.request.client = client
         self.request.refresh_token = row
         self.request.credential = digest
+
+    def _client(self, clinic: Clinic, row: RefreshToken | None) -> OAuthClient:
+        """Who asks. A public client need not say so here: the refresh_token does, and it has no other credentials.
+
+        https://www.rfc-editor.org/rfc/rfc6749#section-6
+        """
+        said = {"client_id", "client_assertion", "client_secret"} & set(self.request.form)
+        if said or "Authorization" in self.request.headers or row is None:
+            found: OAuthClient = self.authenticate_token_endpoint_client()
+            return found
+        client = clinic.client(row.grant.client_id)
+        if client is None or not client.active or not client.check_endpoint_auth_method(NONE, "token"):
+            raise InvalidClientError(description="The client must show who it is.", status_code=401)
+        self.server.answered["client_id"] = client.client_id
+        return client
 
     def create_token_response(self) -> Answer:
         """Put a new refresh_token in the place of the one used."""

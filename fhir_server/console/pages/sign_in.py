@@ -61,5 +61,6 @@ def _form(
         status,
         problems or (),
         username=username,
+        then=visit.then,
         provider=visit.clinic if upstream else "",
     )

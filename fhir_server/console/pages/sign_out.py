@@ -1,4 +1,4 @@
-"""Signing out, by a form: a link or an image of another site must not do it."""
+"""Signing out, by a form: a link or an image of another site must not do it. docs/pages.md"""
 
 from __future__ import annotations
 
