@@ -17,6 +17,7 @@ from fhir_server import validation
 from fhir_server.app import FhirServer
 from fhir_server.settings import Settings
 from fhir_server.store.database_urls import DatabaseUrls
+from tests.attack.access import own_parameters
 from tests.attack.access.asking import Ask, Attack, Report, at_once
 from tests.attack.access.clinic import Clinic
 from tests.attack.access.oracle import ATTACKERS, Attacker
@@ -98,4 +99,18 @@ def test_another_tenant_is_told_nothing(clinic: Clinic, report: Report) -> None:
         answer = ask.sent(crossing)
         assert answer.status == 403, f"{ask}: {answer.status}"
         assert b"zzv" not in answer.data
+    no_leaks(report, before)
+
+
+@pytest.mark.parametrize("name", ["physician", "attorney", "client of one type"])
+def test_parameters_of_a_clinics_own_tell_nothing(clinic: Clinic, report: Report, name: str) -> None:
+    before = len(report.leaks)
+    attacker = next(one for one in ATTACKERS if one.name == name)
+    some = [item for item in clinic.items if item.type in own_parameters.TYPES]
+    attacked = clinic.another(some)
+    twin = beside(attacked, attacker)
+    for one in (attacked, twin):
+        own_parameters.define(one)
+    asks = [*own_parameters.asks([item for item in some if "a" in item.owner or not attacker.sees(item, "r")])]
+    at_once(attacked, attacker, report, twin, asks)
     no_leaks(report, before)

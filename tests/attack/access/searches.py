@@ -54,10 +54,11 @@ def of_parameters(items: Iterable[Item]) -> Iterator[Ask]:
     for item in items:
         for parameter in parameters(item.type).values():
             for value in wanted(item, parameter) or [item.canary]:
-                yield from _of_value(item, parameter, value)
+                yield from of_value(item, parameter, value)
 
 
-def _of_value(item: Item, parameter: Parameter, value: str) -> Iterator[Ask]:
+def of_value(item: Item, parameter: Parameter, value: str) -> Iterator[Ask]:
+    """One parameter with one value, in every way of asking by it."""
     name, code, text = item.type, parameter.code, encoded(value)
     yield Ask("parameter", "GET", f"{name}?{code}={text}")
     yield Ask("parameter", "GET", f"{name}?{code}={text}&_summary=count")
