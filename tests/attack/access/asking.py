@@ -18,7 +18,7 @@ from tests.functional.conftest import Answer, Api
 _ID = re.compile(r"(a|b|ab)\d-[a-z]+")
 _SHOWN = re.compile(r'"id": ?"((?:a|b|ab)\d-[a-z]+)"')
 """What is shown has its id; elements of the universe's resources have none."""
-_NOT_COMPARED = frozenset({"$explain", "value set"})
+NOT_COMPARED = frozenset({"$explain", "value set"})
 """What tells PostgreSQL's estimates, which are of all rows, to those who may see everything; and searches by value set,
 which mind the clinic's definitions whoever asks (fhir_server/interactions/value_sets.py)."""
 _DEFINITIONS = ("valueset", "codesystem")
@@ -119,7 +119,7 @@ class Attack:
             if page.status >= 500 and _LIMIT.encode() not in page.data:
                 found.append(f"answered {page.status}")
             self.report.leaks += [f"{self.attacker.name}: {ask}: {leak}" for leak in found]
-        if self.beside and self.twin and ask.road not in _NOT_COMPARED:
+        if self.beside and self.twin and ask.road not in NOT_COMPARED:
             there = self._walk(ask, self.beside)
             self.report.compared[ask.road] += len(pages)
             mine = [plain(one, self.clinic.slug) for one in pages]

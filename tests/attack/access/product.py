@@ -61,11 +61,11 @@ def writing(items: Iterable[Item], attacker: Attacker) -> list[Ask]:
 
 def stolen(clinic: Clinic) -> Iterator[Ask]:
     """Later pages of searches that somebody else began, who sees patient a."""
-    for name in dict.fromkeys(item.type for item in clinic.items):
-        for path in (f"{name}?_count=1", f"{name}?_count=1&_sort=-_lastUpdated", f"{name}/_history?_count=1"):
-            following = next_of(clinic.admin.get(path))
-            if following is not None:
-                yield Ask("another's page", "GET", following)
+    ways = ("{}?_count=1", "{}?_count=1&_sort=-_lastUpdated", "{}/_history?_count=1")
+    for number, name in enumerate(dict.fromkeys(item.type for item in clinic.items)):
+        following = next_of(clinic.admin.get(ways[number % len(ways)].format(name)))
+        if following is not None:
+            yield Ask("another's page", "GET", following)
 
 
 def share(asks: list[Ask], number: int, of: int) -> list[Ask]:
