@@ -90,7 +90,7 @@ class App:
     state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     assertion: Any = None
 
-    def parameters(self, scope: str, **changes: str | None) -> dict[str, str]:
+    def parameters(self, scope: str, /, **changes: str | None) -> dict[str, str]:
         """The parameters of an authorization request; None leaves one out."""
         challenge = urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         values: dict[str, str | None] = {
