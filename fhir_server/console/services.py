@@ -79,7 +79,7 @@ class Services:
         """Whether people with these roles may see pages of this permission."""
         if permission == LAUNCHER:
             others = [role for role in roles if role != "patient"]
-            return role_map.grantable(others, Scope("user", "Patient", "rs")) is not None
+            return role_map.grantable(others, Scope("user", "Patient", "r")) is not None
         return any(permission in ROLES[role].operations for role in roles if role in ROLES)
 
     def menu(self, roles: Sequence[str]) -> Sequence[tuple[str, str]]:
