@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -99,6 +100,16 @@ def test_another_tenant_is_told_nothing(clinic: Clinic, report: Report) -> None:
         answer = ask.sent(crossing)
         assert answer.status == 403, f"{ask}: {answer.status}"
         assert b"zzv" not in answer.data
+    no_leaks(report, before)
+
+
+def test_what_a_clinic_takes_from_a_role_is_hidden(clinic: Clinic, report: Report) -> None:
+    before = len(report.leaks)
+    narrowed = {"physician": ["*:Observation:*", "patients:Encounter:*", "*:Organization:*"]}
+    physician = replace(ATTACKERS[0], taken=("Observation", "Encounter", "Organization"))
+    attacked = Clinic(clinic.app, clinic.settings, clinic.database, clinic.items, narrowed)
+    asks = share(list(product(clinic.items)), 5, PARTS) + share(beyond(clinic.items, physician), 5, PARTS)
+    at_once(attacked, physician, report, beside(attacked, physician), asks)
     no_leaks(report, before)
 
 

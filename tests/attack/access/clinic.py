@@ -11,7 +11,7 @@ import psycopg
 
 from fhir_server import validation
 from fhir_server.app import FhirServer
-from fhir_server.authn import keys
+from fhir_server.authn import clinic_settings, keys
 from fhir_server.authn.access_token import issue
 from fhir_server.settings import Settings
 from fhir_server.store import tenants
@@ -26,10 +26,20 @@ _numbers = count(1)
 class Clinic:
     """A tenant that holds some of the universe's items."""
 
-    def __init__(self, app: FhirServer, settings: Settings, database: DatabaseUrls, items: Iterable[Item]) -> None:
+    def __init__(
+        self,
+        app: FhirServer,
+        settings: Settings,
+        database: DatabaseUrls,
+        items: Iterable[Item],
+        narrowed: dict[str, list[str]] | None = None,
+    ) -> None:
         assert database.owner is not None
         with psycopg.connect(database.owner, autocommit=True) as connection:
             self.tenant = tenants.create(connection, f"universe-{os.getpid()}-{next(_numbers)}")
+        if narrowed:
+            clinic_settings.write(app.database, self.tenant.id, {"narrowed": narrowed})
+        self.narrowed = narrowed
         self.app = app
         self.settings = settings
         self.database = database
@@ -45,7 +55,7 @@ class Clinic:
 
     def another(self, items: Iterable[Item]) -> Clinic:
         """A tenant of the same server with other items."""
-        return Clinic(self.app, self.settings, self.database, items)
+        return Clinic(self.app, self.settings, self.database, items, self.narrowed)
 
     def rows(self) -> dict[str, int]:
         """The version of every resource that is stored, negative for a deleted one."""

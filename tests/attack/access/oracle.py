@@ -26,7 +26,8 @@ CONSTRAINED = "?category=laboratory"
 class Attacker:
     """Somebody with an access_token of the clinic: what it says, and to whose patients they are related by what.
 
-    ``treated`` are those to whom an assignment was ended, ``assigned`` those of a person who is no practitioner.
+    ``treated`` are those to whom an assignment was ended, ``assigned`` those of a person who is no practitioner;
+    ``taken`` are types that the clinic has taken from the role.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Attacker:
     referred: str = ""
     himself: str = ""
     launched: str = ""
+    taken: tuple[str, ...] = ()
 
     def sees(self, item: Item, letter: str = "r") -> bool:
         """Whether the attacker may see a resource, by reading ("r") or by searching ("s"), at least in part."""
@@ -77,6 +79,8 @@ class Attacker:
 
     def _granted(self, role: Role, grant: Grant, item: Item, letter: str) -> bool:
         if letter not in grant.letters or not (item.type in grant.types or "*" in grant.types):
+            return False
+        if item.type in self.taken:
             return False
         if item.variant == LABELLED and _PSY in grant.withheld:
             return False
