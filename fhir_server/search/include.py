@@ -49,7 +49,9 @@ def compile_round(
         return None
     conditions = [
         f"r.tenant_id = {sql.tenant} AND NOT r.deleted",
-        f"r.rid IN ({' UNION ALL '.join(steps)})",
+        # An array is made once. Of a tenant that the statistics do not know yet PostgreSQL expects one row, and would
+        # look for all references anew for each of its resources.
+        f"r.rid = ANY(ARRAY({' UNION ALL '.join(steps)}))",
         f"r.rid <> ALL({sql.bind(list(seen), 'bigint[]')})",
     ]
     conditions += permitted(access, sql, hasher)
