@@ -312,9 +312,8 @@ def _granted(
 ) -> Iterator[Rule]:
     """The rules of one grant under one scope, for the types wanted."""
     types = _meet(grant.types, wanted)
-    # What is to be shown in part is not shown at all until every road leaves the rest out; nor is what is only to be
-    # counted: a count by name would tell of one person.
-    if not types or grant.elements or grant.reach == "counts":
+    # What is only to be counted is not shown at all: a count by name would tell of one person.
+    if not types or grant.reach == "counts":
         return
     constraint: tuple[Condition, ...] = ()
     if scope.constraint:

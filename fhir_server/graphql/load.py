@@ -20,6 +20,7 @@ from fhir_server.graphql.problems import FieldError, RequestError
 from fhir_server.graphql.schema import searched_type
 from fhir_server.interactions import search
 from fhir_server.interactions.context import Context
+from fhir_server.interactions.masking import masks
 from fhir_server.interactions.search_bundle import applied_pairs
 from fhir_server.interactions.search_page import joined_access
 from fhir_server.r4 import definitions, json
@@ -66,7 +67,7 @@ class Loader:
     def may_read(self, name: str) -> bool:
         """Whether the caller may read resources of this name's type at all."""
         resource_type = name.partition("/")[0]
-        return not self.ctx.decide("read", resource_type).nothing
+        return resource_type not in masks(self.ctx) and not self.ctx.decide("read", resource_type).nothing
 
     def search(self, plan: FieldPlan, owner: str) -> list[Resource]:
         """What a field such as PatientList finds: all of it, or as many as ``_count`` says.
@@ -188,6 +189,12 @@ class Loader:
     def _begin(self, plan: FieldPlan) -> Access:
         resource_type = searched_type(plan.field.name)
         access = self.ctx.decide("search-type", resource_type)
+        if resource_type in masks(self.ctx):
+            raise FieldError(
+                f"{resource_type} is shown to the caller in part, which GraphQL cannot do; read it, or search for it.",
+                plan.node,
+                code="forbidden",
+            )
         if access.nothing:
             raise FieldError(
                 f"The access_token does not permit search-type on {resource_type}; "

@@ -19,6 +19,7 @@ from fhir_server.graphql.plan import Planner, SelectionSets
 from fhir_server.graphql.problems import RequestError, request_errors
 from fhir_server.graphql.values import Variables
 from fhir_server.interactions.context import Context, Prefer, Response
+from fhir_server.interactions.masking import masks
 from fhir_server.interactions.operation_parameters import PRESENTATION
 from fhir_server.operations.operation import Operation
 from fhir_server.r4 import json
@@ -66,6 +67,8 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
 
 
 def _permit_read(ctx: Context, resource_type: str) -> None:
+    if resource_type in masks(ctx):
+        raise Forbidden(f"{resource_type} is shown to the caller in part, which GraphQL cannot do; read it instead.")
     if ctx.decide("read", resource_type).nothing:
         raise Forbidden(
             f"The access_token does not permit read on {resource_type}; the scope system/{resource_type}.r would."

@@ -22,6 +22,7 @@ from fhir_server.audit.trail import Trail
 from fhir_server.authn.access_token import Verifier
 from fhir_server.authn.limits import Limiter
 from fhir_server.errors import FhirError, Forbidden, NotFound, Unauthenticated, Unavailable, UriTooLong
+from fhir_server.interactions import masking
 from fhir_server.interactions.context import Context, Limits, Phases, Response, Tenant
 from fhir_server.rest import metrics, negotiate, outcomes
 from fhir_server.rest.auditing import Auditing
@@ -137,7 +138,7 @@ class FhirApi:
                     self._refused(error, request, request_id, slug, handler, segments)
                     raise
                 event = self._auditing.begin(ctx, request, request_id, handler, segments)
-                response = negotiate.present(handler(ctx, request, segments), presentation)
+                response = negotiate.present(masking.leave_out(ctx, handler(ctx, request, segments)), presentation)
         except Exception as error:  # noqa: BLE001 - a client gets an OperationOutcome whatever happened
             response = outcomes.respond(error)
         if event is not None and ctx is not None:
