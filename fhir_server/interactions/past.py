@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_server.access.policy import Access
 from fhir_server.interactions.context import Context
 from fhir_server.r4 import json
 from fhir_server.r4.own_references import relative_to
 from fhir_server.search.index import extract
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Stored
+
+_DIGITS = 9
+"""No version has as many as ten."""
 
 
 def within_reach(ctx: Context, versions: Sequence[Stored]) -> list[bool]:
@@ -22,13 +26,29 @@ def within_reach(ctx: Context, versions: Sequence[Stored]) -> list[bool]:
     seen = [access.whole(one.resource_type) or one.deleted for one in versions]
     asked = [(n, one) for n, one in enumerate(versions) if not seen[n]]
     if asked:
-        rows = [(one.resource_type, _rows(ctx, one)) for _, one in asked]
+        rows = [(one.resource_type, rows_of(ctx, one)) for _, one in asked]
         for (n, _), facts in zip(asked, ctx.store.facts(access, rows, every=False), strict=True):
             seen[n] = access.allows(facts)
     return seen
 
 
-def _rows(ctx: Context, stored: Stored) -> IndexRows:
+def seen(ctx: Context, access: Access, resource_type: str, resource_id: str, version: str = "") -> Stored | None:
+    """A resource, or a version of it, as an access shows it; None for what it does not, and for what was deleted."""
+    if access.nothing or not resource_id:
+        return None
+    inner = ctx.within(ctx.store, access)
+    if not version:
+        found = ctx.store.read(access, resource_type, resource_id)
+    elif version.isascii() and version.isdigit() and len(version) <= _DIGITS:
+        found = ctx.store.vread(access, resource_type, resource_id, int(version))
+        found = found if found is not None and within_reach(inner, [found])[0] else None
+    else:
+        found = None
+    return None if found is None or found.deleted else found
+
+
+def rows_of(ctx: Context, stored: Stored) -> IndexRows:
+    """What the index would have of a version."""
     resource = relative_to(ctx.base_url, json.parse(stored.to_bytes()))
     rows = extract(resource, ctx.store.hasher, full_text=False)
     if stored.resource_type == "Patient":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fhir_server.errors import MethodNotAllowed, NotFound
 from fhir_server.operations import (
+    access,
     accounting,
     assign,
     assignments,
@@ -25,6 +26,7 @@ from fhir_server.operations import (
 from fhir_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
+    access.OPERATION,
     accounting.OPERATION,
     assign.OPERATION,
     assignments.OPERATION,
