@@ -84,9 +84,21 @@ def without_secrets(item: Item, attacker: Attacker) -> Item:
     return replace(item, earlier=earlier, body=body)
 
 
+def in_part(clinic: Clinic, attacker: Attacker, item: Item) -> Item:
+    """The item with the elements alone that the attacker is shown of it."""
+    sees = attacker.sees(item, "r")
+    if not sees or attacker.sees_whole(item, "r") or attacker.sees_whole(item, "s"):
+        return item
+    answer = clinic.as_attacker(attacker).get(item.reference)
+    if answer.status != 200:
+        return item
+    shown = {name: value for name, value in item.body.items() if name in json.loads(answer.data)}
+    return replace(item, body=shown | {"meta": item.body["meta"]})
+
+
 def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
     """A twin of the clinic: what the attacker may see, and nothing else but what relates people to patient b, which
-    says other things there."""
+    says other things there. Of what they see in part it has that part alone."""
     kept = [
         item
         for item in clinic.items
@@ -96,4 +108,4 @@ def beside(clinic: Clinic, attacker: Attacker) -> Clinic:
         # Where there are consents, statements are others.
         or item.variant == CONSENTING
     ]
-    return clinic.another(without_secrets(item, attacker) for item in kept)
+    return clinic.another(in_part(clinic, attacker, without_secrets(item, attacker)) for item in kept)
