@@ -59,6 +59,13 @@ def _queries(operation: Operation, item: Item) -> Iterator[str]:
             yield f"category=urn:{item.canary}|{item.canary}&max=9"
         case "graphql":
             return
+        case "access":
+            for interaction in ("read", "vread", "update", "delete", "history", "search-type", "create"):
+                url = item.type if interaction in ("search-type", "create") else item.reference
+                version = "/_history/1" if interaction == "vread" else ""
+                yield f"interaction={interaction}&url={url}{version}"
+            yield f"interaction=read&url={item.reference}&user=Practitioner/{item.owner[0]}0-practitioner"
+            yield f"interaction=read&url={item.reference}&scope=user/*.cruds&patient={item.owner[0]}0-patient"
         case _:
             yield f"patient=Patient/{item.owner[0]}0-patient"
             yield f"_id={item.id}"
