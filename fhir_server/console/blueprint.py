@@ -85,11 +85,7 @@ def _guarded(visit: Visit, page: Page) -> Response:
         if handle:
             visit.pending = visit.services.smart.pending.find(visit.tenant.id, handle)
             if visit.pending is None:
-                return visit.problem(
-                    410,
-                    "This request is over",
-                    "It was answered already, or it has waited for too long. Start again from the app.",
-                )
+                return _over(visit)
         if visit.posted and not genuine(visit.request, visit.cookie, visit.services.origins(visit.slug)):
             return visit.problem(
                 403,
@@ -99,6 +95,8 @@ def _guarded(visit: Visit, page: Page) -> Response:
     refusal = guard.refusal(visit, page)
     if refusal is not None:
         return refusal
+    if page.step and visit.pending is None:
+        return _over(visit)
     try:
         return page.view(visit)
     except PageError as error:
@@ -109,6 +107,14 @@ def _guarded(visit: Visit, page: Page) -> Response:
         response = visit.problem(error.status, _HEADINGS.get(error.status, _HEADINGS[400]), error.issues[0].diagnostics)
         response.headers.extend(error.headers)
         return response
+
+
+def _over(visit: Visit) -> Response:
+    return visit.problem(
+        410,
+        "This request is over",
+        "It was answered already, or it has waited for too long. Start again from the app.",
+    )
 
 
 def _told(visit: Visit, error: RedirectError) -> Response:

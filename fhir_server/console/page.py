@@ -26,7 +26,7 @@ class Page:
     """One page. ``path`` stands below /t/{slug}; ``permission`` is one of the above or a key of access.roles.
 
     A page that ``posts`` takes POST as well as GET, and its forms carry the form token. ``foreign`` is for the one page
-    that other sites may post to, because it changes nothing.
+    that other sites may post to, because it changes nothing. A ``step`` is part of an app's request.
     """
 
     name: str
@@ -35,3 +35,4 @@ class Page:
     view: Callable[[Visit], Response]
     posts: bool = False
     foreign: bool = False
+    step: bool = False

@@ -296,3 +296,12 @@ def test_pages_can_be_used_without_eyes_and_without_scripts(clinic: Clinic, walk
         assert {"main", "h1", "title", "header"} <= parsed.seen, page.request.path
         assert set(parsed.inputs) <= parsed.labels, page.request.path
         assert all(script.get("src") for script in parsed.scripts)
+
+
+def test_a_step_of_no_request_says_so(clinic: Clinic, walk: Walk) -> None:
+    clinic.settings(second_factor=False)
+    walk.open(clinic.url("home"))
+    walk.sign_in(clinic.person("staff"))
+    for path in ("consent", "patients/choose", "consent?request=" + "a" * 43):
+        assert walk.open(clinic.url(path)).status_code == 410
+        assert heading(walk) == "This request is over"
