@@ -70,6 +70,26 @@ def test_nobody_is_told_of_what_is_hidden_from_them(
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
+def test_everybody_sees_all_that_they_may(clinic: Clinic, report: Report, attacker: Attacker) -> None:
+    api = clinic.as_attacker(attacker)
+    read = {item.reference for item in clinic.items if api.get(item.reference, Prefer="return=minimal").status == 200}
+    assert read <= {item.reference for item in clinic.items if attacker.sees(item, "r")}
+    assert read >= {item.reference for item in clinic.items if attacker.sees_whole(item, "r")}
+    report.requests["read"] += len(clinic.items)
+    for name in sorted({item.type for item in clinic.items} - {"AuditEvent"}):
+        answer = api.get(f"{name}?_count=50&_elements=id&_total=accurate")
+        report.requests["search"] += 1
+        sought = [item for item in clinic.items if item.type == name]
+        must = {item.id for item in sought if attacker.sees_whole(item, "s")}
+        if answer.status == 403:
+            assert not must, name
+            continue
+        found = [entry["resource"]["id"] for entry in answer.json.get("entry", ())]
+        assert must <= set(found) <= {item.id for item in sought if attacker.sees(item, "s")}, name
+        assert answer.json["total"] == len(found), name
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
 def test_nobody_changes_what_is_hidden_from_them(clinic: Clinic, report: Report, attacker: Attacker) -> None:
     before = len(report.leaks)
     attacked = clinic.another(clinic.items)
