@@ -73,4 +73,4 @@ def _asked(patient_id: str, given: list[tuple[str, str]]) -> list[tuple[str, str
     return asked
 
 
-OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION})
+OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, needs=("accounting",))

@@ -35,4 +35,4 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     return Response(200, json.dumps({"resourceType": "Parameters", "parameter": assignment_parts(made)}))
 
 
-OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, changes=True)
+OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, changes=True, needs=("assign",))

@@ -33,4 +33,4 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     )
 
 
-OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION})
+OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, needs=("assign",))

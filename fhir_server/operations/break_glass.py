@@ -48,4 +48,6 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     return Response(200, json.dumps({"resourceType": "Parameters", "parameter": alert_parts(made)}))
 
 
-OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, changes=True)
+OPERATION = Operation(
+    _NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, changes=True, needs=("break-glass",)
+)

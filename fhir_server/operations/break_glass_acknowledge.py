@@ -38,4 +38,6 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     return Response(200, json.dumps({"resourceType": "Parameters", "parameter": [parameter]}))
 
 
-OPERATION = Operation(_NAME, f"urn:fhir-server:operation:{_NAME}", ("system",), run, changes=True)
+OPERATION = Operation(
+    _NAME, f"urn:fhir-server:operation:{_NAME}", ("system",), run, changes=True, needs=("break-glass-acknowledge",)
+)

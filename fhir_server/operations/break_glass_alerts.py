@@ -36,4 +36,6 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     )
 
 
-OPERATION = Operation("break-glass-alerts", "urn:fhir-server:operation:break-glass-alerts", ("system",), run)
+OPERATION = Operation(
+    "break-glass-alerts", "urn:fhir-server:operation:break-glass-alerts", ("system",), run, needs=("alerts",)
+)

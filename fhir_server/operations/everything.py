@@ -263,4 +263,4 @@ def _entries(base_url: str, entries: Iterable[_Entry]) -> Iterable[bytes]:
 
 _DEFINITIONS = {name: f"http://hl7.org/fhir/OperationDefinition/{name}-everything" for name in PARAMETERS}
 
-OPERATION = Operation("everything", _DEFINITIONS["Patient"], ("instance",), run, _DEFINITIONS)
+OPERATION = Operation("everything", _DEFINITIONS["Patient"], ("instance",), run, _DEFINITIONS, needs=("read",))

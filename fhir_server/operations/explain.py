@@ -110,4 +110,4 @@ def _explained(
     return parts
 
 
-OPERATION = Operation("explain", "urn:fhir-server:operation:explain", ("type",), run)
+OPERATION = Operation("explain", "urn:fhir-server:operation:explain", ("type",), run, needs=("explain",))

@@ -142,5 +142,9 @@ def _of_body(body: object) -> dict[str, Any]:
 
 
 OPERATION = Operation(
-    "graphql", "http://hl7.org/fhir/OperationDefinition/Resource-graphql", ("system", "instance"), run
+    "graphql",
+    "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
+    ("system", "instance"),
+    run,
+    needs=("read", "search-type"),
 )

@@ -184,4 +184,4 @@ def _bundle(base_url: str, applied: Pairs, chosen: Sequence[_Observation]) -> by
 
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/Observation-lastn"
 
-OPERATION = Operation("lastn", _DEFINITION, ("type",), run, {"Observation": _DEFINITION})
+OPERATION = Operation("lastn", _DEFINITION, ("type",), run, {"Observation": _DEFINITION}, needs=("search-type",))

@@ -16,6 +16,7 @@ class Operation:
     """An operation: ``name`` without "$", the canonical URL of its ``definition``, the ``levels`` it exists at.
 
     ``types`` maps the resource types that have it to the definitions for them; empty where every type has it.
+    ``needs`` are interactions, one of which the caller must be able to do to use it; () for an operation of everybody.
     ``changes`` says that it affects the server's state: then a GET, which others may repeat, does not reach it.
     """
 
@@ -25,6 +26,7 @@ class Operation:
     run: Run
     types: Mapping[str, str] = field(default_factory=dict)
     changes: bool = False
+    needs: tuple[str, ...] = ()
 
     def definition_for(self, resource_type: str) -> str | None:
         """The canonical URL of its definition for this resource type; None where the type does not have it."""

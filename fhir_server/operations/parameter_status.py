@@ -46,4 +46,4 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
 
 
 _DEFINITION = "urn:fhir-server:operation:search-parameter-status"
-OPERATION = Operation("status", _DEFINITION, ("instance",), run, {"SearchParameter": _DEFINITION})
+OPERATION = Operation("status", _DEFINITION, ("instance",), run, {"SearchParameter": _DEFINITION}, needs=("read",))

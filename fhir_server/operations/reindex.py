@@ -83,4 +83,11 @@ def _outcome(text: str) -> bytes:
     return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
 
 
-OPERATION = Operation("reindex", "urn:fhir-server:operation:reindex", ("system", "type", "instance"), run, changes=True)
+OPERATION = Operation(
+    "reindex",
+    "urn:fhir-server:operation:reindex",
+    ("system", "type", "instance"),
+    run,
+    changes=True,
+    needs=("reindex",),
+)

@@ -40,4 +40,6 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     return Response(200, json.dumps({"resourceType": "Parameters", **found_any}))
 
 
-OPERATION = Operation("reindex-status", "urn:fhir-server:operation:reindex-status", ("system",), run)
+OPERATION = Operation(
+    "reindex-status", "urn:fhir-server:operation:reindex-status", ("system",), run, needs=("reindex",)
+)

@@ -49,4 +49,4 @@ def _number(given: dict[str, str]) -> int:
     return int(text)
 
 
-OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, changes=True)
+OPERATION = Operation(_NAME, _DEFINITION, ("instance",), run, {"Patient": _DEFINITION}, changes=True, needs=("assign",))

@@ -111,5 +111,5 @@ def _id_issues(mode: str, scope: Sequence[str], resource: object) -> list[Issue]
 
 
 OPERATION = Operation(
-    "validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate", ("type", "instance"), run
+    "validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate", ("type", "instance"), run, needs=("read",)
 )

@@ -187,7 +187,7 @@ class FhirApi:
 
     def _context(self, request: Request, slug: str, base_url: str, route: Route, phases: Phases) -> Context:
         if route.template in _PUBLIC:
-            principal = _NOBODY
+            principal = self._known_or_nobody(request, slug)
         else:
             principal = self._authenticate(request)
             if principal.tenant != slug:
@@ -196,7 +196,7 @@ class FhirApi:
         tenant = self._directory.find(slug)
         if tenant is None:
             raise NotFound("There is no such tenant at this server.")
-        if principal is not _NOBODY:
+        if route.template not in _PUBLIC:
             self._throttle.admit(slug, principal.client_id, tenant.rate_limit)
         phases.mark("authenticate")
         return Context(
@@ -209,6 +209,16 @@ class FhirApi:
             self._limits,
             phases,
         )
+
+    def _known_or_nobody(self, request: Request, slug: str) -> Principal:
+        """Who asks for what is told to anybody: an access_token that is not good here is none."""
+        if not request.header("AUTHORIZATION"):
+            return _NOBODY
+        try:
+            principal = self._authenticate(request)
+        except Unauthenticated:
+            return _NOBODY
+        return principal if principal.tenant == slug else _NOBODY
 
     def _authenticate(self, request: Request) -> Principal:
         scheme, _, access_token = request.header("AUTHORIZATION").partition(" ")
