@@ -7,6 +7,9 @@ import secrets
 
 from flask import Request, Response
 
+LONGEST_SEALED = 3800
+"""Characters of a sealed value: browsers keep cookies of 4 KB."""
+
 _VALUE = re.compile(r"[A-Za-z0-9_\-.]{32,256}")
 
 
@@ -23,6 +26,7 @@ class Jar:
         prefix = "__Host-" if https else ""
         self._session = f"{prefix}session-{slug}"
         self._visitor = f"{prefix}visitor-{slug}"
+        self._upstream = f"{prefix}provider-{slug}"
         self._https = https
 
     def session(self, request: Request) -> str:
@@ -32,6 +36,21 @@ class Jar:
     def visitor(self, request: Request) -> str:
         """The visitor's cookie, or ""."""
         return _read(request, self._visitor)
+
+    def upstream(self, request: Request) -> str:
+        """What was kept of a sign-in at the clinic's provider, or ""."""
+        value = request.cookies.get(self._upstream, "")
+        return value if len(value) <= LONGEST_SEALED else ""
+
+    def set_upstream(self, response: Response, value: str) -> None:
+        """Keep what a sign-in at the clinic's provider needs when the person comes back, for ten minutes."""
+        response.set_cookie(
+            self._upstream, value, max_age=600, path="/", secure=self._https, httponly=True, samesite="Lax"
+        )
+
+    def clear_upstream(self, response: Response) -> None:
+        """Forget it."""
+        response.delete_cookie(self._upstream, path="/", secure=self._https, httponly=True, samesite="Lax")
 
     def set_session(self, response: Response, value: str) -> None:
         """Begin a session in this browser; the cookie ends with the browser, the session by its own time-outs."""

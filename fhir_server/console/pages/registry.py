@@ -19,6 +19,7 @@ from fhir_server.console.pages import (
     resume,
     second_factor,
     sign_in,
+    sign_in_provider,
     sign_out,
 )
 from fhir_server.console.services import LAUNCHER
@@ -28,6 +29,8 @@ PAGES = (
     Page("authorize", "/auth/authorize", ANYONE, authorize.view, posts=True, foreign=True),
     Page("resume", "/auth/resume", ANYONE, resume.view),
     Page("sign-in", "/sign-in", ANYONE, sign_in.view, posts=True),
+    Page("sign-in-provider", "/sign-in/provider", ANYONE, sign_in_provider.begin),
+    Page("sign-in-return", "/sign-in/provider/return", ANYONE, sign_in_provider.finish),
     Page("sign-out", "/sign-out", ANYONE, sign_out.view, posts=True),
     Page("second-factor", "/sign-in/second-factor", PASSWORD_GIVEN, second_factor.view, posts=True),
     Page("enrol", "/account/second-factor", PASSWORD_GIVEN, enrol.view, posts=True),
