@@ -27,7 +27,7 @@ def _row(role: Role, grant: Grant) -> str:
     types = "every type" if grant.types == EVERY else _types(grant.types)
     withheld = ", ".join(sorted({label.rpartition("|")[2] for label in grant.withheld}))
     in_part = f"all but what {grant.elements!r} shows" if grant.elements else ""
-    counted = "counts only: nothing yet" if grant.reach == "counts" else ""
+    counted = "counts only" if grant.reach == "counts" else ""
     hidden = "; ".join(filter(None, [in_part, counted, f"labelled {withheld}" if withheld else ""]))
     return f"| {role.name} | {grant.reach} | {types} | {grant.letters} | {hidden} |"
 

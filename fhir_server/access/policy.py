@@ -26,6 +26,7 @@ LETTERS = {
     "patch": "u",
     "delete": "d",
     "search-type": "s",
+    "count": "s",
     "search-system": "s",
     "history-type": "s",
     "history-system": "s",
@@ -312,8 +313,8 @@ def _granted(
 ) -> Iterator[Rule]:
     """The rules of one grant under one scope, for the types wanted."""
     types = _meet(grant.types, wanted)
-    # What is only to be counted is not shown at all: a count by name would tell of one person.
-    if not types or grant.reach == "counts":
+    # What is only to be counted is let through to be counted alone: interactions/counting.py tells of nobody.
+    if not types or (grant.reach == "counts") != (interaction == "count"):
         return
     constraint: tuple[Condition, ...] = ()
     if scope.constraint:
@@ -363,7 +364,7 @@ def _reached(principal: Principal, role: Role, grant: Grant, *, consents: bool) 
     if role.name == "super_admin":
         minded = ()
     match grant.reach:
-        case "clinic":
+        case "clinic" | "counts":
             yield minded
         case "patients" if persons:
             yield Related(persons, relations.OWN_PATIENTS), *minded

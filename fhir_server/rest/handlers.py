@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fhir_server.dispatch import perform
 from fhir_server.errors import BadRequest, MethodNotAllowed, UnsupportedMediaType
 from fhir_server.interactions import bundle as bundles
-from fhir_server.interactions import conditional, history, search
+from fhir_server.interactions import conditional, counting, history, search
 from fhir_server.interactions import create as create_interaction
 from fhir_server.interactions import delete as delete_interaction
 from fhir_server.interactions import patch as patch_interaction
@@ -161,14 +161,20 @@ def search_type(ctx: Context, request: Request, segments: Segments) -> Response:
     """GET [base]/[type]?[parameters]"""
     pairs = request.query()
     ctx.phases.mark("parse")
-    return perform(ctx, "search-type", segments[0], lambda c: search.run(c, segments[0], pairs))
+    return _search(ctx, segments[0], pairs)
 
 
 def search_type_by_post(ctx: Context, request: Request, segments: Segments) -> Response:
     """POST [base]/[type]/_search: the form's parameters and the URL's together"""
     pairs = request.form() + request.query()
     ctx.phases.mark("parse")
-    return perform(ctx, "search-type", segments[0], lambda c: search.run(c, segments[0], pairs))
+    return _search(ctx, segments[0], pairs)
+
+
+def _search(ctx: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> Response:
+    if counting.wanted(ctx, resource_type, pairs):
+        return perform(ctx, "count", resource_type, lambda c: counting.run(c, resource_type, pairs))
+    return perform(ctx, "search-type", resource_type, lambda c: search.run(c, resource_type, pairs))
 
 
 def search_system(ctx: Context, request: Request, segments: Segments) -> Response:

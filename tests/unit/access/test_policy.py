@@ -124,7 +124,7 @@ def test_attorneys_see_neither_psychotherapy_nor_substance_use() -> None:
 
 
 def test_what_is_to_be_counted_only_is_not_shown() -> None:
-    """A count by name would tell of one person: nothing of it is let through."""
+    """A count by name would tell of one person: nothing of it is let through but to be counted."""
     shown = {
         (role.name, name)
         for role in ROLES.values()
@@ -132,9 +132,14 @@ def test_what_is_to_be_counted_only_is_not_shown() -> None:
         if grant.reach == "counts"
         for name in grant.types
         for interaction in LETTERS
-        if not decide(person("user/*.cruds", role.name), interaction, name).nothing
+        if interaction != "count" and not decide(person("user/*.cruds", role.name), interaction, name).nothing
     }
     assert shown == set()
+    assert decide(person("user/*.r", "executive"), "count", "Patient").nothing
+    assert not decide(person("user/*.s", "executive"), "count", "Patient").nothing
+    for role in ROLES:
+        if role != "executive":
+            assert decide(person("user/*.cruds", role), "count", "Patient").nothing
     assert not decide(person("user/*.rs", "executive"), "read", "Organization").nothing
 
 
