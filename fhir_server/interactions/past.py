@@ -21,14 +21,19 @@ _DIGITS = 9
 
 
 def within_reach(ctx: Context, versions: Sequence[Stored]) -> list[bool]:
-    """Which of these versions the caller may see, of resources that are within reach as they are now."""
+    """Which of these versions the caller may see, of resources that are within reach as they are now.
+
+    Where they were read, the store has noted whether there are consents.
+    """
     access = ctx.store.in_force(ctx.access)
     seen = [access.whole(one.resource_type) or one.deleted for one in versions]
     asked = [(n, one) for n, one in enumerate(versions) if not seen[n]]
     if asked:
         rows = [(one.resource_type, rows_of(ctx, one)) for _, one in asked]
-        for (n, _), facts in zip(asked, ctx.store.facts(access, rows, every=False), strict=True):
-            seen[n] = access.allows(facts)
+        keys = [ctx.store.hasher.uncached(f"{one.resource_type}/{one.id}") for _, one in asked]
+        found = ctx.store.facts(ctx.access, rows, every=False, keys=keys)
+        for (n, _), facts in zip(asked, found, strict=True):
+            seen[n] = ctx.access.allows(facts)
     return seen
 
 

@@ -42,11 +42,12 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version; ``method`` is the HTTP method that wrote it; (last_updated, rid, version) is its place in the
-    order."""
+    order. ``consents`` says that the tenant has any."""
 
     stored: Stored
     method: str
     rid: int
+    consents: bool = False
 
 
 def fetch(
@@ -99,7 +100,8 @@ class _Binder:
 
 _COLUMNS = (
     "{0}.type_id, {0}.id, {0}.version, {0}.last_updated, {0}.deleted, "
-    "{0}.meta::text, {0}.body::text, {0}.method, {0}.rid, {1} AS patient"
+    "{0}.meta::text, {0}.body::text, {0}.method, {0}.rid, {1} AS patient, "
+    "EXISTS (SELECT FROM consent_rule k WHERE k.tenant_id = $1) AS consents"
 )
 _PATIENT = "(SELECT o.patient FROM resource o WHERE o.tenant_id = $1 AND o.rid = h.rid)"
 _ORDER = "ORDER BY last_updated DESC, rid DESC, version DESC LIMIT $2"
@@ -153,5 +155,5 @@ def _versions(result: pq.abc.PGresult) -> list[Version]:
             get(row, 5),
             get(row, 6),
         )
-        found.append(Version(stored, (get(row, 7) or b"").decode(), int(get(row, 8) or 0)))
+        found.append(Version(stored, (get(row, 7) or b"").decode(), int(get(row, 8) or 0), get(row, 10) == b"t"))
     return found

@@ -22,6 +22,12 @@ from fhir_server.store.wire import Statement, run, run_named
 
 _READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
 _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
+# Whether there is any consent, of whichever patient: a version may be about another one than its resource is now.
+_VREAD_MINDING = Statement(
+    "fhir_vread_minding",
+    "SELECT v.*, EXISTS (SELECT FROM consent_rule k WHERE k.tenant_id = $1::int)"
+    " FROM fhir_vread($1::int, $2::bigint, $3::int) v",
+)
 
 _COLUMNS = "r.type_id, r.id, {0}.version, {0}.last_updated, {0}.deleted, r.patient, {0}.meta::text, {0}.body::text"
 # The time of asking is used in any case: PostgreSQL wants every placeholder to be, and not every condition asks for it.
@@ -67,18 +73,25 @@ def vread(
     resource_type: str,
     resource_id: str,
     version: int,
-) -> Stored | None:
-    """One version of a resource; None if there is none or the access does not reach the resource as it is now."""
+) -> tuple[Stored | None, bool]:
+    """One version of a resource, None if there is none or the access does not reach the resource as it is now; and
+    whether the tenant has consents, where they could have a say and have not been looked at."""
     key = hasher.uncached(f"{resource_type}/{resource_id}")
-    if access.without_consents().whole(resource_type):
+    if access.whole(resource_type):
         result = run(connection, _VREAD, (b"%d" % tenant_id, b"%d" % key, b"%d" % version))
-        if access.whole(resource_type) or result.get_value(0, 8) != b"t":
-            return _stored(result, resource_type, resource_id)
+        return _stored(result, resource_type, resource_id), False
+    consents = False
+    if access.without_consents().whole(resource_type):
+        result = _run(connection, tenant_id, _VREAD_MINDING, [tenant_id, key, version])
+        consents = result.get_value(0, 9) == b"t"
+        if result.get_value(0, 8) != b"t":
+            return _stored(result, resource_type, resource_id), consents
     if not access.reaches(resource_type):
-        return None
+        return None, consents
     statement, values = _restricted(access, resource_type, hasher, _VERSION)
     arguments = [tenant_id, key, now(), version, *values]
-    return _stored(_run(connection, tenant_id, statement, arguments), resource_type, resource_id)
+    found = _stored(_run(connection, tenant_id, statement, arguments), resource_type, resource_id)
+    return found, consents
 
 
 def _run(

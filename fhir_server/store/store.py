@@ -84,11 +84,14 @@ class Store:
         )
 
     def vread(self, access: Access, resource_type: str, resource_id: str, version: int) -> Stored | None:
-        """One version; None if there is none within reach."""
-        return self._run(
+        """One version; None if there is none within reach. What the version itself says: interactions/past.py."""
+        found, consents = self._run(
             lambda c: reading.vread(c, self.tenant_id, access, self.hasher, resource_type, resource_id, version),
             read_only=True,
         )
+        if consents:
+            self._database.consents.note(self.tenant_id)
+        return found
 
     def put(self, write: Write) -> Written:
         """Write one version of a resource. Raises ValueError never; see `Written` for what may not be written."""
@@ -150,10 +153,18 @@ class Store:
         """
         return self.in_transaction or self._database.consents.known(self.tenant_id)
 
-    def facts(self, access: Access, resources: Sequence[tuple[str, IndexRows]], *, every: bool) -> list[RowFacts]:
+    def facts(
+        self,
+        access: Access,
+        resources: Sequence[tuple[str, IndexRows]],
+        *,
+        every: bool,
+        keys: Sequence[int] = (),
+    ) -> list[RowFacts]:
         """The facts of resources that are not in the tables, as store/facts.py has them."""
         return self._run(
-            lambda c: facts.load(c, self.tenant_id, self.hasher, access, resources, every=every), read_only=True
+            lambda c: facts.load(c, self.tenant_id, self.hasher, access, resources, every=every, keys=keys),
+            read_only=True,
         )
 
     def in_force(self, access: Access) -> Access:
@@ -165,8 +176,11 @@ class Store:
         return self._run(lambda c: searching.present_types(c, self.tenant_id), read_only=True)
 
     def history(self, access: Access, scope: history.Scope, page: history.Page) -> list[history.Version]:
-        """A page of versions, newest first. See store/history.py."""
-        return self._run(lambda c: history.fetch(c, self.tenant_id, access, self.hasher, scope, page), read_only=True)
+        """A page of versions, newest first. See store/history.py; what they say themselves: interactions/past.py."""
+        found = self._run(lambda c: history.fetch(c, self.tenant_id, access, self.hasher, scope, page), read_only=True)
+        if any(version.consents for version in found):
+            self._database.consents.note(self.tenant_id)
+        return found
 
     def lock(self, *texts: str) -> None:
         """Hold locks on these texts, tenant by tenant, until the transaction ends.
