@@ -202,7 +202,7 @@ scope_lists = st.lists(
 
 @given(scopes=scope_lists, interaction=st.sampled_from(sorted(LETTERS)), resource_type=st.sampled_from(TYPES))
 def test_allowed_if_and_only_if_some_scope_says_so(scopes: list[str], interaction: str, resource_type: str) -> None:
-    if interaction == "break-glass":
+    if interaction in ("break-glass", "count"):
         return
     letters = set(LETTERS[interaction])
     wanted = any(s[7:].split(".")[0] in ("*", resource_type) and letters <= set(s.rpartition(".")[2]) for s in scopes)
