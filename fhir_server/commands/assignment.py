@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import click
 
+from fhir_server.authn import passwords
+from fhir_server.authn.people import People
 from fhir_server.commands.database import database
 from fhir_server.commands.example import example
 from fhir_server.crypto.hashing import Hasher
@@ -36,7 +38,9 @@ def command() -> None:
     )
 )
 @click.option("--tenant", "slug", required=True, metavar="T", help="The tenant.")
-@click.option("--user", required=True, metavar="U", help="An account's id, or a reference such as Practitioner/7.")
+@click.option(
+    "--user", required=True, metavar="U", help="A username, an account's id, or a reference such as Practitioner/7."
+)
 @click.option("--patient", required=True, metavar="P", help="The id of the Patient.")
 @click.option("--kind", type=click.Choice(list(KINDS)), default="assignment", help="assignment unless given.")
 @click.option("--matter", default="", help="The name or number of the matter, for --kind matter.")
@@ -45,11 +49,11 @@ def command() -> None:
 @click.option("--reason", required=True, help="Why; it is kept.")
 def create(slug: str, user: str, patient: str, kind: str, matter: str, start: str, until: str, reason: str) -> None:
     """Assign U to the patient P; prints the number of the assignment."""
-    given = {"kind": kind, "until": until, "reason": reason, ("person" if "/" in user else "user"): user}
+    given = {"kind": kind, "until": until, "reason": reason}
     given |= ({"matter": matter} if matter else {}) | ({"from": start} if start else {})
-    if user.startswith("User/"):
-        given["user"] = given.pop("person").removeprefix("User/")
     with _opened(slug) as store:
+        person = _person(store, user)
+        given |= {"user": person.removeprefix("User/")} if person.startswith("User/") else {"person": person}
         one = assignment_of(patient, given, OPERATOR)
         check_there(store, "Patient", patient)
         resource_type, _, resource_id = one.person.partition("/")
@@ -64,8 +68,8 @@ def create(slug: str, user: str, patient: str, kind: str, matter: str, start: st
 @click.option("--user", default="", metavar="U", help="Those of one person alone, as for create.")
 def list_(slug: str, patient: str, user: str) -> None:
     """List assignments, the newest first, with tabs: number, state, who, patient, kind, from, until, matter, reason."""
-    person = user if "/" in user or not user else f"User/{_account(user)}"
     with _opened(slug) as store:
+        person = _person(store, user) if user else ""
         found = store.within(
             lambda c: care.assignments(c, store.tenant_id, store.hasher, patient_id=patient, person=person)
         )
@@ -104,11 +108,19 @@ def _opened(slug: str) -> Iterator[Store]:
             pool.close()
 
 
-def _account(user: str) -> str:
+def _person(store: Store, user: str) -> str:
+    """The person as relations name them. Raises ConfigurationError for a username that nobody has."""
+    if "/" in user:
+        return user
     try:
-        return str(uuid.UUID(user))
+        return f"User/{uuid.UUID(user)}"
     except ValueError:
-        raise click.UsageError("--user is an account's id, or a reference such as Practitioner/7.") from None
+        found = People(store.database, passwords.standard()).by_username(store.tenant_id, user)
+    if found is None:
+        raise ConfigurationError(
+            f"--user {user!r} is no username, no account's id and no reference such as Practitioner/7."
+        )
+    return f"User/{found.id}"
 
 
 def _kind(one: Assignment) -> str:
