@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from werkzeug.test import Client
 
@@ -16,6 +18,7 @@ from fhir_server.app import FhirServer, create_app
 from fhir_server.authn import keys
 from fhir_server.authn.access_token import issue
 from fhir_server.settings import Settings
+from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.tenants import Tenant
 from tests.functional.live import Live, serving
@@ -148,6 +151,15 @@ def new_api(app: FhirServer, access_token: Callable[..., str], new_tenant: Calla
 def api(new_api: Callable[..., Api]) -> Api:
     """A client of a fresh tenant with full access."""
     return new_api()
+
+
+@pytest.fixture(scope="module")
+def module_api(app: FhirServer, access_token: Callable[..., str], database: DatabaseUrls) -> Api:
+    """A client of a tenant that the tests of a module share, with full access: for those that only read."""
+    assert database.owner is not None
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        tenant = tenants.create(owner, f"module-{secrets.token_hex(4)}")
+    return Api(app, tenant.slug, access_token(tenant.slug, lifetime=3600))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from fhir_server.settings import Settings
 from tests.functional.conftest import Api
 
 
-@pytest.fixture
-def executive(settings: Settings, app: Any, api: Api) -> Api:
+@pytest.fixture(scope="module")
+def executive(settings: Settings, app: Any, module_api: Api) -> Api:
     """Somebody who counts, in a clinic with 25 women and 4 men."""
     entries = [
         {
@@ -25,12 +25,12 @@ def executive(settings: Settings, app: Any, api: Api) -> Api:
         }
         for n in range(29)
     ]  # fmt: skip
-    assert api.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).status == 200
+    assert module_api.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).status == 200
     token = issue(
         keys.load_or_create(settings.key_file), issuer=settings.issuer, sub="boss", client_id="portal",
-        tenant=api.slug, scope="user/*.cruds", lifetime=600, roles=["executive"],
+        tenant=module_api.slug, scope="user/*.cruds", lifetime=600, roles=["executive"],
     )  # fmt: skip
-    return Api(app, api.slug, token)
+    return Api(app, module_api.slug, token)
 
 
 @pytest.mark.parametrize(
