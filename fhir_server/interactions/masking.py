@@ -6,7 +6,7 @@ Every answer passes here on its way out, whichever interaction made it, so that 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -31,7 +31,7 @@ from fhir_server.search.query import (
     SearchQuery,
     Selection,
 )
-from fhir_server.search.registry import Parameter
+from fhir_server.search.registry import Parameter, Registry
 
 _FREE = frozenset(("_id", "_lastUpdated", "_profile", "_tag", "_security", "_source"))
 """Parameters by what every mask shows."""
@@ -46,6 +46,15 @@ def masks(ctx: Context) -> Mapping[str, str]:
     if _PARTLY.isdisjoint(ctx.principal.roles):
         return {}
     return _masks(ctx.decide("read", None)) | _masks(ctx.decide("search-system", None))
+
+
+def whole(access: Access, found: Mapping[str, str]) -> Access:
+    """The access without the types that are seen in part."""
+    if not found:
+        return access
+    every, hidden = frozenset(definitions.load().resource_types), frozenset(found)
+    left = [replace(rule, types=(every if rule.types is None else rule.types) - hidden) for rule in access.rules]
+    return Access(tuple(rule for rule in left if rule.types))
 
 
 @lru_cache(maxsize=4096)
@@ -103,7 +112,9 @@ def searchable(ctx: Context, query: SearchQuery) -> SearchQuery:
                     f"{parameter.code} would tell of what it does not see.",
                     "permission",
                 )
-    return replace(query, includes=tuple(_include(one, found) for one in query.includes)) if query.includes else query
+    if not query.includes:
+        return query
+    return replace(query, includes=tuple(_includes(query.includes, found, ctx.registry)))
 
 
 def _compartments(selection: Selection, found: Mapping[str, str]) -> Selection:
@@ -119,11 +130,23 @@ def _compartments(selection: Selection, found: Mapping[str, str]) -> Selection:
     return replace(selection, filters=tuple(filters))
 
 
-def _include(one: Include, found: Mapping[str, str]) -> Include:
-    mask = found.get(one.source)
-    if not mask:
-        return one
-    return replace(one, parameters=tuple(p for p in one.parameters if visible(mask, p)))
+def _includes(includes: Iterable[Include], found: Mapping[str, str], registry: Registry) -> Iterator[Include]:
+    """The includes without references that are hidden; one with none left is left out, for it would mean all."""
+    for one in includes:
+        if one.source and one.source not in found:
+            yield one
+            continue
+        sources = (one.source,) if one.source else definitions.load().resource_types
+        kept = tuple(
+            parameter
+            for source in sources
+            for parameter in one.parameters or registry.parameters(source).values()
+            if parameter.type == "reference"
+            and parameter.status == "active"
+            and (source not in found or visible(found[source], parameter))
+        )
+        if kept:
+            yield replace(one, parameters=kept)
 
 
 def _parameters(part: Filter) -> Iterator[Parameter]:

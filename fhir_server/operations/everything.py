@@ -17,8 +17,10 @@ from urllib.parse import quote, urlencode
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest, Forbidden, Gone, NotFound
+from fhir_server.interactions import masking
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.operation_parameters import pairs_of
+from fhir_server.interactions.refusal import refused
 from fhir_server.operations.operation import Operation
 from fhir_server.r4 import definitions, json, references
 from fhir_server.r4.compose import compose
@@ -71,6 +73,13 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
         raise Forbidden(
             f"The access_token does not permit read on {resource_type}; the scope system/{resource_type}.r would."
         )
+    if resource_type in masking.masks(ctx):
+        raise refused(
+            ctx,
+            f"{resource_type} is shown to the caller in part, and what belongs to it would tell of the rest; read it, "
+            "or search for what refers to it.",
+            "permission",
+        )
     path = f"{resource_type}/{resource_id}/$everything"
     binding = Binding(ctx.tenant.id, path, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
     asked = _asked(ctx, resource_type, binding, pairs_of("$everything", pairs, body))
@@ -104,7 +113,8 @@ def _collect(
     Two statements at most find the rest of the page: the second part is only looked at when the first is at its end.
     """
     store = ctx.store
-    access = store.in_force(ctx.decide("search-system", None).visible)
+    # By what the caller sees in part they would be told of references that are hidden in it.
+    access = store.in_force(masking.whole(ctx.decide("search-system", None).visible, masking.masks(ctx)))
     if access.nothing:
         return None
     focus = Focus(resource_type, store.hasher.uncached(f"{resource_type}/{resource_id}"))

@@ -125,7 +125,7 @@ def test_nothing_hidden_comes_through_on_any_road(as_role: Callable[[str], Api],
             answer = me(method, path, body)
             hidden = [one for one in answer.data.split(b'"resourceType":') if SECRET.encode() in one]
             whole = (b'"Patient"', b'"RelatedPerson"', b'"Basic"') if role == "staff" else ()
-            assert [one for one in hidden if not one.startswith(whole or b"\0")] == [], (role, method, path)
+            assert [one for one in hidden if not one.lstrip().startswith(whole or b"\0")] == [], (role, method, path)
             shown += b"SUBSETTED" in answer.data and answer.status == 200
     assert shown >= 10 * len(SEEN[role]) / 2, "the roads lead somewhere"
 
@@ -178,3 +178,42 @@ def test_what_is_hidden_cannot_be_searched_by(
 def test_who_sees_the_whole_pays_nothing(as_role: Callable[[str], Api], api: Api) -> None:
     as_role("billing")
     assert SECRET in api.get("Condition/x").data.decode()
+
+
+@pytest.mark.parametrize(
+    ("role", "search"),
+    [
+        ("staff", "Encounter?_include=Encounter:episode-of-care"),
+        ("staff", "Encounter?_include=Encounter:*"),
+        ("staff", "Encounter?_include=*"),
+        ("staff", "Patient?_revinclude=Encounter:patient&_include:iterate=Encounter:episode-of-care"),
+        ("staff", "Patient?_revinclude=Encounter:patient&_include:iterate=*"),
+        ("staff", "EpisodeOfCare?_revinclude=Encounter:episode-of-care"),
+        ("staff", "EpisodeOfCare?_revinclude=*"),
+        ("staff", "Encounter/y/$everything"),
+    ],
+)
+def test_references_that_are_hidden_lead_nowhere(
+    as_role: Callable[[str], Api], api: Api, role: str, search: str
+) -> None:
+    """The visit's episode is not part of what the schedule shows of it."""
+    staff = as_role(role)
+    episode = {"resourceType": "EpisodeOfCare", "id": "hidden", "status": "active", "patient": REF}
+    visit = {"resourceType": "Encounter", "id": "y", "status": "planned", "class": {"code": "AMB"}, "subject": REF}
+    assert api.put("EpisodeOfCare/hidden", episode).status == 201
+    assert api.put("Encounter/y", visit | {"episodeOfCare": [{"reference": "EpisodeOfCare/hidden"}]}).status == 201
+    assert b"EpisodeOfCare/hidden" in api.get(search).data
+    answer = staff.get(search)
+    joined = ("EpisodeOfCare", "Encounter") if search.startswith("Episode") else ("Encounter", "EpisodeOfCare")
+    assert answer.status == (403 if "$" in search else 200), answer.data
+    found = {entry["resource"]["resourceType"] for entry in answer.json.get("entry", ())}
+    assert joined[1] not in found
+    assert "$" in search or "Patient" in search or joined[0] in found
+
+
+def test_everything_of_a_patient_is_without_what_is_shown_in_part(as_role: Callable[[str], Api], api: Api) -> None:
+    staff = as_role("staff")
+    assert b"Encounter/x" in api.get("Patient/p/$everything").data
+    answer = staff.get("Patient/p/$everything")
+    assert answer.status == 200
+    assert {entry["resource"]["resourceType"] for entry in answer.json["entry"]} == {"Patient", "RelatedPerson"}
