@@ -42,8 +42,8 @@ def _client(clinic: Clinic, assertion: str, named: str) -> OAuthClient:
     if named and named != client_id:
         raise InvalidClient("client_id is not the one that the client_assertion is of.")
     client = clinic.client(client_id)
-    if client is None or client.row.method != ASSERTION:
-        raise InvalidClient("No client that is to sign assertions is registered here under the client_assertion's sub.")
+    if client is None or not client.active or client.row.method != ASSERTION:
+        raise InvalidClient("No client that may sign assertions is registered here under the client_assertion's sub.")
     row, key_sets = client.row, clinic.smart.key_sets
 
     def key(kid: str, alg: str) -> PublicKey:

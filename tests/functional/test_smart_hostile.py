@@ -307,6 +307,18 @@ def test_system_scopes_wait_for_an_approval(clinic: Clinic) -> None:
     clinic.settings(registration=None)
 
 
+@pytest.mark.parametrize("state", ["pending", "disabled"])
+def test_a_service_with_a_key_waits_for_an_approval_too(clinic: Clinic, state: str) -> None:
+    service = asymmetric(
+        clinic, "ES384", grant_types=["client_credentials"], redirect_uris=[], scope="system/Patient.rs"
+    )
+    ask = {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
+    assert service.token(**ask).status_code == 200
+    clients.set_state(clinic.app.database, clinic.tenant.id, clinic.tenant.slug, service.client_id, state, "test")
+    assert service.token(**ask).status_code == 401
+    assert service.token("auth/introspect", token="a").status_code == 401
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
