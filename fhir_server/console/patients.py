@@ -146,11 +146,23 @@ def _matches(bundle: dict[str, Any]) -> list[dict[str, Any]]:
 def patient_shown(resource: dict[str, Any]) -> Shown:
     """A Patient as a line."""
     details = [_day(resource.get("birthDate", "")), str(resource.get("gender", ""))]
-    for identifier in resource.get("identifier", ())[:2]:
+    for identifier in [one for one in resource.get("identifier", ()) if not _official(one)][:2]:
         if value := identifier.get("value"):
             label = identifier.get("type", {}).get("text") or _coding(identifier.get("type", {})) or "No."
             details.append(f"{label} {value}")
     return Shown(resource["id"], person_name(resource.get("name", ())), tuple(text for text in details if text))
+
+
+_OFFICIAL = frozenset(("SS", "SB", "DL", "PPN", "TAX", "BR"))
+"""Kinds of numbers that open doors elsewhere and are not needed to tell two patients apart.
+
+https://hl7.org/fhir/R4/v2/0203/index.html
+"""
+
+
+def _official(identifier: dict[str, Any]) -> bool:
+    codes = {coding.get("code") for coding in identifier.get("type", {}).get("coding", ())}
+    return bool(codes & _OFFICIAL) or str(identifier.get("system", "")).endswith("us-ssn")
 
 
 def person_name(names: Sequence[dict[str, Any]]) -> str:
