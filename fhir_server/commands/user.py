@@ -11,6 +11,7 @@ import click
 from fhir_server.access.roles import ROLES
 from fhir_server.authn import passwords
 from fhir_server.authn.people import PLATFORM_ROLE, Person
+from fhir_server.authn.second_factors import SecondFactors
 from fhir_server.authn.sessions import Sessions
 from fhir_server.commands.clinic import OpenClinic, clinic
 from fhir_server.commands.example import example
@@ -145,6 +146,19 @@ def end_sessions(slug: str, platform: bool, username: str) -> None:
     with _opened(slug, platform) as opened:
         one = opened.person(username)
         click.echo(str(Sessions(opened.database).revoke_all(opened.id, one.id)))
+
+
+@command.command(
+    name="reset-second-factor",
+    epilog=example("fhir-server user reset-second-factor --tenant riverside --username amara"),
+)
+@_whose
+def reset_second_factor(slug: str, platform: bool, username: str) -> None:
+    """Forget a user's second factors and sign them out; they set up new ones at the next sign-in."""
+    with _opened(slug, platform) as opened:
+        one = opened.person(username)
+        click.echo(str(SecondFactors(opened.database).remove_all(opened.id, one.id)))
+        Sessions(opened.database).revoke_all(opened.id, one.id)
 
 
 def _change(slug: str, platform: bool, username: str, change: Callable[[OpenClinic, Person], Person]) -> None:

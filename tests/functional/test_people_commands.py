@@ -62,6 +62,7 @@ def test_a_user_from_beginning_to_end(command: Command) -> None:
     assert command("user", "disable", *WHO)[1].split("\t")[1] == "disabled"
     assert command("user", "enable", *WHO)[1].split("\t")[1] == "active"
     assert command("user", "end-sessions", *WHO)[1] == "0\n"
+    assert command("user", "reset-second-factor", *WHO)[1] == "0\n"
     assert len(command("user", "set-password", *WHO)[1].strip()) == 19
 
 
