@@ -187,6 +187,7 @@ ATTACKERS = (
     Attacker("staff", "user/*.cruds", ("staff",), "Practitioner/nobody"),
     Attacker("billing", "user/*.cruds", ("billing",), "Practitioner/nobody"),
     Attacker("executive", "user/*.rs", ("executive",), "Practitioner/nobody"),
+    Attacker("physician and staff", "user/*.cruds", ("physician", "staff"), DOCTOR, treats="b"),
     Attacker("nobody", "user/*.cruds", ("physician",)),
     Attacker("without role", "user/*.cruds patient/*.cruds system/*.cruds", (), DOCTOR, _B, launched="b"),
     Attacker("unknown role", "user/*.cruds", ("king",), DOCTOR),
