@@ -27,6 +27,8 @@ from fhir_server.console.pages.registry import PAGES
 from fhir_server.console.services import Services
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.crypto.sealing import Sealer
+from fhir_server.platform.blueprint import register as register_platform
+from fhir_server.platform.services import Platform
 from fhir_server.rest import negotiate, outcomes
 from fhir_server.rest.api import FhirApi, StartResponse
 from fhir_server.rest.client_address import Proxies
@@ -64,11 +66,24 @@ class FhirServer(Flask):
         self.api = api
         self.trail = trail
         self.pages = pages
+        platform = Platform(
+            settings,
+            database,
+            trail,
+            pages.store_of,
+            pages.smart.keys,
+            pages.people,
+            pages.sign_in,
+            pages.sessions,
+            pages.factors,
+            pages.totp,
+        )
         self._proxies = Proxies(settings.trusted_proxies)
         self.before_request(knock(limiter, settings.address_limit, settings.cors_origins))
         self.register_blueprint(probes(settings, database))
         self.register_blueprint(smart(pages.smart))
         self.register_blueprint(console(pages, PAGES))
+        register_platform(self, platform)
         self.register_error_handler(HTTPException, self._refused)
 
     def _refused(self, error: HTTPException) -> Response:

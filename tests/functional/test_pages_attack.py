@@ -39,7 +39,7 @@ OPEN = {
     "probes.healthz", "probes.readyz", "probes.metrics", "console.assets", "console.authorize", "console.resume",
     "console.sign-in", "console.sign-out", "smart.jwks", "smart.openid_configuration", "smart.server_metadata",
     "smart.smart_configuration", "smart.style", "smart.registered", "smart.token", "smart.introspect", "smart.revoke",
-    "smart.register",
+    "smart.register", "platform.docs", "platform.sign_in", "api-docs.openapi_json",
 }  # fmt: skip
 """What answers anybody, or asks for other credentials than a session: a new one is added here knowingly."""
 
@@ -87,6 +87,7 @@ class Scene:
             "person": self.admin.id,
             "client_id": self.client.client_id,
             "name": "console.css",
+            "factor_id": "x",
         }
         for rule in self.clinic.app.url_map.iter_rules():
             values = {name: known[name] for name in rule.arguments}

@@ -1,0 +1,1 @@
+"""The interface of those who run the platform, for whom there are many clinics. docs/platform.md"""
