@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_server.access import relations, words
+from fhir_server.access import elements, relations, words
 from fhir_server.access.conditions import Condition, Related
 from fhir_server.access.permissions import ACTIONS
 from fhir_server.access.policy import LETTERS, Access, Considered, Rule, considered, decide, persons_of
@@ -118,7 +118,8 @@ def _rule(question: Question, rule: Rule, met: _Met | None) -> Parameter:
         _text("rows", words.rule(rule, question.resource_type)),
     ]
     if rule.elements:
-        parts.append(_text("elements", rule.elements))
+        shown = sorted(elements.shown(rule.elements, question.resource_type))
+        parts.append({"name": "mask", "part": [_code("name", rule.elements), *(_text("shows", one) for one in shown)]})
     if rule.counts:
         parts.append({"name": "countsOnly", "valueBoolean": True})
     for condition in rule.conditions:

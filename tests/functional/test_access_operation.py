@@ -230,6 +230,17 @@ def test_what_the_clinic_has_taken_is_told(app: FhirServer, settings: Settings, 
     assert (decision(ask(who, "search-type", "Condition")), who.get("Condition").status) == ("depends", 200)
 
 
+def test_a_mask_is_told_with_what_it_shows(clinic: Api, person: As) -> None:
+    billing = person("billing")
+    answer = ask(billing, "read", "Patient/own")
+    assert decision(answer) == "permitted"
+    rules = [dict(rule) for one in named(answer, "considered") for name, rule in one if name == "rule"]
+    shown = {value for name, value in rules[0]["mask"] if name == "shows"}
+    properties = billing.get("Patient/own").json.keys() - {"resourceType", "id", "meta"}
+    assert properties <= shown
+    assert "photo" not in shown
+
+
 def test_others_are_asked_about_by_those_alone_who_may(clinic: Api, app: FhirServer, person: As) -> None:
     account(app, clinic.slug, "p7", "physician", ME)
     account(app, clinic.slug, "p8", "physician", disabled=True)
