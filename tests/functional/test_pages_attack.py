@@ -19,11 +19,13 @@ from werkzeug.test import TestResponse
 
 from fhir_server.access.roles import ROLES
 from fhir_server.app import FhirServer
-from fhir_server.authn import clinic_settings
+from fhir_server.authn import clinic_settings, keys
+from fhir_server.authn.access_token import issue
 from fhir_server.authn.people import People, Person
 from fhir_server.authn.sessions import Sessions
 from fhir_server.console.page import ANYONE, PASSWORD_GIVEN, SIGNED_IN
 from fhir_server.console.pages.registry import PAGES
+from fhir_server.settings import Settings
 from fhir_server.smart import clients
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
@@ -161,6 +163,29 @@ def test_no_url_shows_anything_to_strangers(scene: Scene, who: str) -> None:
             if rule.endpoint not in OPEN:
                 assert answer.status_code in (302, 303, 401, 403, 404, 405), f"{method} {path}: {answer.status_code}"
                 assert "/sign-in" in answer.headers.get("Location", "/sign-in")
+    assert scene.state() == before
+
+
+@pytest.mark.parametrize("role", ["clinic_admin", "super_admin", ""])
+def test_access_tokens_of_a_clinic_open_nothing_beside_fhir(scene: Scene, settings: Settings, role: str) -> None:
+    """Neither the pages nor the platform, whatever roles they carry."""
+    access_token = issue(
+        keys.load_or_create(settings.key_file),
+        issuer=settings.issuer,
+        sub=scene.admin.id,
+        client_id=scene.client.client_id,
+        tenant=scene.clinic.tenant.slug,
+        scope="user/*.cruds" if role else "system/*.cruds",
+        lifetime=600,
+        roles=[role] if role else (),
+    )
+    before = scene.state()
+    for rule, method, path in scene.requests():
+        answer = scene.browser().open(path, method=method, headers={"Authorization": f"Bearer {access_token}"})
+        assert HIDDEN not in answer.text, f"{method} {path}"
+        assert APP not in answer.text, f"{method} {path}"
+        if rule.endpoint not in OPEN:
+            assert answer.status_code in (302, 303, 401, 403, 404, 405), f"{method} {path}: {answer.status_code}"
     assert scene.state() == before
 
 
