@@ -25,8 +25,10 @@ def test_each_condition_has_a_code_of_its_own() -> None:
         ((About("Patient/1"),), "each Observation that is about Patient/1"),
         (
             (Related(MINE, (relations.MATTER, relations.BREAK_GLASS)), Consented(MINE)),
-            "each Observation that is about a patient to whom Practitioner/1 or User/2 is related now, by matter or "
-            "break-glass, and withheld by no consent of its patient",
+            (
+                "each Observation that is about a patient to whom Practitioner/1 or User/2 is related now, by matter "
+                "or break-glass, and withheld by no consent of its patient"
+            ),
         ),
         ((Names(MINE),), "each Observation that is naming Practitioner/1 or User/2"),
         (
