@@ -86,13 +86,13 @@ class FhirApi:
                 return slug, f"{self._settings.public_url}/t/{slug}/fhir", rest[5:]
         elif (path == "/fhir" or path.startswith("/fhir/")) and not path.startswith(WELL_KNOWN, 5):
             slug = self._slug_of_host(environ)
-            if slug:
+            if slug is not None:
                 return slug, f"{self._scheme}://{slug}.{self._netloc}/fhir", path[6:]
         return None
 
-    def _slug_of_host(self, environ: dict[str, Any]) -> str:
+    def _slug_of_host(self, environ: dict[str, Any]) -> str | None:
         host: str = environ.get("HTTP_HOST", "").lower()
-        return host[: -len(self._host_suffix)] if host.endswith(self._host_suffix) else ""
+        return host[: -len(self._host_suffix)] if host.endswith(self._host_suffix) else None
 
     def by_path(self, environ: dict[str, Any]) -> None:
         """Make a URL that names its tenant by the host name one that names it by path, for what is not FHIR's."""

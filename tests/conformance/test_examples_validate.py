@@ -97,6 +97,7 @@ def test_definitions_are_valid_but_for_the_listed_places() -> None:
     assert places == set(INVALID_DEFINITIONS)
 
 
+@pytest.mark.attack
 def test_every_resource_of_synthea_is_valid() -> None:
     for path in sorted((DATA / "synthea").glob("*.bz2")):
         bundle = r4_json.parse(bz2.decompress(path.read_bytes()))

@@ -115,7 +115,10 @@ def victims(up: Running, what: str) -> list[psutil.Process]:
     return [random.choice(backends)] if backends else []
 
 
-@pytest.mark.parametrize("what", ["web", "backend", "postmaster"])
+@pytest.mark.parametrize(
+    "what",
+    ["web", pytest.param("backend", marks=pytest.mark.attack), pytest.param("postmaster", marks=pytest.mark.attack)],
+)
 def test_every_acknowledged_write_survives(served: tuple[Running, str], what: str) -> None:
     up, access_token = served
     ledgers = [Ledger() for _ in range(WRITERS)]

@@ -232,7 +232,7 @@ def test_writes_go_on_and_are_found(api: Api, work: Running) -> None:
     assert found(api, "Patient?eyes:missing=true") == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.attack)])
 def test_a_worker_that_ends(fresh_database: DatabaseUrls, tmp_path: Any, number: signal.Signals) -> None:
     """The build goes on behind the last batch: at once, or as soon as the worker's silence is noticed."""
     from fhir_server.app import create_app

@@ -37,7 +37,11 @@ PRACTITIONERS = [{"reference": f"Practitioner/{n}"} for n in range(25_000)]
 @pytest.mark.parametrize(
     ("elements", "what"),
     [
-        ({"identifier": [{"system": "urn:s", "value": str(n)} for n in range(30_000)]}, "identifier=urn:s|29999"),
+        pytest.param(
+            {"identifier": [{"system": "urn:s", "value": str(n)} for n in range(30_000)]},
+            "identifier=urn:s|29999",
+            marks=pytest.mark.attack,
+        ),
         ({"name": [{"family": f"Family{n}"} for n in range(40_000)]}, "name=family39999"),
         ({"generalPractitioner": PRACTITIONERS}, "general-practitioner=Practitioner/24999"),
         ({"identifier": [{"system": "urn:s", "value": "same"}] * 30_000}, "identifier=urn:s|same"),

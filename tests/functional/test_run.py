@@ -83,7 +83,14 @@ def _paste(line: str) -> str:
     return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True, timeout=30).stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.attack),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.attack),
+    ],
+)
 def test_every_way_of_stopping_stops_postgresql_too(prepared: Path, number: signal.Signals) -> None:
     with running("up", DATA_DIR=str(prepared), **PRODUCTION) as up:
         up.wait_for(lambda: "Ready" in up.output)
@@ -111,7 +118,14 @@ def test_stop_while_starting(prepared: Path) -> None:
     assert left_over(prepared) == []
 
 
-@pytest.mark.parametrize("part", [r"bin/postgres -D", r"fhir_server\.cli web", r"fhir_server\.cli worker"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        r"fhir_server\.cli web",
+        pytest.param(r"bin/postgres -D", marks=pytest.mark.attack),
+        pytest.param(r"fhir_server\.cli worker", marks=pytest.mark.attack),
+    ],
+)
 def test_part_that_is_killed_comes_back(prepared: Path, part: str) -> None:
     with running("up", DATA_DIR=str(prepared), **PRODUCTION) as up:
         up.wait_for(lambda: "Ready" in up.output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from benchmarks import filling, population
 from benchmarks.copying import COLUMNS
@@ -18,6 +19,7 @@ WITHOUT_WORDS = "SELECT tenant_id, hash FROM idx_word WHERE weight = 0 EXCEPT SE
 TWICE = "SELECT tenant_id, phrase, word FROM idx_phrase GROUP BY 1, 2, 3 HAVING count(*) > 1"
 
 
+@pytest.mark.attack
 def test_records_are_loaded_whole_into_each_tenant(fresh_database: DatabaseUrls) -> None:
     assert fresh_database.owner is not None
     said: list[str] = []

@@ -66,6 +66,7 @@ def test_copy_writes_the_rows_that_the_store_writes(fresh_database: DatabaseUrls
     assert all(written[name] for name in written if name == "resource" or name.startswith("idx_"))
 
 
+@pytest.mark.attack
 def test_pgbench_inserts_all_index_rows(database: DatabaseUrls, tenant: Tenant) -> None:
     assert database.owner is not None
     prepared = _prepared(database)

@@ -24,9 +24,9 @@ from fhir_server.store.reindex_runs import Run
 from fhir_server.store.reindexing import Row
 from fhir_server.store.resources import Write
 from fhir_server.store.store import Store
-from tests.unit.store.conftest import app_database, hasher, new_store, store
+from tests.unit.store.conftest import hasher, new_store, store
 
-__all__ = ["app_database", "hasher", "new_store", "store"]
+__all__ = ["hasher", "new_store", "store"]
 
 OWN = Definition("own", "token", "urn:own", "Patient.gender", ("Patient",))
 PARAM = param_id("Patient.own")

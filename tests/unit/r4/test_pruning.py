@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.r4.pruning import prune
@@ -32,6 +32,7 @@ def _empties(value: Any) -> int:
     return sum(member in ({}, []) or _empties(member) for member in members)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text("_ab"), VALUES))
 def test_nothing_empty_is_left(resource: dict[str, Any]) -> None:
     pruned = prune(resource)

@@ -12,9 +12,9 @@ from fhir_server.store import parameter_watch, search_parameters
 from fhir_server.store.parameter_definition import Definition
 from fhir_server.store.search_parameters import Entry
 from fhir_server.store.store import Store
-from tests.unit.store.conftest import app_database, hasher, new_store, store
+from tests.unit.store.conftest import hasher, new_store, store
 
-__all__ = ["app_database", "hasher", "new_store", "store"]
+__all__ = ["hasher", "new_store", "store"]
 
 OWN = Definition("own", "token", "urn:own", "Patient.name.use | Person.gender", ("Patient", "Person"), ("Group",))
 ENTRY = Entry(OWN, "own", False, "active", "", "run", 0, 0)
