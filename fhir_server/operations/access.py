@@ -18,8 +18,8 @@ from fhir_server.operations.operation import Operation
 from fhir_server.r4 import json, references
 from fhir_server.search.suggest import shown
 
-INTERACTIONS = ("read", "vread", "search-type", "create", "update", "delete", "history")
-_ON_TYPES = ("search-type", "create")
+INTERACTIONS = ("read", "vread", "search-type", "count", "create", "update", "delete", "history")
+_ON_TYPES = ("search-type", "count", "create")
 _PARAMETERS = ("interaction", "url", "user", "scope", "patient")
 _LONGEST_URL = 2_000
 

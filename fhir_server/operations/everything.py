@@ -273,4 +273,6 @@ def _entries(base_url: str, entries: Iterable[_Entry]) -> Iterable[bytes]:
 
 _DEFINITIONS = {name: f"http://hl7.org/fhir/OperationDefinition/{name}-everything" for name in PARAMETERS}
 
-OPERATION = Operation("everything", _DEFINITIONS["Patient"], ("instance",), run, _DEFINITIONS, needs=("read",))
+OPERATION = Operation(
+    "everything", _DEFINITIONS["Patient"], ("instance",), run, _DEFINITIONS, needs=("read",), whole=True
+)

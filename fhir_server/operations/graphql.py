@@ -147,4 +147,5 @@ OPERATION = Operation(
     ("system", "instance"),
     run,
     needs=("read", "search-type"),
+    whole=True,
 )

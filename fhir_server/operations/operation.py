@@ -17,7 +17,8 @@ class Operation:
 
     ``types`` maps the resource types that have it to the definitions for them; empty where every type has it.
     ``needs`` are interactions, one of which the caller must be able to do to use it; () for an operation of everybody.
-    ``changes`` says that it affects the server's state: then a GET, which others may repeat, does not reach it.
+    ``whole`` says that it is refused for types that the caller sees in part. ``changes`` says that it affects the
+    server's state: then a GET, which others may repeat, does not reach it.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Operation:
     types: Mapping[str, str] = field(default_factory=dict)
     changes: bool = False
     needs: tuple[str, ...] = ()
+    whole: bool = False
 
     def definition_for(self, resource_type: str) -> str | None:
         """The canonical URL of its definition for this resource type; None where the type does not have it."""

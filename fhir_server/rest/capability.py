@@ -77,6 +77,8 @@ def _statement(base_url: str, caller: Reach) -> dict[str, Any]:
 
 
 def _offered(operation: Operation, resource_type: str | None, caller: Reach) -> bool:
+    if operation.whole and resource_type is not None and caller.in_part(resource_type):
+        return False
     return not operation.needs or any(caller.can(one, resource_type) for one in operation.needs)
 
 
@@ -114,6 +116,7 @@ def _security(base_url: str) -> dict[str, Any]:
 def _resource(resource_type: str, caller: Reach) -> dict[str, Any]:
     """What can be done with resources of a type; {} for nothing."""
     can = {code: caller.can(code, resource_type) for code in INTERACTIONS}
+    can["search-type"] = can["search-type"] or caller.can("count", resource_type)
     offered = [
         {"name": o.name, "definition": definition}
         for o in operations.OPERATIONS

@@ -22,6 +22,9 @@ class Reach(Protocol):
     def whole(self, interaction: str, resource_type: str) -> bool:
         """Whether it lets through every resource of the type."""
 
+    def in_part(self, resource_type: str) -> bool:
+        """Whether elements of the type are hidden."""
+
     def note(self, resource_type: str) -> str:
         """What is to be known about a type; "" for nothing."""
 
@@ -36,6 +39,10 @@ class Anybody:
     def whole(self, interaction: str, resource_type: str) -> bool:
         """Every resource."""
         return True
+
+    def in_part(self, resource_type: str) -> bool:
+        """Nothing is."""
+        return False
 
     def note(self, resource_type: str) -> str:
         """Nothing."""
@@ -81,15 +88,21 @@ class Caller:
         """Whether it leaves every resource of the type."""
         return self._access(interaction, resource_type).whole(resource_type)
 
+    def in_part(self, resource_type: str) -> bool:
+        """Whether what the caller sees of the type has a mask."""
+        return bool(self._mask(resource_type))
+
     def note(self, resource_type: str) -> str:
         """What is shown in part, or only counted."""
-        access = self._access("read", resource_type)
-        searched = self._access("search-type", resource_type)
-        if searched.counts_only(resource_type):
+        if self.can("count", resource_type) and not self.can("search-type", resource_type):
             return "Resources of this type are counted for you, and not shown."
-        if elements := access.elements(resource_type) or searched.elements(resource_type):
-            return f"Resources of this type are shown to you in part: {elements} (docs/access.md)."
+        if mask := self._mask(resource_type):
+            return f"Resources of this type are shown to you in part: {mask} (docs/access.md)."
         return ""
+
+    def _mask(self, resource_type: str) -> str:
+        read, searched = self._access("read", resource_type), self._access("search-type", resource_type)
+        return read.elements(resource_type) or searched.elements(resource_type)
 
     def _access(self, interaction: str, resource_type: str | None) -> Access:
         return decide(self.principal, interaction, resource_type, self.resolve, self.taken)

@@ -206,6 +206,7 @@ def test_a_consent_is_named_to_those_who_see_the_resource(clinic: Api, app: Fhir
         ("patient", "patient/*.rs", "read", "Patient/own", "a launch context with Patient/own"),
         ("physician", "user/*.cruds", "read", "Claim/1", "role billing"),
         ("staff", "user/*.cruds", "search-type", "Observation", "role patient"),
+        ("billing", "user/*.cruds", "count", "Observation", "role executive"),
     ],
 )
 def test_the_smallest_grant(person: As, role: str, scope: str, interaction: str, url: str, change: str) -> None:

@@ -82,3 +82,10 @@ def test_what_is_shown_in_part_is_noted(api: Api, settings: Settings) -> None:
     assert notes["Claim"] == ""
     reading = next(one for one in rest["resource"] if one["type"] == "Patient")
     assert (reading["updateCreate"], reading["conditionalDelete"]) == (False, "not-supported")
+
+
+def test_what_is_only_counted_is_noted(api: Api, settings: Settings) -> None:
+    rest = capabilities(as_person(api, settings, roles=["executive"], fhir_user=""))
+    (seen,) = (one for one in rest["resource"] if one["type"] == "Observation")
+    assert "counted" in seen["documentation"]
+    assert {one["code"] for one in seen["interaction"]} == {"search-type"}
