@@ -51,8 +51,7 @@ SEEN = {
 }
 
 
-@pytest.fixture
-def as_role(settings: Settings, app: Any, api: Api) -> Callable[[str], Api]:
+def roles_in(settings: Settings, app: Any, api: Api) -> Callable[[str], Api]:
     """A function that makes a client for somebody of a role, in a clinic with a patient and one of each resource."""
     api.put("Practitioner/r", {"resourceType": "Practitioner", "id": "r"})
     for name, body in RESOURCES.items():
@@ -70,6 +69,18 @@ def as_role(settings: Settings, app: Any, api: Api) -> Callable[[str], Api]:
         return Api(app, api.slug, token)
 
     return make
+
+
+@pytest.fixture
+def as_role(settings: Settings, app: Any, api: Api) -> Callable[[str], Api]:
+    """The same in a clinic of the test's own."""
+    return roles_in(settings, app, api)
+
+
+@pytest.fixture(scope="module")
+def as_reader(settings: Settings, app: Any, module_api: Api) -> Callable[[str], Api]:
+    """The same in a clinic that is only read."""
+    return roles_in(settings, app, module_api)
 
 
 def roads(name: str) -> list[tuple[str, str, Any]]:
@@ -114,8 +125,8 @@ def roads(name: str) -> list[tuple[str, str, Any]]:
 
 
 @pytest.mark.parametrize("role", SEEN)
-def test_nothing_hidden_comes_through_on_any_road(as_role: Callable[[str], Api], role: str) -> None:
-    me = as_role(role)
+def test_nothing_hidden_comes_through_on_any_road(as_reader: Callable[[str], Api], role: str) -> None:
+    me = as_reader(role)
     shown = 0
     for name in RESOURCES:
         if role == "staff" and name in ("Patient", "RelatedPerson"):
@@ -131,8 +142,8 @@ def test_nothing_hidden_comes_through_on_any_road(as_role: Callable[[str], Api],
 
 
 @pytest.mark.parametrize(("role", "name"), [(role, name) for role, names in SEEN.items() for name in names])
-def test_what_is_shown_is_tagged_and_has_the_rest(as_role: Callable[[str], Api], role: str, name: str) -> None:
-    me = as_role(role)
+def test_what_is_shown_is_tagged_and_has_the_rest(as_reader: Callable[[str], Api], role: str, name: str) -> None:
+    me = as_reader(role)
     identity = "p" if name == "Patient" else "x"
     answer = me.get(f"{name}/{identity}")
     assert answer.status == 200, answer.data
@@ -167,9 +178,9 @@ def test_what_is_shown_is_tagged_and_has_the_rest(as_role: Callable[[str], Api],
     ],
 )
 def test_what_is_hidden_cannot_be_searched_by(
-    as_role: Callable[[str], Api], role: str, search: str, status: int
+    as_reader: Callable[[str], Api], role: str, search: str, status: int
 ) -> None:
-    answer = as_role(role).get(search.replace(" ", "%20"))
+    answer = as_reader(role).get(search.replace(" ", "%20"))
     assert answer.status == status, answer.data
     if status == 403:
         assert answer.headers["X-Decision-Reason"] == "permission"
