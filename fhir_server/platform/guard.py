@@ -34,7 +34,8 @@ def demand(platform: Platform) -> Callable[[], None]:
     """What is asked before each request. Raises Unauthenticated, Forbidden, Unavailable."""
 
     def before() -> None:
-        g.caller, g.kind, g.reason, g.subject = None, "platform", "", ""
+        g.caller, g.kind, g.reason, g.subject, g.at = None, "platform", "", "", events.now()
+        g.event = events.new_id(g.at)
         if request.endpoint in OPEN:
             return
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -48,6 +49,8 @@ def demand(platform: Platform) -> Callable[[], None]:
         if not found.complete and request.endpoint not in INCOMPLETE:
             missing = "a password of your own" if found.person.must_change_password else "a second factor"
             raise Forbidden(f"This session lacks {missing}: see docs/platform.md.")
+        if request.method != "GET":
+            platform.trail.intend(_event(PLATFORM, 0))
 
     return before
 
@@ -61,13 +64,14 @@ def record(platform: Platform) -> Callable[[Response], Response]:
     def after(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        if request.endpoint == "platform.docs":
+        # Whoever knocks too often is refused at the door, before `demand`: rest/doors.py
+        if request.endpoint == "platform.docs" or "event" not in g:
             return response
         try:
-            slug = str((request.view_args or {}).get("slug", ""))
-            entry = directory.entry(platform.database, slug) if slug and g.get("caller") else None
+            slug = _slug()
+            entry = directory.entry(platform.database, slug) if slug and g.caller else None
             for tenant in (PLATFORM, *(() if entry is None else (entry.id,))):
-                platform.trail.record(_event(tenant, response.status_code, slug))
+                platform.trail.record(_event(tenant, response.status_code))
         except Unavailable as error:
             return answer(error)
         return response
@@ -75,21 +79,26 @@ def record(platform: Platform) -> Callable[[Response], Response]:
     return after
 
 
-def _event(tenant_id: int, status: int, slug: str) -> Event:
-    at = events.now()
+def _slug() -> str:
+    return str((request.view_args or {}).get("slug", ""))
+
+
+def _event(tenant_id: int, status: int) -> Event:
+    slug = _slug()
     return Event(
-        id=events.new_id(at),
+        # The platform's record has the id of its intent; a clinic's is another one.
+        id=g.event if tenant_id == PLATFORM else events.new_id(g.at),
         tenant_id=tenant_id,
-        at=at,
-        kind=g.get("kind", "platform"),
+        at=g.at,
+        kind=g.kind,
         outcome=SUCCESS if status < 400 else REFUSED if status < 500 else FAILED,
         status=status,
-        subject=g.get("subject", ""),
+        subject=g.subject,
         client_id="platform",
-        roles=g.caller.person.roles if g.get("caller") else (),
+        roles=g.caller.person.roles if g.caller else (),
         address=request.remote_addr or "",
         query=f"{request.method} {request.path}",
-        reason=g.get("reason", ""),
+        reason=g.reason,
         detail={"tenant": slug} if slug else {},
     )
 

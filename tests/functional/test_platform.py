@@ -6,6 +6,8 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -15,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from fhir_server.app import FhirServer
 from fhir_server.audit import event as events
+from fhir_server.authn.limits import Limiter
 from fhir_server.authn.people import PLATFORM, PLATFORM_ROLE, People, Person
 from fhir_server.platform.guard import OPEN
 from fhir_server.store import audit
@@ -241,6 +244,35 @@ def test_what_is_asked_is_in_the_platforms_trail(operator: Operator, person: Per
     platforms = [one for one in platform_records(api) if one.subject == person.id]
     assert {"login", "people", "platform"} <= {one.kind for one in platforms}
     assert SECRET not in str(platforms)
+
+
+def test_whoever_guesses_too_often_is_refused_at_the_door(app: FhirServer) -> None:
+    limited = FhirServer(replace(app.settings, address_limit=2), app.database, app.api, app.trail, app.pages, Limiter())
+    answers = [Operator(limited)("POST", "sessions", {}) for _ in range(6)]
+    assert {one.status_code for one in answers} == {422, 429}
+    assert all("Retry-After" in one.headers for one in answers if one.status_code == 429)
+
+
+def test_without_a_record_nothing_is_done_or_told(
+    operator: Operator, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(operator.app.trail, "_spool", SimpleNamespace(append=full))
+    slug = f"never-{uuid.uuid4().hex[:8]}"
+    wanted = {"reason": "because I have to", "minutes": 5}
+    for method, path, body in (
+        ("POST", "tenants", {"slug": slug}),
+        ("POST", f"tenants/{api.slug}/access-tokens", wanted),
+        ("GET", "tenants", None),
+    ):
+        answer = operator(method, path, body)
+        assert answer.status_code == 503
+        assert "access_token" not in answer.text
+        assert api.slug not in answer.text
+    monkeypatch.undo()
+    assert operator("GET", f"tenants/{slug}").status_code == 404
 
 
 def platform_records(api: Api) -> list[Any]:
