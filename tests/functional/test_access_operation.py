@@ -132,14 +132,18 @@ def test_what_is_hidden_and_what_there_is_not_get_the_same_answer(
     clinic.put("Patient/other", patient("other", YOU) | {"meta": restricted})
     clinic.put("Patient/none1", patient("none1", ME))
     clinic.delete("Patient/none1")
-    who = person(role, "Patient/own" if role == "patient" else ME)
-    answers = set()
-    for name in ("other", "none1", "none2"):
-        url = f"Patient/{name}" + ("/_history/1" if interaction == "vread" else "")
-        answer = ask(who, interaction, url)
-        assert decision(answer) in ("unknown", "refused")
-        answers.add((answer.status, answer.data.replace(name.encode(), b"?")))
-    assert len(answers) == 1
+    clinic.put("Observation/none1", observation("none1", "own"))
+    clinic.delete("Observation/none1")
+    for scope, patient_id in (("user/*.cruds", ""), ("patient/*.cruds user/Observation.rs?code=c", "own")):
+        who = person(role, "Patient/own" if role == "patient" else ME, scope=scope, patient=patient_id)
+        for kind in ("Patient", "Observation"):
+            answers = set()
+            for name in ("other", "none1", "none2"):
+                url = f"{kind}/{name}" + ("/_history/1" if interaction == "vread" else "")
+                answer = ask(who, interaction, url)
+                assert decision(answer) in ("unknown", "refused")
+                answers.add((answer.status, answer.data.replace(name.encode(), b"?")))
+            assert len(answers) == 1, (scope, kind)
 
 
 def test_an_admin_is_told_why_a_physician_sees_somebody_and_what_would_let_them_see_another(
