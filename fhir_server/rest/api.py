@@ -85,9 +85,9 @@ class FhirApi:
             if (rest == "fhir" or rest.startswith("fhir/")) and not rest.startswith(WELL_KNOWN, 4):
                 return slug, f"{self._settings.public_url}/t/{slug}/fhir", rest[5:]
         elif (path == "/fhir" or path.startswith("/fhir/")) and not path.startswith(WELL_KNOWN, 5):
-            slug = self._slug_of_host(environ)
-            if slug is not None:
-                return slug, f"{self._scheme}://{slug}.{self._netloc}/fhir", path[6:]
+            named = self._slug_of_host(environ)
+            if named is not None:
+                return named, f"{self._scheme}://{named}.{self._netloc}/fhir", path[6:]
         return None
 
     def _slug_of_host(self, environ: dict[str, Any]) -> str | None:

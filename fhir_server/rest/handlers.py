@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fhir_server.dispatch import perform
 from fhir_server.errors import BadRequest, MethodNotAllowed, UnsupportedMediaType
 from fhir_server.interactions import bundle as bundles
-from fhir_server.interactions import conditional, counting, history, search
+from fhir_server.interactions import conditional, counting, history, provenance, search
 from fhir_server.interactions import create as create_interaction
 from fhir_server.interactions import delete as delete_interaction
 from fhir_server.interactions import patch as patch_interaction
@@ -69,7 +69,18 @@ def create(ctx: Context, request: Request, segments: Segments) -> Response:
             return conditional.create(c, resource_type, resource, none_exist)
         return create_interaction.run(c, resource_type, resource)
 
-    return perform(ctx, "create", resource_type, run)
+    return _write(ctx, request, "create", resource_type, run)
+
+
+def _write(
+    ctx: Context, request: Request, interaction: str, resource_type: str, run: Callable[[Context], Response]
+) -> Response:
+    """A write of one resource, with the Provenance that came with it. https://hl7.org/fhir/R4/provenance.html#header"""
+    header = request.header("X_PROVENANCE")
+    if not header:
+        return perform(ctx, interaction, resource_type, run)
+    given = provenance.read(header)
+    return perform(ctx, interaction, resource_type, lambda c: provenance.kept(c, given, run))
 
 
 def update(ctx: Context, request: Request, segments: Segments) -> Response:
@@ -79,8 +90,9 @@ def update(ctx: Context, request: Request, segments: Segments) -> Response:
     conditions = request.conditions()
     resource = request.json()
     ctx.phases.mark("parse")
-    return perform(
+    return _write(
         ctx,
+        request,
         "update",
         resource_type,
         lambda c: update_interaction.run(c, resource_type, resource_id, resource, conditions),
@@ -93,8 +105,9 @@ def conditional_update(ctx: Context, request: Request, segments: Segments) -> Re
     conditions = request.conditions()
     resource = request.json()
     ctx.phases.mark("parse")
-    return perform(
+    return _write(
         ctx,
+        request,
         "update",
         resource_type,
         lambda c: conditional.update(c, resource_type, request.query_string, resource, conditions),
@@ -108,8 +121,9 @@ def patch(ctx: Context, request: Request, segments: Segments) -> Response:
     kind, conditions = _patch_kind(request), request.conditions()
     document = request.json()
     ctx.phases.mark("parse")
-    return perform(
+    return _write(
         ctx,
+        request,
         "patch",
         resource_type,
         lambda c: patch_interaction.run(c, resource_type, resource_id, document, kind, conditions),
@@ -122,8 +136,9 @@ def conditional_patch(ctx: Context, request: Request, segments: Segments) -> Res
     kind, conditions = _patch_kind(request), request.conditions()
     document = request.json()
     ctx.phases.mark("parse")
-    return perform(
+    return _write(
         ctx,
+        request,
         "patch",
         resource_type,
         lambda c: conditional.patch(c, resource_type, request.query_string, document, kind, conditions),

@@ -125,7 +125,7 @@ def _takes_gzip(accept_encoding: str) -> bool:
 _EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Server-Timing"
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, If-None-Exist, "
-    "X-Request-Id"
+    "X-Request-Id, X-Provenance"
 )
 
 
