@@ -129,9 +129,11 @@ def create_app(settings: Settings) -> FhirServer:
         )
 
     signing_keys = keys.load_or_create(settings.key_file)
-    verifier = Verifier(signing_keys, settings.issuer, Revocations(database))
-    tenants = Directory(lambda slug: directory.entry(database, slug))
     redis = RedisServer(settings.redis_url) if settings.redis_url else None
+    revocations = Revocations(database, redis=redis)
+    revocations.watch()
+    verifier = Verifier(signing_keys, settings.issuer, revocations)
+    tenants = Directory(lambda slug: directory.entry(database, slug))
     limiter = Limiter(redis, settings.web_workers)
     api = FhirApi(settings, tenants, verifier, store_of, trail, limiter)
     outbound = Outbound.of(settings)

@@ -1,7 +1,8 @@
 """What has been taken back, as every process knows it within a second. https://www.rfc-editor.org/rfc/rfc7009
 
 PostgreSQL is asked once in FRESH_SECONDS, by the request that comes first; others that come meanwhile wait for it. When
-it cannot be asked nobody is let in.
+it cannot be asked nobody is let in. What is taken back here is known here at once, and through Redis, where there is
+one, elsewhere too; PostgreSQL alone is believed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import psycopg
 
 from fhir_server.errors import Unavailable
 from fhir_server.store import revocations
+from fhir_server.store.redis_server import RedisServer
 from fhir_server.store.session import UNAVAILABLE, Database
 
 FRESH_SECONDS = 0.5
+CHANNEL = "revocations"
 
 _NEVER = float("-inf")
 
@@ -24,20 +27,38 @@ _NEVER = float("-inf")
 class Revocations:
     """The revocations of one database, for the life of the process; safe to share between threads."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.monotonic, redis: RedisServer | None = None
+    ) -> None:
         self._database = database
+        self._redis = redis
         self._clock = clock
         self._lock = threading.Lock()
         self._seen = _NEVER
+        self._forgotten = 0
+        self._changing = threading.Lock()
         self._horizon = 0
         self._known: dict[tuple[str, str], int] = {}
         self._until: dict[tuple[str, str], int] = {}
         # Never one of the pool's: a request that holds the last of those may have to ask.
         self._connection: psycopg.Connection | None = None
 
+    def watch(self) -> None:
+        """Learn at once of what is taken back through this database, and tell and hear it through Redis."""
+        self._database.on_revocation = self._taken
+        if self._redis is not None:
+            self._redis.listen(CHANNEL, self.forget, self._database.closed)
+
+    def _taken(self) -> None:
+        self.forget()
+        if self._redis is not None:
+            self._redis.publish(CHANNEL)
+
     def forget(self) -> None:
-        """Ask anew before anybody is let in: something was taken back here."""
-        self._seen = _NEVER
+        """Ask anew before anybody is let in: something was taken back."""
+        with self._changing:
+            self._forgotten += 1
+            self._seen = _NEVER
 
     def revoked(self, jti: str, grant: str, person: str, client: str, issued: int) -> bool:
         """Whether an access_token is void that was issued at ``issued``, in whole seconds since 1970.
@@ -59,7 +80,7 @@ class Revocations:
         with self._lock:
             if self._clock() - self._seen <= FRESH_SECONDS:
                 return
-            asked = self._clock()
+            asked, forgotten = self._clock(), self._forgotten
             now = time.time_ns() // 1000
             found, self._horizon = self._look(now)
             known, until = dict(self._known), dict(self._until)
@@ -71,7 +92,11 @@ class Revocations:
                 known.pop(key, None)
                 until.pop(key, None)
             # Replaced whole: requests read it without the lock.
-            self._known, self._until, self._seen = known, until, asked
+            self._known, self._until = known, until
+            with self._changing:
+                # What was taken back while PostgreSQL was asked may not be in its answer.
+                if forgotten == self._forgotten:
+                    self._seen = asked
 
     def _look(self, now: int) -> tuple[list[revocations.Revoked], int]:
         for attempt in (1, 2):

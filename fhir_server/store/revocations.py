@@ -35,6 +35,12 @@ def revoke(connection: psycopg.Connection, kind: str, value: str, until: int, no
         " xid = pg_current_xact_id()::text::bigint",
         [kind, value, now, min(until, now + KEPT)],
     )
+    connection._fhir_revoked = True  # type: ignore[attr-defined]
+
+
+def taken(connection: psycopg.Connection) -> bool:
+    """Whether the transaction that has just ended took something back; to be asked once, however it has ended."""
+    return bool(connection.__dict__.pop("_fhir_revoked", False))
 
 
 def revoke_grants(

@@ -17,6 +17,7 @@ from psycopg import errors as pg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from fhir_server.errors import Conflict, Unavailable
+from fhir_server.store import revocations
 from fhir_server.store.consents_known import ConsentsKnown
 from fhir_server.store.wire import run_simple
 
@@ -47,6 +48,7 @@ class Database:
         self._app_url = app_url
         self.closed = threading.Event()
         self.consents = ConsentsKnown()
+        self.on_revocation: Callable[[], None] | None = None
         self._pool = ConnectionPool(
             app_url,
             min_size=1,
@@ -129,20 +131,29 @@ class Database:
         """Run work in one transaction bound to a tenant: all of it or nothing; again if it lost against a parallel one.
 
         ``work`` must be repeatable: it sees nothing of its earlier attempts. Raises Unavailable or Conflict.
+
+        ``on_revocation`` is called once it is committed that something was taken back.
         """
+        revoked = False
 
         def attempt(connection: psycopg.Connection) -> T:
             run_simple(connection, f"BEGIN; SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)")
+            nonlocal revoked
             try:
                 result = work(connection)
             except BaseException:
+                revocations.taken(connection)
                 if not connection.closed:
                     run_simple(connection, "ROLLBACK")
                 raise
+            revoked = revocations.taken(connection)
             run_simple(connection, "COMMIT")
             return result
 
-        return self.run(attempt)
+        result = self.run(attempt)
+        if revoked and self.on_revocation is not None:
+            self.on_revocation()
+        return result
 
 
 def _check_connection(connection: psycopg.Connection) -> None:

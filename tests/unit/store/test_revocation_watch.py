@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
+import redis as redis_client
 
 from fhir_server.errors import Unavailable
+from fhir_server.store import redis_server, revocations
 from fhir_server.store import revocation_watch as watched
-from fhir_server.store import revocations
 from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.redis_server import RedisServer
 from fhir_server.store.revocation_watch import Revocations
 from fhir_server.store.session import Database
+from tests.redis_process import RedisProcess
 
 FAR = 2**62
 
@@ -113,3 +119,111 @@ def test_what_has_expired_is_forgotten(app_database: Database, unique: str) -> N
     known.forget()
     assert not is_revoked(known, jti=unique)
     assert app_database.transaction(1, lambda c: revocations.prune(c, now())) >= 1
+
+
+def test_what_is_taken_back_here_is_known_here_at_once(database: DatabaseUrls, unique: str) -> None:
+    pool = Database(database.app, 2)
+    pool.open()
+    known = Revocations(pool, lambda: 100.0)
+    known.watch()
+    assert not is_revoked(known, jti=unique)
+    pool.transaction(1, lambda c: revoke(c, "token", unique))
+    assert is_revoked(known, jti=unique)
+    pool.close()
+
+
+def test_what_was_not_committed_is_told_to_nobody(database: DatabaseUrls, unique: str) -> None:
+    pool = Database(database.app, 1)
+    pool.open()
+    told: list[str] = []
+    pool.on_revocation = lambda: told.append("revoked")
+
+    def fail(connection: psycopg.Connection) -> None:
+        revoke(connection, "token", unique)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        pool.transaction(1, fail)
+    pool.transaction(1, lambda c: c.execute("SELECT 1"))
+    assert told == []
+    pool.transaction(1, lambda c: revoke(c, "token", unique))
+    assert told == ["revoked"]
+    pool.close()
+
+
+def test_what_is_taken_back_during_a_look_is_found_by_the_next(
+    app_database: Database, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Revocations(app_database, lambda: 100.0)
+    real = revocations.since
+
+    def look(*given: Any) -> Any:
+        found = real(*given)
+        app_database.transaction(1, lambda c: revoke(c, "token", unique))
+        known.forget()
+        return found
+
+    monkeypatch.setattr(revocations, "since", look)
+    assert not is_revoked(known, jti=unique)
+    monkeypatch.setattr(revocations, "since", real)
+    assert is_revoked(known, jti=unique)
+
+
+@pytest.fixture
+def process(database: DatabaseUrls, redis: RedisProcess) -> Iterator[Callable[[], tuple[Database, Revocations]]]:
+    """A function that makes what a web process has; its clock stands still, so that it never looks by itself again."""
+    with ExitStack() as opened:
+
+        def make() -> tuple[Database, Revocations]:
+            pool = Database(database.app, 2)
+            pool.open()
+            opened.callback(pool.close)
+            known = Revocations(pool, lambda: 100.0, RedisServer(redis.url))
+            known.watch()
+            return pool, known
+
+        yield make
+
+
+def listeners(redis: RedisProcess) -> int:
+    with redis_client.Redis.from_url(redis.url) as client:
+        return dict(client.pubsub_numsub("fhir:revocations"))[b"fhir:revocations"]
+
+
+def eventually(true: Callable[[], bool], seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def test_redis_tells_the_others_at_once(
+    process: Callable[[], tuple[Database, Revocations]], redis: RedisProcess, unique: str
+) -> None:
+    (here, _), (_, other), (_, third) = process(), process(), process()
+    assert eventually(lambda: listeners(redis) == 3)
+    assert eventually(lambda: other._forgotten == third._forgotten == 1)
+    assert not is_revoked(other, jti=unique)
+    assert not is_revoked(third, jti=unique)
+    here.transaction(1, lambda c: revoke(c, "token", unique))
+    assert eventually(lambda: is_revoked(other, jti=unique), 0.5)
+    assert eventually(lambda: is_revoked(third, jti=unique), 0.5)
+
+
+def test_what_was_said_while_redis_was_gone_is_asked_for(
+    process: Callable[[], tuple[Database, Revocations]],
+    redis: RedisProcess,
+    unique: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_server, "REST_SECONDS", 0.05)
+    (here, _), (_, other) = process(), process()
+    assert eventually(lambda: listeners(redis) == 2)
+    assert eventually(lambda: other._forgotten == 1)
+    assert not is_revoked(other, jti=unique)
+    redis.stop()
+    here.transaction(1, lambda c: revoke(c, "token", unique))
+    redis.start()
+    assert eventually(lambda: is_revoked(other, jti=unique))
