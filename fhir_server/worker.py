@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from procrastinate import App, Blueprint, PsycopgConnector
 
 from fhir_server import logs
 from fhir_server.bulk import reindexing
-from fhir_server.jobs import maintenance, reindex
+from fhir_server.jobs import expiry, maintenance, reindex
 from fhir_server.settings import Settings
+from fhir_server.store import expired
+from fhir_server.store.session import Database
 
 GRACE_SECONDS = 5
 """How long running jobs may go on after a stop was asked for; then they are aborted and start over next time."""
@@ -31,8 +34,21 @@ def create_app(
     connector = PsycopgConnector(conninfo=app_url, min_size=1, max_size=concurrency + 3, timeout=CONNECT_SECONDS)
     app = App(connector=connector)
     app.add_tasks_from(maintenance.tasks(), namespace="maintenance")
+    app.add_tasks_from(_expiry_tasks(app_url), namespace="expiry")
     app.add_tasks_from(_reindex_tasks(app_url, public_url, full_text=full_text), namespace="reindex")
     return app
+
+
+def _expiry_tasks(app_url: str) -> Blueprint:
+    def remove() -> int:
+        database = Database(app_url, 1)
+        database.open()
+        try:
+            return expired.remove(database, time.time_ns() // 1000)
+        finally:
+            database.close()
+
+    return expiry.tasks(remove)
 
 
 def _reindex_tasks(app_url: str, public_url: str, *, full_text: bool) -> Blueprint:
