@@ -93,7 +93,7 @@ def test_nobody_is_shown_what_is_hidden_from_them(clinic: Clinic, attacker: Atta
     assert not report.leaks, "\n".join(report.leaks)
 
 
-@pytest.mark.parametrize("name", ["physician", "patient", "attorney", "one type"])
+@pytest.mark.parametrize("name", ["physician", "patient", "attorney", "one type", "billing"])
 def test_nothing_tells_of_what_is_hidden(clinic: Clinic, name: str) -> None:
     """What is hidden changes no answer: no total, no order, no page, no refusal."""
     attacker = BY_NAME[name]
@@ -112,6 +112,20 @@ def test_nothing_hidden_is_changed(clinic: Clinic, name: str) -> None:
     after = clinic.rows()
     hidden = [item for item in items() if not any(attacker.sees(item, letter) for letter in "cruds")]
     assert {item.id: after[item.id] for item in hidden} == {item.id: rows[item.id] for item in hidden}
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS, ids=lambda attacker: attacker.name)
+def test_nobody_lets_themselves_in(clinic: Clinic, attacker: Attacker) -> None:
+    """To assign oneself is for clinic admins, to break the glass for physicians; of a or of nobody it is the same."""
+    api = clinic.as_attacker(attacker)
+    given = {"user": attacker.subject, "reason": "I would like to know"}
+    for operation, names in (("$assign", ("user", "reason")), ("$break-glass", ("reason",))):
+        may = operation == "$assign" and "clinic_admin" in attacker.roles
+        may |= operation == "$break-glass" and "physician" in attacker.roles
+        body = {"resourceType": "Parameters", "parameter": [{"name": one, "valueString": given[one]} for one in names]}
+        for patient in ("nobody",) if may else ("nobody", "a0-patient"):
+            answer = api.post(f"Patient/{patient}/{operation}", body)
+            assert answer.status in ((404, 403) if may else (403,)), f"{operation} {answer.data!r}"
 
 
 ROADS = ("read", "vread", "history", "search", "parameter", "chain", "_has", "include", "revinclude", "compartment",
