@@ -14,6 +14,7 @@ import click
 from benchmarks import (
     accounting,
     comparison,
+    deciding,
     growth,
     instance,
     loading,
@@ -148,7 +149,7 @@ def see(obj: tuple[Pace, Path], resources: int) -> None:
     """Compare a physician with 2,000 patients with whoever sees the whole clinic."""
     with _told():
         found = panel.run(resources, 5, 60, None, _say)
-    (obj[1] / "panel.json").write_text(json.dumps(found, indent=2) + "\n")
+    _write(obj[1], "panel.json", found)
 
 
 @main.command(name="verify", epilog="\b\nExample:\n  python -m benchmarks verify")
@@ -159,6 +160,16 @@ def verify(obj: tuple[Pace, Path]) -> None:
     with _told():
         found = verifying.run(max(pace.rounds, 3), _say)
     _write(output, "verify.json", found)
+
+
+@main.command(name="decide", epilog="\b\nExample:\n  python -m benchmarks decide")
+@click.pass_obj
+def decide(obj: tuple[Pace, Path]) -> None:
+    """Measure what deciding and auditing add to a read; takes a minute."""
+    pace, output = obj
+    with _told():
+        found = deciding.run(max(pace.rounds, 5), _say)
+    _write(output, "decide.json", found)
 
 
 @contextlib.contextmanager
@@ -232,7 +243,10 @@ def _peer(url: str, headers: tuple[str, ...]) -> tuple[str, Target]:
 def _write(output: Path, name: str, results: dict[str, Any]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / name).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    parts = {one: output / one for one in ("results.json", "growth.json", "verify.json", *report.SECTIONS)}
+    parts = {
+        one: output / one
+        for one in ("results.json", "growth.json", "verify.json", "decide.json", "panel.json", *report.SECTIONS)
+    }
     found = {one: json.loads(path.read_text()) for one, path in parts.items() if path.exists()}
     (output / "RESULTS.md").write_text(report.render(found))
     _say(f"written: {output / 'RESULTS.md'}")

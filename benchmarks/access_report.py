@@ -31,6 +31,48 @@ def verification(found: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def decision(found: dict[str, Any]) -> Iterator[str]:
+    """What deciding and auditing add to a read."""
+    added = median(found["added_us"])
+    yield "## Decision and audit of a read"
+    yield ""
+    yield measured_on(found["machine"])
+    yield ""
+    yield line(f"they add {added:.0f} us CPU of {found['allowed']:g} allowed", added <= found["allowed"])
+    yield ""
+    yield (
+        f"A physician reads a patient of theirs: {median(found['with_us']):.0f} us CPU, without decision and audit "
+        f"{median(found['without_us']):.0f} us; of {found['reads']:,} reads a round, {len(found['added_us'])} rounds, "
+        f"± {spread(found['added_us']):.0%}. Counted are this process and PostgreSQL: the restricted read, the "
+        "record in the spool, and its way into the chain."
+    )
+    yield ""
+
+
+def panel(found: dict[str, Any]) -> Iterator[str]:
+    """A physician with a panel of patients beside whoever sees the whole clinic."""
+    yield "## Seeing some patients of a clinic"
+    yield ""
+    yield measured_on(found["machine"])
+    yield ""
+    yield (
+        f"A physician with {found['panel']:,} of {found['patients']:,} patients ({found['resources']:,} resources) "
+        f"beside a clinic admin who asks the same; {found['allowed']:g}x is allowed where a patient is named."
+    )
+    yield ""
+    yield "| path | admin ms | physician ms | ratio | CPU ratio | |"
+    yield "|---|---|---|---|---|---|"
+    for one in found["paths"]:
+        named = one["title"].startswith(("read", "a patient's"))
+        verdict = "" if not named else "met" if one["ratio"] <= found["allowed"] else "**missed**"
+        server = one["server_ms"]
+        yield (
+            f"| {one['title']} | {server['clinic']:.2f} | {server['physician']:.2f} | {one['ratio']:.2f} "
+            f"| {one['cpu_ratio']:.2f} | {verdict} |"
+        )
+    yield ""
+
+
 def measured_on(machine: dict[str, str]) -> str:
     """A sentence on what was measured, when and beside what."""
     return (

@@ -16,7 +16,8 @@ FLOOR_LIMIT = 2.0
 HEAD = """# Benchmark results
 
 Written by `make bench`; what is measured and how stands in [docs/benchmarks.md](../docs/benchmarks.md), the raw
-figures in `results.json`, `searches.json`, `scale.json`, `growth.json` and `verify.json` beside this file.
+figures in `results.json`, `searches.json`, `scale.json`, `growth.json`, `verify.json`, `decide.json` and `panel.json`
+beside this file.
 """
 
 SECTIONS = {"searches.json": "Searches", "scale.json": "Searches at scale"}
@@ -35,6 +36,10 @@ def render(found: dict[str, dict[str, Any]]) -> str:
         lines += _growth(found["growth.json"])
     if "verify.json" in found:
         lines += access_report.verification(found["verify.json"])
+    if "decide.json" in found:
+        lines += access_report.decision(found["decide.json"])
+    if "panel.json" in found:
+        lines += access_report.panel(found["panel.json"])
     return "\n".join(lines) + "\n"
 
 

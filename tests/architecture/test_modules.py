@@ -88,7 +88,8 @@ def test_no_module_holds_what_nobody_could_name() -> None:
 def test_flask_and_sql_stay_in_their_layers() -> None:
     """What import-linter cannot say: libraries, too, belong to a layer."""
     homes = {
-        "flask": ("fhir_server/rest/", "fhir_server/console/", "fhir_server/platform/", "fhir_server/smart/", "fhir_server/app.py"),
+        "flask": ("fhir_server/rest/", "fhir_server/console/", "fhir_server/platform/", "fhir_server/smart/",
+                  "fhir_server/app.py"),
         "psycopg": ("fhir_server/store/", "fhir_server/bulk/", "fhir_server/jobs/", "fhir_server/commands/",
                     "fhir_server/first_run.py", "fhir_server/worker.py", "fhir_server/demo/"),
         "sqlalchemy": ("fhir_server/store/", "fhir_server/commands/migrate.py"),
