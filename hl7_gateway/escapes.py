@@ -1,4 +1,6 @@
-"""Escape sequences in the text of a field. https://www.hl7.eu/HL7v2x/v281/std281/ch02.html, "2.7 Use of escape sequences" """
+"""Escape sequences in the text of a field, resolved.
+
+https://www.hl7.eu/HL7v2x/v281/std281/ch02.html, "2.7 Use of escape sequences" """
 
 from __future__ import annotations
 

@@ -31,8 +31,9 @@ class Stated:
 
     ``path`` leads from the resource to it through elements that do not repeat ("birthDate", "telecom",
     "hospitalization.admitSource"). ``slot`` tells what in a message it comes from ("PID-13",
-    "PV1[Encounter]:participant[2]"): what earlier messages said under the same slot and path is replaced. ``values`` holds one entry for an element that does not
-    repeat, any number for one that does, none where the message deletes it (`""`).
+    "PV1[Encounter]:participant[2]"): what earlier messages said under the same slot and path is replaced. ``values``
+    holds one entry for an element that does not repeat, any number for one that does, none where the message deletes it
+    (`""`).
     ``initial``: only for a resource that does not have the element yet; what it has is never replaced.
     """
 
