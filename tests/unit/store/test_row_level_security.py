@@ -22,10 +22,10 @@ from fhir_server.store.schema import TENANT_TABLES
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 
-APPEND_ONLY = {"resource_history", "audit_record", "audit_entity"}
-NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person"}
+APPEND_ONLY = {"resource_history", "audit_record", "audit_entity", "hl7_message_patient"}
+NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person", "hl7_message"}
 HASHER = Hasher(bytes(16))
-SIGN_IN_ROWS = [
+MORE_ROWS = [
     ("person", "created, id, username, name, roles", "1, 'p', 'u', 'n', '{staff}'"),
     ("second_factor", "created, person_id, id, kind, secret", "1, 'p', 'f', 'totp', ''"),
     ("sign_in_failure", "last, failures, subject", "1, 1, 'x'"),
@@ -39,6 +39,15 @@ SIGN_IN_ROWS = [
     ("refresh_token", "created, expires, digest, grant_id", "1, 2, 'd', 'g'"),
     ("smart_launch", "created, expires, digest, person_id, context", "1, 2, 'd', 'p', '{}'"),
     ("client_assertion", "expires, client_id, digest", "2, 'c', 'd'"),
+    (
+        "hl7_message",
+        "id, feed_id, received, state, control_id, message_type, event, application, facility, fingerprint, raw,"
+        " acknowledgment",
+        "1, 1, 1, 'received', 'c', 'ADT', 'A01', 'a', 'f', 'x', 'raw', 'ack'",
+    ),
+    ("hl7_message_patient", "patient, message_id", "1, 1"),
+    ("hl7_queue", "message_id, feed_id, patients", "1, 1, '{1}'"),
+    ("hl7_lineage", "key, entries", "1, '{}'"),
 ]
 NAMES = [table.name for table in TENANT_TABLES]
 
@@ -54,7 +63,7 @@ def stores(new_store: Callable[[], Store]) -> tuple[Store, Store]:
         )  # fmt: skip
         for _ in range(2):
             store.put(Write("Basic", "a", "PUT", None, None, b"{}", rows))
-        for table, columns, values in SIGN_IN_ROWS:
+        for table, columns, values in MORE_ROWS:
             statement = f"INSERT INTO {table} (tenant_id, {columns}) VALUES ($1, {values}) RETURNING 1"  # noqa: S608
             store.search(statement, [store.tenant_id])
         store.search("INSERT INTO word_gap VALUES ($1, 1, now(), '') RETURNING 1", [store.tenant_id])
