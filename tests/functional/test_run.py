@@ -100,6 +100,7 @@ def test_every_way_of_stopping_stops_postgresql_too(prepared: Path, number: sign
     assert left_over(prepared) == []
 
 
+@pytest.mark.attack
 def test_starts_again_within_seconds(prepared: Path) -> None:
     """The best of some starts: other tests may be using the processors at the same time."""
     taken = []

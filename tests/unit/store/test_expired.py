@@ -68,4 +68,6 @@ def test_the_job_calls_it(fresh_database: DatabaseUrls) -> None:
             await app.run_worker_async(wait=False, install_signal_handlers=False)
 
     asyncio.run(run())
-    assert calls == [1]
+    # In the minute in which the task is due by itself, it is run twice.
+    assert set(calls) == {1}
+    assert len(calls) <= 2
