@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from hl7_gateway.escapes import unescape
@@ -21,6 +22,13 @@ _HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
 """Segments that begin with the delimiters: their field 1 is the separator itself."""
 
 _ENDS: Final = re.compile(r"\r\n|\r|\n")
+
+_AROUND: Final = "\ufeff\x00\x1a\r\n\t "
+"""What senders leave around a message: line ends, a byte order mark, the end of a C string or of a file."""
+
+_LONG: Final = 1_000_000
+_PARTS: Final = 2_000_000
+"""How many parts a message of more than ``_LONG`` characters may have: each costs some 60 bytes when it is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,8 @@ class Value:
     @property
     def count(self) -> int:
         """How many parts there are, empty ones included."""
-        return self.raw.count(self.delimiters.component if self.level == 0 else self.delimiters.subcomponent) + 1
+        cut = self.delimiters.component if self.level == 0 else self.delimiters.subcomponent
+        return self.raw.count(cut) + 1 if cut and self.level < 2 else 1
 
 
 class Segment:
@@ -113,7 +122,7 @@ class Segment:
     def __init__(self, raw: str, delimiters: Delimiters, position: int, number: int) -> None:
         self.raw = raw
         self.delimiters = delimiters
-        self.name = raw.partition(delimiters.field)[0]
+        self.name = raw[:3]
         self.position = position
         self.number = number
         self._fields: list[str] | None = None
@@ -163,24 +172,39 @@ _UNCUT: Final = Delimiters("", "", "", "", "")
 
 
 class Message:
-    """A message: its segments in the order in which they were sent. ``text`` is the message without its frame."""
+    """A message: its segments in the order in which they were sent. ``text`` is the message without its frame.
+
+    A line that does not begin like a segment belongs to the one before it: some senders leave line ends in a text.
+    Raises Malformed where there are no delimiters, or millions of parts.
+    """
 
     __slots__ = ("_named", "delimiters", "segments")
 
     def __init__(self, text: str) -> None:
+        # A space at the end is left: it may be a field.
+        text = text.lstrip(_AROUND).rstrip("\x00\x1a\r\n")
         self.delimiters = delimiters = read_delimiters(text)
+        if len(text) > _LONG:
+            _refuse_crowds(text, delimiters)
         self.segments: list[Segment] = []
         self._named: dict[str, list[Segment]] = {}
-        position = 0
-        for line in _ENDS.split(text):
-            if not line.strip():
-                continue
-            name = line.partition(delimiters.field)[0]
-            named = self._named.setdefault(name, [])
-            segment = Segment(line, delimiters, position, len(named) + 1)
+        begins = _beginning(delimiters.field)
+        lines: list[str] = []
+        for line in text.replace("\r\n", "\r").replace("\n", "\r").split("\r"):
+            if begins.match(line):
+                self._add(lines)
+                lines = [line]
+            elif lines:
+                lines.append(line)
+        self._add(lines)
+
+    def _add(self, lines: list[str]) -> None:
+        if lines:
+            raw = lines[0] if len(lines) == 1 else "\n".join(lines).rstrip("\n")
+            named = self._named.setdefault(raw[:3], [])
+            segment = Segment(raw, self.delimiters, len(self.segments), len(named) + 1)
             self.segments.append(segment)
             named.append(segment)
-            position += 1
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self.segments)
@@ -227,11 +251,24 @@ class Message:
         return self.header.text(12)
 
 
+@lru_cache(maxsize=64)
+def _beginning(field: str) -> re.Pattern[str]:
+    """How a segment begins: by three letters and the separator, or it is nothing but its name."""
+    return re.compile(rf"[A-Za-z][A-Za-z0-9]{{2}}{re.escape(field)}|[A-Z][A-Z0-9]{{2}} *\Z")
+
+
+def _refuse_crowds(text: str, delimiters: Delimiters) -> None:
+    cuts = (delimiters.field, delimiters.component, delimiters.repetition, delimiters.subcomponent, "\r", "\n")
+    if sum(text.count(cut) for cut in cuts if cut) > _PARTS:
+        raise Malformed(f"The message has more than {_PARTS:,} fields and components.")
+
+
 def read_delimiters(text: str) -> Delimiters:
     """The delimiters that a message declares in MSH-1 and MSH-2. Raises Malformed where it declares none.
 
     Fewer than four may be declared (older senders leave the subcomponent out), or five with the truncation character.
     """
+    text = text[:100].lstrip(_AROUND)
     if text[:3] != "MSH" or len(text) < 5:
         raise Malformed("The message does not begin with an MSH segment and its delimiters, as in MSH|^~\\&|.")
     field = text[3]
