@@ -36,9 +36,8 @@ def allowed(address: str, networks: Sequence[Network] | None) -> bool:
     if not networks:
         return True
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return any(found.version == network.version and found in network for network in networks)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return any(one in network for network in networks for one in (found, mapped) if one is not None)
 
 
 def peer(writer: asyncio.StreamWriter, send: Callable[[bytes], None]) -> Peer:
