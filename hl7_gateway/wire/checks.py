@@ -106,7 +106,7 @@ def _body(message: Message) -> Iterator[Refused]:
         required = (*required, "MRG")
     for name in required:
         if message.first(name) is None:
-            yield Refused(101, "AE", Place(name), f"a {name} segment is required")
+            yield Refused(101, "AE", Place(name), "the segment is required")
     if kind == "ADT":
         for patient in message.all("PID"):
             if not any(_valued(patient, number) for number in _IDENTIFIERS):

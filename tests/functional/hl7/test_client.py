@@ -197,7 +197,7 @@ def test_the_command_tells_what_is_answered(tmp_path: Path) -> None:
         assert (result.exit_code, result.output) == (0, "good.hl7: 1 AA\ngood.hl7: 2 AA\n")
         result = CliRunner().invoke(command, ["--port", str(port), str(bad)])
         assert result.exit_code == 1
-        assert result.output == "bad.hl7: 3 AE 101 PID a PID segment is required\nbad.hl7: 4 AA\n"
+        assert result.output == "bad.hl7: 3 AE 101 PID the segment is required\nbad.hl7: 4 AA\n"
         empty = tmp_path / "empty.hl7"
         empty.write_text("no message")
         result = CliRunner().invoke(command, ["--port", str(port), str(empty), str(good)])
