@@ -55,10 +55,12 @@ def run(scenario: Awaitable[None]) -> None:
 
 
 @contextmanager
-def listening(handler: Callable[[Peer, bytes], Awaitable[bytes | None]], **options: object) -> Iterator[int]:
+def listening(
+    handler: Callable[[Peer, bytes], Awaitable[bytes | None]], port: int = 0, **options: object
+) -> Iterator[int]:
     """A listener in a thread of its own, for what is not asynchronous."""
     loop = asyncio.new_event_loop()
-    listener = Listener(HOST, 0, handler=handler, **options)  # type: ignore[arg-type]
+    listener = Listener(HOST, port, handler=handler, **options)  # type: ignore[arg-type]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(listener.start(), loop).result(10)
