@@ -30,6 +30,8 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
         "T": delimiters.subcomponent,
         "R": delimiters.repetition,
         "E": escape,
+        # Both letters are in use for it.
+        "L": delimiters.truncation,
         "P": delimiters.truncation,
         "H": "",
         "N": "",
@@ -53,7 +55,9 @@ def unescape(raw: str, delimiters: Delimiters) -> str:
 @lru_cache(maxsize=64)
 def _sequences(escape: str) -> re.Pattern[str]:
     """The sequences that the standard knows. Whatever else stands after an escape character is text."""
-    known = r"[FSTREPHN]|\.[a-z]{2}[+-]?\d{0,4}|X(?:[0-9A-Fa-f]{2})+|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4}(?:[0-9A-Fa-f]{2})?"
+    known = (
+        r"[FSTRELPHN]|\.[a-z]{2}[+-]?\d{0,4}|X(?:[0-9A-Fa-f]{2})+|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4}(?:[0-9A-Fa-f]{2})?"
+    )
     quoted = re.escape(escape)
     return re.compile(f"{quoted}({known}){quoted}")
 
@@ -83,7 +87,8 @@ def _escapes(delimiters: Delimiters) -> dict[int, str]:
         delimiters.component: "S",
         delimiters.subcomponent: "T",
         delimiters.repetition: "R",
-        delimiters.truncation: "P",
+        # By its number: which letter a receiver knows for it is not certain.
+        delimiters.truncation: f"X{ord(delimiters.truncation or '#'):02X}",
         mark: "E",
         "\n": ".br",
     }

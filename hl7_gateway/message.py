@@ -134,9 +134,13 @@ class Segment:
         """Field ``number`` as it was sent, "" where it was not."""
         fields = self._fields
         if fields is None:
-            fields = self.raw.split(self.delimiters.field)
+            separator = self.delimiters.field
             if self.name in _HEADERS:
-                fields.insert(1, self.delimiters.field)
+                # A header is answered and logged: a line that was lost behind it must not be taken for a part of it.
+                fields = self.raw.partition("\n")[0].split(separator)
+                fields.insert(1, separator)
+            else:
+                fields = self.raw.split(separator)
             self._fields = fields
         return fields[number] if number < len(fields) else ""
 
@@ -193,7 +197,7 @@ class Message:
         for line in text.replace("\r\n", "\r").replace("\n", "\r").split("\r"):
             if begins.match(line):
                 self._add(lines)
-                lines = [line]
+                lines = [line.lstrip(" \t")]
             elif lines:
                 lines.append(line)
         self._add(lines)
@@ -254,7 +258,7 @@ class Message:
 @lru_cache(maxsize=64)
 def _beginning(field: str) -> re.Pattern[str]:
     """How a segment begins: by three letters and the separator, or it is nothing but its name."""
-    return re.compile(rf"[A-Za-z][A-Za-z0-9]{{2}}{re.escape(field)}|[A-Z][A-Z0-9]{{2}} *\Z")
+    return re.compile(rf"[ \t]*(?:[A-Za-z][A-Za-z0-9]{{2}}{re.escape(field)}|[A-Z][A-Z0-9]{{2}} *\Z)")
 
 
 def _refuse_crowds(text: str, delimiters: Delimiters) -> None:

@@ -74,7 +74,9 @@ def test_what_switches_the_character_set_is_not_cut_into() -> None:
 
 def test_the_delimiters_of_the_message_count() -> None:
     assert unescape("\\F\\\\S\\", ODD) == ":;"
-    assert unescape("\\P\\", FIVE) == "#"
+    assert unescape("\\P\\\\L\\", FIVE) == "##"
+    assert unescape("\\L\\", USUAL) == "\\L\\"
+    assert escape("a#", FIVE) == "a\\X23\\"
     assert unescape("\\F\\", Delimiters("|", "^", "~", "", "")) == "\\F\\"
     assert unescape("\\T\\", Delimiters("|", "^", "~", "\\", "")) == "\\T\\"
     assert unescape("a!F!b", Delimiters("|", "^", "~", "!", "&")) == "a|b"
@@ -104,7 +106,7 @@ def test_any_text_is_taken_and_resolving_never_makes_it_longer(raw: str) -> None
 
 @pytest.mark.parametrize("unit", ["\\", "\\F", "\\X41", "\\.br", "\\X"])
 def test_hostile_text_takes_linear_time(unit: str) -> None:
-    text = unit * (1_000_000 // len(unit))
+    text = unit * (200_000 // len(unit))
     began = time.process_time()
     unescape(text, USUAL)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 1

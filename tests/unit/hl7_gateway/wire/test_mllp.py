@@ -119,8 +119,8 @@ def test_contents_are_not_shown() -> None:
 def test_a_hostile_stream_takes_linear_time(unit: bytes) -> None:
     began = time.process_time()
     frames = Frames(1_000_000)
-    frames.feed(unit * (200_000 // len(unit)))
-    assert time.process_time() - began < 2
+    frames.feed(unit * (40_000 // len(unit)))
+    assert time.process_time() - began < 1
 
 
 def test_one_byte_at_a_time_takes_linear_time() -> None:
@@ -128,7 +128,7 @@ def test_one_byte_at_a_time_takes_linear_time() -> None:
     frames = Frames(1_000_000)
     frames.feed(b"\x0b")
     one = b"x"
-    for _ in range(300_000):
+    for _ in range(50_000):
         frames.feed(one)
-    assert frames.feed(b"\x1c") == [Frame(one * 300_000)]
-    assert time.process_time() - began < 3
+    assert frames.feed(b"\x1c") == [Frame(one * 50_000)]
+    assert time.process_time() - began < 1
