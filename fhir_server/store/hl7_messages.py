@@ -1,0 +1,225 @@
+"""Messages of HL7 v2: kept as they came, then settled one by one. docs/hl7.md, "Safe before it is acknowledged" """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from fhir_server.r4 import json
+from fhir_server.store.wire import array
+
+RECEIVED, STORED, DEAD, DROPPED = "received", "stored", "dead", "dropped"
+
+CAME, SETTLED = "hl7_came", "hl7_settled"
+"""Channels of NOTIFY: a tenant's number when messages wait, "tenant message" when one is settled that is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that came over the wire. ``patients`` are hashes of the identifiers that it names patients by.
+
+    ``problem`` is why it is a dead letter from the start: it is kept, and waits for nobody.
+    """
+
+    feed_id: int
+    control_id: str
+    message_type: str
+    event: str
+    structure: str
+    application: str
+    facility: str
+    fingerprint: bytes
+    raw: bytes
+    acknowledgment: bytes
+    patients: tuple[int, ...] = ()
+    problem: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of an Incoming: its number, and the acknowledgment and state that it, or the same one before, has."""
+
+    id: int
+    new: bool
+    state: str
+    acknowledgment: bytes
+
+
+_KEEP = """
+WITH incoming AS MATERIALIZED (
+    SELECT nextval('hl7_message_id') AS id, x.* FROM unnest(
+        %(feeds)s::int[], %(control_ids)s::text[], %(types)s::text[], %(events)s::text[], %(structures)s::text[],
+        %(applications)s::text[], %(facilities)s::text[], %(fingerprints)s::bytea[], %(raws)s::bytea[],
+        %(acknowledgments)s::bytea[], %(patients)s::text[], %(problems)s::text[]
+    ) WITH ORDINALITY AS x(feed_id, control_id, message_type, event, structure, application, facility, fingerprint, raw,
+                           acknowledgment, patients, problem, ord) ORDER BY ord
+), kept AS (
+    INSERT INTO hl7_message (tenant_id, id, feed_id, received, settled, conflicting, state, control_id, message_type,
+                             event, structure, application, facility, fingerprint, raw, acknowledgment, problem)
+    SELECT %(tenant)s, i.id, i.feed_id, %(now)s, CASE WHEN i.problem IS NULL THEN 0 ELSE %(now)s END,
+           i.control_id <> '' AND EXISTS (
+               SELECT FROM hl7_message m WHERE m.tenant_id = %(tenant)s AND m.control_id = i.control_id
+                  AND m.feed_id = i.feed_id AND m.application = i.application AND m.facility = i.facility
+                  AND m.fingerprint <> i.fingerprint),
+           CASE WHEN i.problem IS NULL THEN 'received' ELSE 'dead' END, i.control_id, i.message_type, i.event,
+           i.structure, i.application, i.facility, i.fingerprint, i.raw, i.acknowledgment, i.problem::jsonb
+      FROM incoming i ORDER BY i.ord
+    ON CONFLICT (tenant_id, feed_id, fingerprint) WHERE replay_of = 0 DO NOTHING
+    RETURNING id, state
+), known AS (
+    INSERT INTO hl7_message_patient
+    SELECT %(tenant)s, p, k.id FROM kept k JOIN incoming i USING (id), unnest(i.patients::bigint[]) p
+    ON CONFLICT DO NOTHING
+), queued AS (
+    INSERT INTO hl7_queue
+    SELECT %(tenant)s, k.id, i.feed_id, i.patients::bigint[] FROM kept k JOIN incoming i USING (id)
+     WHERE k.state = 'received'
+)
+SELECT i.ord, k.id, k.state FROM incoming i JOIN kept k USING (id)
+"""
+
+_BEFORE = """
+SELECT feed_id, fingerprint, id, state, acknowledgment FROM hl7_message
+ WHERE tenant_id = %s AND fingerprint = ANY(%s) AND replay_of = 0
+"""
+
+
+def keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming], now: int) -> list[Kept]:
+    """Keep messages of one tenant, in a transaction bound to it; for each what became of it, in their order.
+
+    No two of them have the same feed and fingerprint. One that came before is not kept again.
+    """
+    columns: dict[str, Any] = {
+        "tenant": tenant_id,
+        "now": now,
+        "feeds": [one.feed_id for one in many],
+        "control_ids": [one.control_id for one in many],
+        "types": [one.message_type for one in many],
+        "events": [one.event for one in many],
+        "structures": [one.structure for one in many],
+        "applications": [one.application for one in many],
+        "facilities": [one.facility for one in many],
+        "fingerprints": [one.fingerprint for one in many],
+        "raws": [one.raw for one in many],
+        "acknowledgments": [one.acknowledgment for one in many],
+        "patients": [array(one.patients).decode() for one in many],
+        "problems": [_json(one.problem) for one in many],
+    }
+    found: dict[int, Kept] = {}
+    for place, number, state in connection.execute(_KEEP, columns):
+        found[place - 1] = Kept(number, True, state, many[place - 1].acknowledgment)
+    if any(one.state == RECEIVED for one in found.values()):
+        connection.execute("SELECT pg_notify(%s, %s)", [CAME, str(tenant_id)])
+    missing = [place for place in range(len(many)) if place not in found]
+    if missing:
+        prints = [many[place].fingerprint for place in missing]
+        before = {
+            (feed_id, bytes(fingerprint)): Kept(number, False, state, bytes(acknowledgment))
+            for feed_id, fingerprint, number, state, acknowledgment in connection.execute(_BEFORE, [tenant_id, prints])
+        }
+        for place in missing:
+            found[place] = before[many[place].feed_id, many[place].fingerprint]
+    return [found[place] for place in range(len(many))]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message whose row in the queue is locked by this transaction."""
+
+    id: int
+    feed_id: int
+    patients: tuple[int, ...]
+    raw: bytes
+    acknowledgment: bytes
+    attempts: int
+    replay_of: int
+
+
+HEAD = 400
+"""How many of the oldest messages are looked at: one that none of them keeps waiting is taken."""
+
+_HEAD = """
+SELECT message_id, patients FROM hl7_queue WHERE tenant_id = %s AND NOT feed_id = ANY(%s) ORDER BY message_id LIMIT %s
+"""
+
+_TAKE = """
+SELECT q.message_id, q.feed_id, q.patients, m.raw, m.acknowledgment, m.attempts, m.replay_of
+  FROM hl7_queue q JOIN hl7_message m ON m.tenant_id = q.tenant_id AND m.id = q.message_id
+ WHERE q.tenant_id = %s AND q.message_id = ANY(%s) ORDER BY q.message_id LIMIT %s FOR UPDATE OF q SKIP LOCKED
+"""
+
+
+def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], most: int) -> list[Waiting]:
+    """Take the oldest messages that wait for no earlier one, in a transaction of the tenant, whose end sets them free.
+
+    Messages of the same patient are taken one after another, in the order in which they were kept.
+    """
+    held: set[int] = set()
+    free = []
+    for number, patients in connection.execute(_HEAD, [tenant_id, list(paused), HEAD]):
+        if held.isdisjoint(patients):
+            free.append(number)
+        held.update(patients)
+    if not free:
+        return []
+    rows = connection.execute(_TAKE, [tenant_id, free, most]).fetchall()
+    return [Waiting(row[0], row[1], tuple(row[2]), bytes(row[3]), bytes(row[4]), row[5], row[6]) for row in rows]
+
+
+def lock_patients(connection: psycopg.Connection, tenant_id: int, patients: Sequence[int]) -> None:
+    """Wait for whoever converts a message of one of these patients, until this transaction ends."""
+    keys = sorted({one ^ tenant_id for one in patients})
+    if keys:
+        connection.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) k", [keys])
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a message. ``acknowledgment`` replaces the one that it was given, where there is one."""
+
+    id: int
+    state: str
+    map_version: str
+    problem: dict[str, Any] | None = None
+    warnings: dict[str, Any] | None = None
+    acknowledgment: bytes | None = None
+    awaited: bool = False
+
+
+_SETTLE = """
+WITH x AS (SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
+           AS x(id, state, map_version, problem, warnings, acknowledgment)
+), gone AS (DELETE FROM hl7_queue q USING x WHERE q.tenant_id = %s AND q.message_id = x.id)
+UPDATE hl7_message m SET state = x.state, settled = %s, attempts = m.attempts + 1, map_version = x.map_version,
+       problem = x.problem::jsonb, warnings = x.warnings::jsonb,
+       acknowledgment = coalesce(x.acknowledgment, m.acknowledgment)
+  FROM x WHERE m.tenant_id = %s AND m.id = x.id
+"""
+
+
+def settle(connection: psycopg.Connection, tenant_id: int, many: Sequence[Settled], now: int) -> None:
+    """Write down what became of messages, in the transaction that has written their resources."""
+    connection.execute(
+        _SETTLE,
+        [
+            [one.id for one in many],
+            [one.state for one in many],
+            [one.map_version for one in many],
+            [_json(one.problem) for one in many],
+            [_json(one.warnings) for one in many],
+            [one.acknowledgment for one in many],
+            tenant_id,
+            now,
+            tenant_id,
+        ],
+    )
+    for one in many:
+        if one.awaited:
+            connection.execute("SELECT pg_notify(%s, %s)", [SETTLED, f"{tenant_id} {one.id}"])
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value).decode()
