@@ -115,6 +115,7 @@ def victims(up: Running, what: str) -> list[psutil.Process]:
     return [random.choice(backends)] if backends else []
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "what",
     ["web", pytest.param("backend", marks=pytest.mark.attack), pytest.param("postmaster", marks=pytest.mark.attack)],

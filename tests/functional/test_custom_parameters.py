@@ -232,6 +232,7 @@ def test_writes_go_on_and_are_found(api: Api, work: Running) -> None:
     assert found(api, "Patient?eyes:missing=true") == 0
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.attack)])
 def test_a_worker_that_ends(fresh_database: DatabaseUrls, tmp_path: Any, number: signal.Signals) -> None:
     """The build goes on behind the last batch: at once, or as soon as the worker's silence is noticed."""
@@ -361,6 +362,7 @@ def test_tenants_have_their_own(new_api: Callable[..., Api], work: Running) -> N
     assert (found(one, "Patient?eyes=female"), found(one, "Patient?eyes=green")) == (0, 1)
 
 
+@pytest.mark.attack
 def test_another_expression_builds_anew(api: Api, work: Running) -> None:
     load(api, [patient("green", gender="female")])
     assert api.put("SearchParameter/eyes", parameter()).status == 201

@@ -190,6 +190,7 @@ def test_ids_are_put(load: Load, api: Api, tmp_path: Path) -> None:
     assert [entry["request"]["method"] for entry in api.get("Patient/p1/_history").json["entry"]] == ["PUT", "PUT"]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.attack), signal.SIGKILL])
 def test_load_that_was_cut_short_goes_on_and_doubles_nothing(
     load: Load, settings_of_load: dict[str, str], api: Api, tmp_path: Path, number: signal.Signals

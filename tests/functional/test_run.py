@@ -119,6 +119,7 @@ def test_stop_while_starting(prepared: Path) -> None:
     assert left_over(prepared) == []
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "part",
     [
@@ -150,6 +151,7 @@ def test_killed_web_process_is_replaced(prepared: Path) -> None:
         up.stop()
 
 
+@pytest.mark.attack
 def test_killed_without_warning_it_leaves_nothing_behind_and_starts_again(prepared: Path) -> None:
     with running("up", DATA_DIR=str(prepared), **PRODUCTION) as up:
         up.wait_for(lambda: "Ready" in up.output)

@@ -109,6 +109,7 @@ def test_finds_what_plain_python_finds(world: tuple[Api, Universe], data: st.Dat
     check(api, universe, data.draw(queries(universe).search()))
 
 
+@pytest.mark.attack
 @everything(max_examples=60)
 @given(data=st.data())
 def test_finds_the_same_where_all_is_many(world: tuple[Api, Universe], data: st.DataObject) -> None:

@@ -25,6 +25,10 @@ from fhir_server.store.store import Store
 APPEND_ONLY = {"resource_history", "audit_record", "audit_entity", "hl7_message_patient"}
 NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person", "hl7_message"}
 HASHER = Hasher(bytes(16))
+HL7_MESSAGE = (
+    "id, feed_id, received, state, control_id, message_type, event, application, facility, fingerprint, raw,"
+    " acknowledgment"
+)
 MORE_ROWS = [
     ("person", "created, id, username, name, roles", "1, 'p', 'u', 'n', '{staff}'"),
     ("second_factor", "created, person_id, id, kind, secret", "1, 'p', 'f', 'totp', ''"),
@@ -39,12 +43,7 @@ MORE_ROWS = [
     ("refresh_token", "created, expires, digest, grant_id", "1, 2, 'd', 'g'"),
     ("smart_launch", "created, expires, digest, person_id, context", "1, 2, 'd', 'p', '{}'"),
     ("client_assertion", "expires, client_id, digest", "2, 'c', 'd'"),
-    (
-        "hl7_message",
-        "id, feed_id, received, state, control_id, message_type, event, application, facility, fingerprint, raw,"
-        " acknowledgment",
-        "1, 1, 1, 'received', 'c', 'ADT', 'A01', 'a', 'f', 'x', 'raw', 'ack'",
-    ),
+    ("hl7_message", HL7_MESSAGE, "1, 1, 1, 'received', 'c', 'ADT', 'A01', 'a', 'f', 'x', 'raw', 'ack'"),
     ("hl7_message_patient", "patient, message_id", "1, 1"),
     ("hl7_queue", "message_id, feed_id, patients", "1, 1, '{1}'"),
     ("hl7_lineage", "key, entries", "1, '{}'"),
