@@ -83,7 +83,7 @@ SELECT i.ord, k.id, k.state FROM incoming i JOIN kept k USING (id)
 
 _BEFORE = """
 SELECT feed_id, fingerprint, id, state, acknowledgment FROM hl7_message
- WHERE tenant_id = %s AND fingerprint = ANY(%s) AND replay_of = 0
+ WHERE tenant_id = %s AND feed_id = ANY(%s) AND fingerprint = ANY(%s) AND replay_of = 0
 """
 
 
@@ -115,10 +115,13 @@ def keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming
         connection.execute("SELECT pg_notify(%s, %s)", [CAME, str(tenant_id)])
     missing = [place for place in range(len(many)) if place not in found]
     if missing:
+        feeds = sorted({many[place].feed_id for place in missing})
         prints = [many[place].fingerprint for place in missing]
         before = {
             (feed_id, bytes(fingerprint)): Kept(number, False, state, bytes(acknowledgment))
-            for feed_id, fingerprint, number, state, acknowledgment in connection.execute(_BEFORE, [tenant_id, prints])
+            for feed_id, fingerprint, number, state, acknowledgment in connection.execute(
+                _BEFORE, [tenant_id, feeds, prints]
+            )
         }
         for place in missing:
             found[place] = before[many[place].feed_id, many[place].fingerprint]
@@ -216,9 +219,9 @@ def settle(connection: psycopg.Connection, tenant_id: int, many: Sequence[Settle
             tenant_id,
         ],
     )
-    for one in many:
-        if one.awaited:
-            connection.execute("SELECT pg_notify(%s, %s)", [SETTLED, f"{tenant_id} {one.id}"])
+    awaited = [f"{tenant_id} {one.id}" for one in many if one.awaited]
+    if awaited:
+        connection.execute("SELECT pg_notify(%s, said) FROM unnest(%s::text[]) said", [SETTLED, awaited])
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

@@ -38,7 +38,7 @@ def test_the_rate_is_kept() -> None:
         result = CliRunner().invoke(simulate, ["--port", str(port), "--rate", "50", "--count", "20"])
         taken = time.monotonic() - began
     assert result.exit_code == 0
-    assert 0.35 < taken < 30
+    assert 0.35 < taken < 3
 
 
 def test_what_is_refused_is_told() -> None:

@@ -107,6 +107,6 @@ def test_any_text_is_taken_and_resolving_never_makes_it_longer(raw: str) -> None
 @pytest.mark.parametrize("unit", ["\\", "\\F", "\\X41", "\\.br", "\\X"])
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = unit * (200_000 // len(unit))
-    began = time.process_time()
+    began = time.thread_time()
     unescape(text, USUAL)
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 1

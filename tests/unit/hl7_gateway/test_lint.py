@@ -187,10 +187,10 @@ def test_any_message_can_be_looked_at(lines: list[str], kind: str, version: str)
 
 
 def test_a_hostile_message_is_told_of_in_bounded_time() -> None:
-    began = time.process_time()
+    began = time.thread_time()
     text = MSH.format(kind="ADT^A01", version="2.5.1") + "\r" + "PID|1\rOBX|x|NM|" * 4_000 + "\rOBX|" + "~" * 50_000
     assert 400 <= len(lint(Message(text))) <= 500
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 3
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -186,20 +186,20 @@ def test_no_character_is_lost(text: str) -> None:
 @pytest.mark.parametrize("unit", ["|", "PID|\n"])
 def test_a_crowd_of_parts_is_refused_before_it_is_cut(unit: str) -> None:
     text = MSH + "\r" + unit * (32 * 1024 * 1024 // len(unit))
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(Malformed, match="2,000,000"):
         Message(text)
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize("unit", ["|", "^", "~", "&", "\r", "PID\r", "x\n", "\\", "PID|\n"])
 def test_a_hostile_message_below_the_limit_takes_linear_time(unit: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     message = Message(MSH + "\rPID|" + unit * (50_000 // len(unit)))
     for segment in message.segments[:3]:
         for value in segment.repetitions(1)[:3]:
             assert value.component(1).text is not None
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 1
 
 
 def test_twenty_thousand_segments_and_a_large_document() -> None:

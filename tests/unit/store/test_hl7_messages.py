@@ -138,6 +138,32 @@ def test_workers_that_fail_now_and_then_keep_the_order(
         assert of_this == sorted(of_this, key=int)
 
 
+def test_what_became_of_a_message_is_kept_and_told(
+    app_database: Database, tenant: Tenant, keep: Callable[..., list[Kept]]
+) -> None:
+    first, second = keep(incoming("1"), incoming("2"))
+    problem, warnings = {"code": 207, "place": "OBX-5"}, {"said": ["é"]}
+    settled = [
+        Settled(first.id, DEAD, "m1", problem, warnings, b"AE 1", awaited=True),
+        Settled(second.id, STORED, "m2", awaited=True),
+    ]
+    with app_database.connect_apart() as listener:
+        listener.execute("LISTEN hl7_settled")
+        app_database.transaction(tenant.id, lambda c: hl7_messages.settle(c, tenant.id, settled, 9))
+        told = {one.payload for one in listener.notifies(timeout=5, stop_after=2)}
+    assert {f"{tenant.id} {first.id}", f"{tenant.id} {second.id}"} <= told
+    columns = "state, settled, attempts, map_version, problem, warnings, acknowledgment"
+    rows = app_database.transaction(
+        tenant.id,
+        lambda c: c.execute(f"SELECT {columns} FROM hl7_message ORDER BY id").fetchall(),  # noqa: S608
+    )
+    assert rows == [(DEAD, 9, 1, "m1", problem, warnings, b"AE 1"), (STORED, 9, 1, "m2", None, None, b"AA 2")]
+    assert app_database.transaction(tenant.id, lambda c: hl7_messages.take(c, tenant.id, [], 10)) == []
+    assert [(one.new, one.acknowledgment) for one in keep(incoming("1"), incoming("2"))] == [
+        (False, b"AE 1"), (False, b"AA 2"),
+    ]  # fmt: skip
+
+
 def test_other_tenants_neither_see_nor_take(
     app_database: Database, keep: Callable[..., list[Kept]], new_tenant: Callable[[], Tenant]
 ) -> None:

@@ -104,9 +104,9 @@ def test_no_message_is_lost_or_doubled(numbers: list[int], cut: int, end: str) -
 
 @pytest.mark.parametrize("unit", ["MSH|", "\r", "BTS|", "\rBTS|9", "\rFHS|^", "\rBHS|^", "\rMSH|^", " \t", "\r "])
 def test_a_hostile_file_takes_linear_time(unit: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     split(one(1) + unit * (60_000 // len(unit)))
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 1
 
 
 def test_what_is_wrong_does_not_fill_the_memory() -> None:

@@ -168,6 +168,6 @@ def test_any_text_in_utf_8_comes_back(text: str) -> None:
 @pytest.mark.parametrize("unit", [b"\xff", b"\x1b$", b"\x80\x81", b"MSH\xe9"])
 def test_hostile_bytes_take_linear_time(name: str, unit: bytes) -> None:
     raw = b"MSH|^~\\&|" + unit * (60_000 // len(unit))
-    began = time.process_time()
+    began = time.thread_time()
     charset.decode(raw, name, UTF8, "replace")
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 1

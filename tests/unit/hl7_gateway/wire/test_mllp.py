@@ -117,18 +117,18 @@ def test_contents_are_not_shown() -> None:
 
 @pytest.mark.parametrize("unit", [b"\x0b", b"\x1c", b"\x0b\x1c", b"\r", b"x", b"\x0bx", b"\x0bx\x1c\r"])
 def test_a_hostile_stream_takes_linear_time(unit: bytes) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     frames = Frames(1_000_000)
     frames.feed(unit * (40_000 // len(unit)))
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 1
 
 
 def test_one_byte_at_a_time_takes_linear_time() -> None:
-    began = time.process_time()
+    began = time.thread_time()
     frames = Frames(1_000_000)
     frames.feed(b"\x0b")
     one = b"x"
     for _ in range(50_000):
         frames.feed(one)
     assert frames.feed(b"\x1c") == [Frame(one * 50_000)]
-    assert time.process_time() - began < 20  # not how fast: whether it ends
+    assert time.thread_time() - began < 1
