@@ -1,0 +1,82 @@
+"""What conversion has to know of the feed that a message came by. docs/hl7.md
+
+An identifier is never a bare number: each gets the system of the authority that assigned it, or of whoever sent it.
+https://hl7.org/fhir/uv/v2mappings/datatype_maps.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from hl7_gateway.message import Message, Value
+
+_OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+UNIVERSAL: Final = frozenset({"ISO", "OID", "UUID", "GUID", "URI", "URL", "HTTP", "DNS"})
+"""Universal id types (table 0301) that name an authority world-wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMapping:
+    """``name`` of the feed, ``zone`` (a name of the time zone database) where a time is sent without an offset.
+
+    ``authorities``: namespace of an assigning authority or facility -> identifier system.
+    ``code_systems``: coding system as it is sent (HL7 table 0396, local ones) -> URI.
+    ``overrides``: rows of the feed's own mapping, ``version`` what lineage tells of them.
+    """
+
+    name: str
+    zone: str = "UTC"
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    code_systems: Mapping[str, str] = field(default_factory=dict)
+    overrides: tuple[Mapping[str, Any], ...] = ()
+    version: str = ""
+
+    def system(self, authority: Value, message: Message, facility: Value | None = None) -> str:
+        """The identifier system of an assigning authority (HD).
+
+        A configured one wins; then what it says itself to be world-wide; then one of this feed and its namespace. Where
+        there is no authority, ``facility`` stands in, then the sending facility, then the sending application.
+        """
+        for candidate in (authority, facility, message.header.first(4), message.header.first(3)):
+            if candidate is not None:
+                found = self._system(candidate)
+                if found:
+                    return found
+        return own_system(self.name, "")
+
+    def _system(self, authority: Value) -> str:
+        namespace, universal = authority.component(1).text.strip(), authority.component(2).text.strip()
+        for key in (namespace, universal):
+            if key and key in self.authorities:
+                return self.authorities[key]
+        if universal:
+            return universal_system(universal, authority.component(3).text.strip()) or own_system(self.name, universal)
+        return own_system(self.name, namespace) if namespace else ""
+
+
+def universal_system(universal: str, kind: str) -> str:
+    """An identifier system for a universal id and its type (HL7 table 0301), "" where it is not one world-wide.
+
+    An OID or a UUID without its type is one nevertheless.
+    """
+    kind = kind.upper()
+    if _OID.fullmatch(universal):
+        return "urn:oid:" + universal
+    if _UUID.fullmatch(universal):
+        return "urn:uuid:" + universal.lower()
+    if kind in ("URI", "URL", "HTTP") and ":" in universal and not re.search(r"\s", universal):
+        return universal
+    if kind == "DNS" and re.fullmatch(r"[A-Za-z0-9.-]+", universal):
+        return "urn:hl7:dns:" + universal.lower()
+    return ""
+
+
+def own_system(feed: str, namespace: str) -> str:
+    """An identifier system for what only this feed knows: the same namespace of another feed is another one."""
+    return f"urn:hl7:{quote(feed, safe='')}" + (f":{quote(namespace, safe='')}" if namespace else "")
