@@ -17,8 +17,10 @@ from hl7_gateway.message import Message, Value
 _OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-UNIVERSAL: Final = frozenset({"ISO", "OID", "UUID", "GUID", "URI", "URL", "HTTP", "DNS"})
-"""Universal id types (table 0301) that name an authority world-wide."""
+NPI: Final = "http://hl7.org/fhir/sid/us-npi"
+"""The national provider identifier of the United States, which senders name in many ways."""
+
+_NPI_OID: Final = "2.16.840.1.113883.4.6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,33 @@ class FeedMapping:
         A configured one wins; then what it says itself to be world-wide; then one of this feed and its namespace. Where
         there is no authority, ``facility`` stands in, then the sending facility, then the sending application.
         """
-        for candidate in (authority, facility, message.header.first(4), message.header.first(3)):
-            if candidate is not None:
-                found = self._system(candidate)
-                if found:
-                    return found
-        return own_system(self.name, "")
+        for candidate in (authority, facility):
+            found = candidate is not None and self._of(candidate)
+            if found:
+                return found
+        return self.sender(message)
 
-    def _system(self, authority: Value) -> str:
-        namespace, universal = authority.component(1).text.strip(), authority.component(2).text.strip()
+    def assigned(self, namespace: str, universal: str, kind: str, message: Message) -> str:
+        """The identifier system of an authority whose parts stand apart, as in an EI."""
+        return self._system(namespace.strip(), universal.strip(), kind.strip()) or self.sender(message)
+
+    def sender(self, message: Message) -> str:
+        """The identifier system of whoever sent a message."""
+        header = message.header
+        return self._of(header.first(4)) or self._of(header.first(3)) or own_system(self.name, "")
+
+    def _of(self, authority: Value) -> str:
+        one, two, three = authority.component(1).text, authority.component(2).text, authority.component(3).text
+        return self._system(one.strip(), two.strip(), three.strip())
+
+    def _system(self, namespace: str, universal: str, kind: str) -> str:
         for key in (namespace, universal):
             if key and key in self.authorities:
                 return self.authorities[key]
+        if namespace.upper() == "NPI" or universal == _NPI_OID:
+            return NPI
         if universal:
-            return universal_system(universal, authority.component(3).text.strip()) or own_system(self.name, universal)
+            return universal_system(universal, kind) or own_system(self.name, universal)
         return own_system(self.name, namespace) if namespace else ""
 
 

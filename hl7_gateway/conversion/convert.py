@@ -1,0 +1,52 @@
+"""From a message to what it says about resources. https://hl7.org/fhir/uv/v2mappings/"""
+
+from __future__ import annotations
+
+from hl7_gateway.conversion.draft import Conversion
+from hl7_gateway.conversion.registry import FAMILIES
+from hl7_gateway.conversion.walk import Walk
+from hl7_gateway.feed_mapping import FeedMapping
+from hl7_gateway.message import Message
+from hl7_gateway.problems import Place, Refused
+
+_ENVELOPE = frozenset({"MSH", "SFT", "MSA", "DSC"})
+"""Segments about the message itself, which is kept as it came."""
+
+
+def convert(message: Message, mapping: FeedMapping) -> Conversion:
+    """All that a message says, for a feed.
+
+    Raises Refused for a message type (200) or event (201) that is not converted, and where nothing tells whom it is abou"""
+    kind, event = message.message_type, message.event
+    family, events = FAMILIES.get(kind, (None, frozenset()))
+    if family is None:
+        said = f"Message types that are converted: {', '.join(sorted(FAMILIES))}."
+        raise Refused(200, "AR", Place("MSH", 1, 9, component=1), said)
+    if event not in events:
+        said = f"Trigger events of {kind} that are converted: {', '.join(sorted(events))}."
+        raise Refused(201, "AR", Place("MSH", 1, 9, component=2), said)
+    walk = Walk(message, mapping)
+    for index, segment in enumerate(message.segments):
+        handler = family.handlers.get(segment.name)
+        if handler is not None:
+            walk.index = index
+            handler(walk, segment)
+    if family.finish is not None:
+        family.finish(walk)
+    _count(walk)
+    return walk.conversion
+
+
+def _count(walk: Walk) -> None:
+    """Which fields with content no rule has read."""
+    conversion = walk.conversion
+    for segment in walk.message.segments:
+        conversion.bytes_received += len(segment.raw) + 1
+        if segment.name in _ENVELOPE:
+            continue
+        read = walk.was_read(segment)
+        for field in range(1, len(segment) + 1):
+            content = segment[field]
+            if content and field not in read:
+                conversion.unmapped.append(Place(segment.name, segment.number, field))
+                conversion.bytes_unmapped += len(content)

@@ -1,0 +1,193 @@
+"""XPN, XAD, XTN. https://hl7.org/fhir/uv/v2mappings/datatype_maps.html"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from hl7_gateway.conversion.datatypes.simple import clean, period
+from hl7_gateway.conversion.vocabulary import vocabulary
+from hl7_gateway.conversion.walk import Converted, Parts, Walk
+from hl7_gateway.message import Value
+
+
+def xpn(value: Value, walk: Walk) -> Converted | None:
+    """A HumanName."""
+    return human_name(value, walk, 0, use=7)
+
+
+def human_name(value: Value, walk: Walk, before: int, use: int) -> Converted | None:
+    """A HumanName whose family name is component ``before`` + 1, and whose type is component ``use`` (0: none)."""
+    found: dict[str, Any] = {}
+    parts: Parts = {}
+
+    def add(element: str, component: int) -> None:
+        said = clean(value.component(before + component).text.strip())
+        if said:
+            listed = found.setdefault(element, [])
+            parts[f"{element}[{len(listed)}]"] = before + component
+            listed.append(said)
+
+    family = clean(_family(value.component(before + 1)))
+    if family:
+        found["family"] = family
+        parts["family"] = before + 1
+    add("given", 2)
+    add("given", 3)
+    add("suffix", 4)
+    add("prefix", 5)
+    add("suffix", 6)
+    if use == 7:
+        _more_of_a_person(value, walk, found, parts, add)
+    if not found.keys() - {"period"}:
+        return None
+    if use:
+        known = vocabulary("NameType").get(value.component(use).text.strip())
+        if known:
+            found["use"] = known.code
+            parts["use"] = use
+    return found, parts
+
+
+def _more_of_a_person(
+    value: Value, walk: Walk, found: dict[str, Any], parts: Parts, add: Callable[[str, int], None]
+) -> None:
+    if value.count < 10:
+        return
+    validity = value.component(10)
+    start = value.component(12).text or validity.component(1).text
+    end = value.component(13).text or validity.component(2).text
+    if start or end:
+        lasting = period(start, end, walk, (12 if value.component(12) else 10, 13 if value.component(13) else 10))
+        if lasting:
+            found["period"] = lasting[0]
+            parts.update({f"period.{path}": part for path, part in lasting[1].items()})
+    add("suffix", 14)
+
+
+def _family(part: Value) -> str:
+    """The surname of an FN, with what stands before it where it was sent apart."""
+    surname = part.component(1).text.strip()
+    prefix, own = part.component(2).text.strip(), part.component(3).text.strip()
+    if surname or not own:
+        return surname
+    return f"{prefix} {own}".strip()
+
+
+def display(name: dict[str, Any]) -> str:
+    """A HumanName as a text."""
+    words = [*name.get("prefix", ()), *name.get("given", ()), name.get("family", ""), *name.get("suffix", ())]
+    return " ".join(word for word in words if word)
+
+
+_ADDRESS: Final = ((3, "city"), (4, "state"), (5, "postalCode"), (6, "country"), (9, "district"))
+
+
+def xad(value: Value, walk: Walk) -> Converted | None:
+    """An Address."""
+    found: dict[str, Any] = {}
+    parts: Parts = {}
+    street = value.component(1)
+    for component, said in ((1, _street(street)), (2, value.component(2).text), (8, value.component(8).text)):
+        said = clean(said.strip())
+        if said:
+            lines = found.setdefault("line", [])
+            parts[f"line[{len(lines)}]"] = component
+            lines.append(said)
+    for component, element in _ADDRESS:
+        said = clean(value.component(component).text.strip())
+        if said:
+            found[element] = said
+            parts[element] = component
+    if not found:
+        return None
+    kind = value.component(7).text.strip()
+    for element, name in (("use", "AddressType[Use]"), ("type", "AddressType[Type]")):
+        known = vocabulary(name).get(kind)
+        if known:
+            found[element] = known.code
+            parts[element] = 7
+    if value.count >= 12:
+        lasting = _validity(value, walk)
+        if lasting:
+            found["period"] = lasting[0]
+            parts.update({f"period.{path}": part for path, part in lasting[1].items()})
+    return found, parts
+
+
+def _street(street: Value) -> str:
+    """An SAD: the whole of it, or its parts where only they were sent."""
+    whole = street.component(1).text.strip()
+    if whole:
+        return whole
+    return f"{street.component(3).text.strip()} {street.component(2).text.strip()}".strip()
+
+
+def _validity(value: Value, walk: Walk) -> Converted | None:
+    range_ = value.component(12)
+    start = value.component(13).text or range_.component(1).text
+    end = value.component(14).text or range_.component(2).text
+    return period(start, end, walk, (13 if value.component(13) else 12, 14 if value.component(14) else 12))
+
+
+_URL: Final = re.compile(r"(https?|ftp)://", re.IGNORECASE)
+
+
+def xtn(use: str = "") -> Callable[[Value, Walk], Converted | None]:
+    """A ContactPoint; ``use`` is what the field means where the value does not say it."""
+
+    def converted(value: Value, walk: Walk) -> Converted | None:
+        said, component = _number(value)
+        if not said:
+            return None
+        kind, meant = value.component(3).text.strip(), value.component(2).text.strip()
+        found: dict[str, Any] = {"value": said}
+        parts: Parts = {"value": component}
+        found["system"] = _system(said, component, kind, meant)
+        if kind:
+            parts["system"] = 3
+        known = vocabulary("TelecommunicationUseCode").get(meant)
+        if kind == "CP":
+            found["use"] = "mobile"
+            parts["use"] = 3
+        elif known:
+            found["use"] = known.code
+            parts["use"] = 2
+        elif use:
+            found["use"] = use
+        return found, parts
+
+    return converted
+
+
+def _system(said: str, component: int, kind: str, meant: str) -> str:
+    if _URL.match(said):
+        return "url"
+    if component == 4 or kind in ("Internet", "X.400") or meant == "NET" or ("@" in said and not kind):
+        return "email"
+    known = vocabulary("TelecommunicationEquipmentType").get(kind)
+    if meant == "BPN":
+        return "pager"
+    return "phone" if kind == "CP" or known is None else known.code
+
+
+def _number(value: Value) -> tuple[str, int]:
+    """The number or address, and the component that it comes from: senders of different versions put it elsewhere."""
+    order = (4, 12, 1) if value.component(3).text in ("Internet", "X.400") else (12, 1, 4)
+    for component in order:
+        said = clean(value.component(component).text.strip())
+        if said and component != 4:
+            return said, component
+        if said and not any(value.component(other) for other in (6, 7)):
+            return said, component
+    parts = [value.component(component).text.strip() for component in (5, 6, 7, 8)]
+    country, area, local, extension = parts
+    said = " ".join(
+        part for part in (f"+{country.lstrip('+')}" if country else "", area and f"({area})", local) if part
+    )
+    if local and extension:
+        said += f" x{extension}"
+    if local:
+        return clean(said), 7
+    return clean(value.component(9).text.strip()), 9

@@ -1,0 +1,120 @@
+"""AL1, IAM, DG1, PR1: what is known of a patient's health. https://hl7.org/fhir/uv/v2mappings/segment_maps.html"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hl7_gateway.conversion.datatypes.codes import concept
+from hl7_gateway.conversion.datatypes.identifiers import ei
+from hl7_gateway.conversion.datatypes.references import location, practitioner
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, text
+from hl7_gateway.conversion.table import SegmentMap, many, one, within
+from hl7_gateway.conversion.vocabulary import vocabulary
+from hl7_gateway.conversion.walk import Converted, Walk
+from hl7_gateway.message import Value
+from hl7_gateway.problems import Place
+
+
+def _reaction(value: Value, walk: Walk) -> Converted | None:
+    """All manifestations of field 5 as one reaction, of the severity in field 4."""
+    segment, field, _ = walk.here
+    shown = [said for one_of in segment.repetitions(field) if (said := clean(one_of.whole.replace("^", " ").strip()))]
+    if not shown:
+        return None
+    found: dict[str, Any] = {"manifestation": [{"text": said} for said in shown]}
+    parts: dict[str, Any] = {
+        f"manifestation[{place}].text": Place(segment.name, segment.number, field, place + 1)
+        for place in range(len(shown))
+    }
+    severity = vocabulary("AllergySeverity[AllergyIntolerance.reaction.severity]").get(segment.text(4))
+    if severity:
+        found["severity"] = severity.code
+        parts["severity"] = Place(segment.name, segment.number, 4)
+    return found, parts
+
+
+def _known(name: str) -> Any:
+    """A code where the map has one for it; a code of another meaning is no mistake."""
+    targets = vocabulary(name)
+
+    def converted(value: Value, walk: Walk) -> Converted | None:
+        target = targets.get(value.text.strip())
+        return (target.code, {"": 1}) if target else None
+
+    return converted
+
+
+AL1_ALLERGY: Final = SegmentMap(
+    "AL1",
+    "AllergyIntolerance",
+    [
+        one(2, "type", _known("AllergyType"), label="type"),
+        one(2, "category", _known("AllergenType[AllergyIntoleranceCategory]"), label="category"),
+        one(3, "code", concept()),
+        one(4, "criticality", _known("AllergySeverity[AllergyIntolerance.criticality]")),
+        one(5, "reaction", _reaction, reads=(4,)),
+        one(6, "onsetDateTime", date_time),
+    ],
+    ignored=(1,),
+)
+
+IAM_ALLERGY: Final = SegmentMap(
+    "IAM",
+    "AllergyIntolerance",
+    [
+        one(2, "type", _known("AllergyType"), label="type"),
+        one(2, "category", _known("AllergenType[AllergyIntoleranceCategory]"), label="category"),
+        one(3, "code", concept()),
+        one(4, "criticality", _known("AllergySeverity[AllergyIntolerance.criticality]")),
+        one(5, "reaction", _reaction, reads=(4,)),
+        one(7, "identifier", ei()),
+        one(11, "onsetDateTime", date_time),
+        one(12, "onsetString", text, lambda segment: not segment[11]),
+        one(13, "recordedDate", date_time),
+    ],
+    ignored=(1, 6, 9, 17),
+)
+
+
+def _described(value: Value, walk: Walk) -> Converted | None:
+    """The code of field 3, whose text is field 4 where it has none of its own."""
+    found = concept()(value, walk)
+    segment = walk.here[0]
+    said = clean(segment.first(4).whole.strip())
+    if found and said and "text" not in found[0]:
+        found[0]["text"] = said
+        found[1]["text"] = Place(segment.name, segment.number, 4)
+    return found
+
+
+DG1_CONDITION: Final = SegmentMap(
+    "DG1",
+    "Condition",
+    [
+        one(3, "code", _described, reads=(4,)),
+        one(4, "code", within("text", text), lambda segment: not segment[3]),
+        one(5, "onsetDateTime", date_time),
+        one(16, "asserter", practitioner),
+        one(19, "recordedDate", date_time),
+        one(20, "identifier", ei()),
+    ],
+    ignored=(1, 6, 15, 21),
+)
+
+PR1_PROCEDURE: Final = SegmentMap(
+    "PR1",
+    "Procedure",
+    [
+        one(3, "code", _described, reads=(4,)),
+        one(4, "code", within("text", text), lambda segment: not segment[3]),
+        one(5, "performedDateTime", date_time),
+        one(6, "category", concept(table="0230")),
+        many(8, "performer", within("actor", practitioner, function={"text": "anaesthetist"})),
+        many(11, "performer", within("actor", practitioner, function={"text": "surgeon"})),
+        many(12, "performer", within("actor", practitioner, function={"text": "procedure practitioner"})),
+        one(15, "reasonCode", concept()),
+        one(19, "identifier", ei()),
+        one(23, "location", location),
+    ],
+    ignored=(1, 20),
+)

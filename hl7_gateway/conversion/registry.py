@@ -1,0 +1,22 @@
+"""Which messages are converted, and by which family. docs/hl7.md"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hl7_gateway.conversion.families.adt import ADT
+from hl7_gateway.conversion.families.family import Family
+
+
+def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
+    numbers = [n for r in ranges for n in (range(r[0], r[1] + 1) if isinstance(r, tuple) else (r,))]
+    return frozenset(f"{letter}{number:02}" for number in numbers)
+
+
+FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
+    "ADT": (ADT, _events("A", (1, 18), (20, 31), 34, 37, 38, 40, 41, 44, 45, 47, 60)),
+}
+"""Message type (MSH-9.1) -> family and trigger events."""
+
+SUPPORTED: Final[Mapping[str, frozenset[str]]] = {kind: events for kind, (_, events) in FAMILIES.items()}

@@ -1,0 +1,152 @@
+"""One pass over a message: what it has said so far, and what the segments that come refer to. docs/hl7.md
+
+Segments follow each other in the order of their message structure, but senders leave out, repeat and misplace them:
+what a segment belongs to is decided by what came before it, so that none is dropped for standing elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+from hl7_gateway.conversion.draft import Conversion, Draft, Merge, Said, Stated, Warned
+from hl7_gateway.feed_mapping import FeedMapping
+from hl7_gateway.message import Message, Segment
+from hl7_gateway.problems import Place
+
+Parts = dict[str, "int | Place"]
+"""Path below a value -> the component that it comes from, or another place."""
+
+Converted = tuple[Any, Parts]
+"""A value of FHIR, and where its parts stood."""
+
+
+class Places(Mapping[str, Place]):
+    """Where the parts of a value stood: places are made when they are asked for."""
+
+    __slots__ = ("_field", "_number", "_parts", "_repetition", "_segment")
+
+    def __init__(self, segment: str, number: int, field: int, repetition: int, parts: Parts) -> None:
+        self._segment = segment
+        self._number = number
+        self._field = field
+        self._repetition = repetition
+        self._parts = parts
+
+    def __getitem__(self, path: str) -> Place:
+        part = self._parts.get(path)
+        if type(part) is Place:
+            return part
+        if part is None:
+            if path:
+                raise KeyError(path)
+            part = 0
+        return Place(self._segment, self._number, self._field, self._repetition, cast(int, part))
+
+    def __iter__(self) -> Iterator[str]:
+        if "" not in self._parts:
+            yield ""
+        yield from self._parts
+
+    def __len__(self) -> int:
+        return len(self._parts) + ("" not in self._parts)
+
+
+class Walk:
+    """What a message has said so far.
+
+    ``current`` holds the draft of each kind that a later segment may belong to ("Patient", "Encounter", "order").
+    ``here`` is the segment, field and repetition that is being converted.
+    """
+
+    def __init__(self, message: Message, mapping: FeedMapping) -> None:
+        self.message = message
+        self.mapping = mapping
+        self.event = message.event
+        self.conversion = Conversion()
+        self.current: dict[str, Draft] = {}
+        self.here: tuple[Segment, int, int] = (message.header, 0, 0)
+        self.index = 0
+        self._counts: dict[str, int] = {}
+        self._known: dict[tuple[Any, ...], Draft] = {}
+        self._read: dict[int, set[int]] = {}
+
+    def draft(self, kind: str) -> Draft:
+        """A new draft of a resource type."""
+        number = self._counts[kind] = self._counts.get(kind, 0) + 1
+        made = Draft(f"{kind}#{number}", kind)
+        self.conversion.drafts.append(made)
+        return made
+
+    def stub(self, kind: str, key: tuple[Any, ...]) -> tuple[Draft, bool]:
+        """The draft of what is only mentioned, the same each time it is; and whether this is the first time."""
+        found = self._known.get((kind, *key))
+        if found is not None:
+            return found, False
+        made = self._known[(kind, *key)] = self.draft(kind)
+        made.stub = True
+        return made, True
+
+    def state(
+        self, draft: Draft, path: str, value: Any, parts: Parts | None = None, *, slot: str = "", initial: bool = False
+    ) -> None:
+        """Have ``draft`` say something of the field that is being converted.
+
+        ``slot`` tells several statements of a field apart, ``initial`` as in Stated.
+        """
+        said = Said(value, self.places(parts or {}))
+        draft.stated.append(Stated(path, slot or self.slot(), (said,), initial))
+
+    def gather(self, draft: Draft, path: str, value: Any, parts: Parts, slot: str) -> None:
+        """Add an entry to what is said under a slot: those of several segments are replaced together."""
+        said = Said(value, self.places(parts))
+        for place, stated in enumerate(draft.stated):
+            if stated.slot == slot and stated.path == path:
+                draft.stated[place] = Stated(path, slot, (*stated.values, said))
+                return
+        draft.stated.append(Stated(path, slot, (said,)))
+
+    def places(self, parts: Parts) -> Places:
+        """Places of parts of the field that is being converted."""
+        segment, field, repetition = self.here
+        return Places(segment.name, segment.number, field, repetition, parts)
+
+    def slot(self) -> str:
+        """What the field that is being converted is called as a slot."""
+        segment, field, _ = self.here
+        return f"{segment.name}-{field}" if field else segment.name
+
+    def at(self, segment: Segment, field: int = 0, repetition: int = 1) -> None:
+        """Say which field is being converted: its content counts as read."""
+        self.here = (segment, field, repetition)
+        if field:
+            self.read(segment, field)
+
+    def place(self) -> Place:
+        """Where that is."""
+        segment, field, repetition = self.here
+        return Place(segment.name, segment.number, field, repetition)
+
+    def warn(self, said: str) -> None:
+        """Tell what was not taken over as it was sent. ``said`` never quotes the message."""
+        self.conversion.warnings.append(Warned(self.place(), said))
+
+    def read(self, segment: Segment, *fields: int) -> None:
+        """These fields are taken over, or have been looked at and mean nothing more."""
+        self._read.setdefault(segment.position, set()).update(fields)
+
+    def was_read(self, segment: Segment) -> set[int]:
+        """The fields of a segment that were."""
+        return self._read.get(segment.position, _NOTHING)
+
+    def merge(self, retired: Draft, surviving: Draft) -> None:
+        """``retired`` lives on as ``surviving``."""
+        self.conversion.merges.append(Merge(surviving.type, retired.name, surviving.name))
+
+    def following(self) -> Segment | None:
+        """The segment after the one that is being converted."""
+        segments = self.message.segments
+        return segments[self.index + 1] if self.index + 1 < len(segments) else None
+
+
+_NOTHING: Final[set[int]] = set()
