@@ -16,7 +16,7 @@ _ENVELOPE = frozenset({"MSH", "SFT", "MSA", "DSC"})
 def convert(message: Message, mapping: FeedMapping) -> Conversion:
     """All that a message says, for a feed.
 
-    Raises Refused for a message type (200) or event (201) that is not converted, and where nothing tells whom it is abou"""
+    Raises Refused for a message type (200) or event (201) that is not converted, and where nobody is named.
     kind, event = message.message_type, message.event
     family, events = FAMILIES.get(kind, (None, frozenset()))
     if family is None:
@@ -28,8 +28,9 @@ def convert(message: Message, mapping: FeedMapping) -> Conversion:
     walk = Walk(message, mapping)
     for index, segment in enumerate(message.segments):
         handler = family.handlers.get(segment.name)
+        walk.index = index
+        walk.segments[segment.name] = segment
         if handler is not None:
-            walk.index = index
             handler(walk, segment)
     if family.finish is not None:
         family.finish(walk)

@@ -7,6 +7,7 @@ from typing import Final
 
 from hl7_gateway.conversion.families.adt import ADT
 from hl7_gateway.conversion.families.family import Family
+from hl7_gateway.conversion.families.results import ORDERS, RESULTS, SPECIMENS
 
 
 def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
@@ -16,6 +17,11 @@ def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
 
 FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "ADT": (ADT, _events("A", (1, 18), (20, 31), 34, 37, 38, 40, 41, 44, 45, 47, 60)),
+    "ORU": (RESULTS, _events("R", 1, 30, 31, 32)),
+    "OUL": (SPECIMENS, _events("R", (21, 24))),
+    "ORM": (ORDERS, _events("O", 1)),
+    "OML": (ORDERS, _events("O", 21, 33, 35)),
+    "OMG": (ORDERS, _events("O", 19)),
 }
 """Message type (MSH-9.1) -> family and trigger events."""
 

@@ -53,7 +53,7 @@ def many(
 
 
 class SegmentMap:
-    """The rows for a segment and a target, as in PID[Patient]. ``ignored`` are fields that mean nothing of their own."""
+    """The rows for a segment and a target, as in PID[Patient]. ``ignored`` fields mean nothing of their own."""
 
     def __init__(self, segment: str, target: str, rows: Sequence[Row], ignored: Sequence[int] = ()) -> None:
         self.segment = segment

@@ -56,6 +56,7 @@ class Walk:
     """What a message has said so far.
 
     ``current`` holds the draft of each kind that a later segment may belong to ("Patient", "Encounter", "order").
+    ``segments`` holds the last segment of each name, ``observations`` those of the current report.
     ``here`` is the segment, field and repetition that is being converted.
     """
 
@@ -65,10 +66,13 @@ class Walk:
         self.event = message.event
         self.conversion = Conversion()
         self.current: dict[str, Draft] = {}
+        self.segments: dict[str, Segment] = {}
+        self.observations: list[Draft] = []
         self.here: tuple[Segment, int, int] = (message.header, 0, 0)
         self.index = 0
         self._counts: dict[str, int] = {}
         self._known: dict[tuple[Any, ...], Draft] = {}
+        self._keys: dict[tuple[str, ...], int] = {}
         self._read: dict[int, set[int]] = {}
 
     def draft(self, kind: str) -> Draft:
@@ -105,6 +109,38 @@ class Walk:
                 draft.stated[place] = Stated(path, slot, (*stated.values, said))
                 return
         draft.stated.append(Stated(path, slot, (said,)))
+
+    def continue_note(self, draft: Draft, value: dict[str, Any], parts: Parts, slot: str) -> None:
+        """Add a line to the note that the segment before began, or begin one: senders cut a note into segments."""
+        last = self.message.segments[self.index - 1] if self.index else None
+        segment = self.here[0]
+        if last is not None and last.name == segment.name and not last[5] and not last[6]:
+            for place, stated in enumerate(draft.stated):
+                if stated.slot == slot and stated.path == "note":
+                    before = stated.values[-1]
+                    joined = {**before.value, "text": f"{before.value['text']}\n{value['text']}"}
+                    draft.stated[place] = Stated("note", slot, (*stated.values[:-1], Said(joined, before.places)))
+                    return
+        self.gather(draft, "note", value, parts, slot)
+
+    def continue_text(self, draft: Draft, path: str, said: str, slot: str) -> None:
+        """Add a line to a text that does not repeat, or begin it."""
+        for place, stated in enumerate(draft.stated):
+            if stated.slot == slot and stated.path == path and stated.values:
+                before = stated.values[0]
+                draft.stated[place] = Stated(path, slot, (Said(f"{before.value}\n{said}", before.places),))
+                return
+        self.state(draft, path, said, {}, slot=slot)
+
+    def take_back(self, draft: Draft, path: str, slot: str) -> None:
+        """Have ``draft`` say that an element is not there any more."""
+        draft.stated.append(Stated(path, slot, ()))
+
+    def count(self, key: tuple[str, ...]) -> int:
+        """How often this was asked before with the same key: what tells apart things that are alike."""
+        number = self._keys.get(key, 0)
+        self._keys[key] = number + 1
+        return number
 
     def places(self, parts: Parts) -> Places:
         """Places of parts of the field that is being converted."""

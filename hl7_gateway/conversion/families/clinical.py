@@ -7,7 +7,7 @@ from typing import Any, Final
 from hl7_gateway.conversion.datatypes.codes import concept, fixed_concept
 from hl7_gateway.conversion.datatypes.identifiers import ei_pair
 from hl7_gateway.conversion.datatypes.simple import number
-from hl7_gateway.conversion.draft import DRAFT, Draft, Stated
+from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.maps.clinical import AL1_ALLERGY, DG1_CONDITION, IAM_ALLERGY, PR1_PROCEDURE
 from hl7_gateway.conversion.table import SegmentMap
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
@@ -53,16 +53,11 @@ def _allergy(walk: Walk, segment: Segment, rows: SegmentMap, action: str) -> Non
     if action == "D":
         walk.at(segment, 6)
         walk.state(allergy, "verificationStatus", fixed_concept(_ERROR, verification), slot=slot)
-        taken_back(allergy, "clinicalStatus", slot)
+        walk.take_back(allergy, "clinicalStatus", slot)
         return
     walk.state(allergy, "verificationStatus", fixed_concept("confirmed", verification), slot=slot)
     active = fixed_concept("active", TERMINOLOGY + "allergyintolerance-clinical")
     walk.state(allergy, "clinicalStatus", active, slot=slot)
-
-
-def taken_back(draft: Draft, path: str, slot: str) -> None:
-    """Have ``draft`` say that an element is not there any more."""
-    draft.stated.append(Stated(path, slot, ()))
 
 
 _VERIFICATION: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}

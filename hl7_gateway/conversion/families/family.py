@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
 
-Handler = Callable[[Walk, Segment], None]
+Handler = Callable[[Walk, Segment], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,268 @@
+"""ORC, OBR, TQ1, SPM: ServiceRequest, DiagnosticReport, Specimen. docs/hl7.md, "Results" """
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hl7_gateway.conversion.datatypes.codes import code, concept
+from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
+from hl7_gateway.conversion.datatypes.quantities import cq
+from hl7_gateway.conversion.datatypes.references import practitioner
+from hl7_gateway.conversion.datatypes.simple import date_time, stamp
+from hl7_gateway.conversion.draft import DRAFT, Draft
+from hl7_gateway.conversion.families.clinical import key_of
+from hl7_gateway.conversion.maps.orders import OBR_REPORT, OBR_REQUEST, ORC_REQUEST, PRIORITIES
+from hl7_gateway.conversion.maps.results import SPM_SPECIMEN
+from hl7_gateway.conversion.vocabulary import vocabulary
+from hl7_gateway.conversion.walk import Walk
+from hl7_gateway.message import Segment, Value
+
+_DONE: Final = frozenset({"F", "C"})
+
+
+def orc(walk: Walk, segment: Segment) -> None:
+    """The control of the order that comes: it says nothing by itself. What was before it is over."""
+    for name in ("ServiceRequest", "DiagnosticReport", "Observation", "noted"):
+        walk.current.pop(name, None)
+    walk.segments.pop("OBR", None)
+    walk.observations.clear()
+
+
+def order_numbers(walk: Walk, obr: Segment | None, orc: Segment | None) -> list[tuple[Value, str]]:
+    """Placer and filler number of an order, with their types."""
+    found = []
+    for field, kind in ((2, "PLAC"), (3, "FILL")):
+        for segment in (obr, orc):
+            value = segment.first(field) if segment is not None else None
+            if value is not None and value.component(1).text.strip():
+                walk.at(segment, field) if segment is not None else None
+                found.append((value, kind))
+                break
+    return found
+
+
+def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
+    """The order of an OBR and the ORC before it. ``mentioned``: by results, which change no order that is there."""
+    patient = walk.current.get("Patient")
+    if patient is None:
+        return None
+    orc_segment = walk.segments.get("ORC")
+    numbers = order_numbers(walk, obr, orc_segment)
+    known = [pair for value, _ in numbers if (pair := ei_pair(value, walk))]
+    if mentioned and not known:
+        # Results without an order number tell of an order nothing but what the report says already.
+        return None
+    if mentioned:
+        made, new = walk.stub("ServiceRequest", (known[0],))
+        if not new:
+            walk.current["ServiceRequest"] = made
+            return made
+    else:
+        made = walk.draft("ServiceRequest")
+    walk.current["ServiceRequest"] = made
+    made.identifiers = known
+    made.natural = ("OBR", DRAFT + patient.name, key_of(obr, 4), obr.text(7).strip())
+    for value, kind in numbers:
+        walk.at(obr, 2 if kind == "PLAC" else 3)
+        identifier = ei(kind)(value, walk)
+        if identifier:
+            walk.state(made, "identifier", *identifier, slot=f"ORC-{2 if kind == 'PLAC' else 3}")
+    OBR_REQUEST.apply(obr, made, walk)
+    if orc_segment is not None:
+        ORC_REQUEST.apply(orc_segment, made, walk)
+        if orc_segment[12] and obr[16]:
+            made.stated = [said for said in made.stated if said.slot != "OBR-16"]
+    _about(walk, obr, made, patient)
+    _request_status(walk, obr, orc_segment, made, mentioned)
+    return made
+
+
+def _about(walk: Walk, obr: Segment, made: Draft, patient: Draft) -> None:
+    walk.at(obr)
+    walk.state(made, "subject", patient.reference, slot="OBR#subject")
+    encounter = walk.current.get("Encounter")
+    if encounter is not None:
+        walk.state(made, "encounter", encounter.reference, slot="OBR#encounter")
+    intent = {"G": "reflex-order"}.get(obr.text(11).strip(), "order")
+    walk.read(obr, 11)
+    walk.state(made, "intent", intent, slot="OBR-11")
+
+
+def _request_status(walk: Walk, obr: Segment, orc_segment: Segment | None, made: Draft, mentioned: bool) -> None:
+    if orc_segment is not None:
+        for field, name in ((5, "OrderStatus"), (1, "OrderControlCode[ServiceRequest.status]")):
+            target = vocabulary(name).get(orc_segment.text(field).strip())
+            if target is not None and not (mentioned and field == 1):
+                walk.at(orc_segment, field)
+                walk.state(made, "status", target.code, {"": 1}, slot="ORC-5")
+                return
+    walk.at(obr, 25)
+    walk.state(made, "status", "completed" if obr.text(25) in _DONE else "active", slot="ORC-5", initial=True)
+
+
+def report(walk: Walk, obr: Segment) -> Draft | None:
+    """The report of an OBR: known by its filler number (else the placer's) and what was asked for."""
+    patient = walk.current.get("Patient")
+    if patient is None:
+        return None
+    made = walk.draft("DiagnosticReport")
+    walk.current["DiagnosticReport"] = made
+    numbers = {kind: ei_pair(value, walk) for value, kind in order_numbers(walk, obr, walk.segments.get("ORC"))}
+    known = numbers.get("FILL") or numbers.get("PLAC")
+    if known:
+        made.natural = ("OBR", *known, key_of(obr, 4))
+    else:
+        made.natural = ("OBR", DRAFT + patient.name, key_of(obr, 4), obr.text(7).strip())
+    OBR_REPORT.apply(obr, made, walk)
+    _numbers_of_the_control(walk, obr, made)
+    if not obr[4]:
+        walk.state(made, "code", {"text": "unknown"}, slot="OBR-4", initial=True)
+    _times(walk, obr, made)
+    walk.at(obr)
+    walk.state(made, "subject", patient.reference, slot="OBR#subject")
+    for path, name in (("encounter", "Encounter"), ("basedOn", "ServiceRequest"), ("specimen", "Specimen")):
+        other = walk.current.get(name)
+        if other is not None:
+            walk.state(made, path, other.reference, slot=f"OBR#{path}")
+    walk.at(obr, 25)
+    target = vocabulary("ResultStatus[Non-Queries]").get(obr.text(25).strip())
+    if target is not None:
+        walk.state(made, "status", target.code, {"": 1}, slot="OBR-25")
+    elif obr[25]:
+        walk.warn("This result status is not in table 0123.")
+        walk.state(made, "status", "unknown", slot="OBR-25", initial=True)
+    return made
+
+
+def _numbers_of_the_control(walk: Walk, obr: Segment, made: Draft) -> None:
+    """Numbers that only the ORC has."""
+    control = walk.segments.get("ORC")
+    if control is None:
+        return
+    for field, kind in ((2, "PLAC"), (3, "FILL")):
+        if not obr[field] and control[field]:
+            walk.at(control, field)
+            identifier = ei(kind)(control.first(field), walk)
+            if identifier:
+                walk.state(made, "identifier", *identifier, slot=f"OBR-{field}")
+
+
+def _times(walk: Walk, obr: Segment, made: Draft) -> None:
+    if not obr[8]:
+        return
+    walk.at(obr, 8)
+    start, end = stamp(obr.text(7), walk), stamp(obr.text(8), walk)
+    if start and end:
+        walk.state(made, "effectivePeriod", {"start": start, "end": end}, {"end": 1}, slot="OBR-7")
+        walk.take_back(made, "effectiveDateTime", "OBR-7")
+    elif start:
+        walk.state(made, "effectiveDateTime", start, slot="OBR-7")
+
+
+def finish_reports(walk: Walk) -> None:
+    """Reports whose status was not sent are what their results are."""
+    by_name = {draft.name: draft for draft in walk.conversion.drafts}
+    for draft in walk.conversion.drafts:
+        if draft.type != "DiagnosticReport" or any(said.path == "status" for said in draft.stated):
+            continue
+        results = [said for stated in draft.stated if stated.path == "result" for said in stated.values]
+        statuses = {
+            stated.values[0].value
+            for said in results
+            for stated in by_name[said.value["reference"].removeprefix(DRAFT)].stated
+            if stated.path == "status" and stated.values
+        }
+        done = bool(statuses) and statuses <= {"final", "corrected", "amended", "cancelled"}
+        walk.at(walk.message.header)
+        walk.state(
+            draft, "status", "final" if done else "partial" if statuses else "unknown", slot="OBR-25", initial=True
+        )
+
+
+def specimen_of_obr(walk: Walk, obr: Segment) -> Draft | None:
+    """What older versions say of a specimen in the OBR itself; nothing where an SPM says it."""
+    patient, owner = (
+        walk.current.get("Patient"),
+        walk.current.get("DiagnosticReport") or walk.current.get("ServiceRequest"),
+    )
+    if patient is None or owner is None or not (obr[15] or obr[10] or obr[14] or obr[9]) or walk.message.first("SPM"):
+        return None
+    made = walk.draft("Specimen")
+    walk.current["Specimen"] = made
+    made.natural = ("OBR-15", DRAFT + owner.name)
+    walk.at(obr)
+    walk.state(made, "subject", patient.reference, slot="OBR#subject")
+    source = obr.first(15).component(1)
+    if source:
+        walk.at(obr, 15)
+        kind = _subconcept(source, walk)
+        if kind:
+            walk.state(made, "type", kind, {"": 1})
+    rows: tuple[tuple[int, str, Any], ...] = (
+        (7, "collection.collectedDateTime", date_time),
+        (9, "collection.quantity", cq),
+        (10, "collection.collector", practitioner),
+        (14, "receivedTime", date_time),
+    )
+    for field, path, convert in rows:
+        if obr[field]:
+            walk.at(obr, field)
+            found = convert(obr.first(field), walk)
+            if found:
+                walk.state(made, path, *found)
+    walk.at(obr)
+    walk.state(owner, "specimen", made.reference, slot="OBR#specimen")
+    return made
+
+
+def _subconcept(value: Value, walk: Walk) -> dict[str, Any] | None:
+    """A CWE that is a component, with its parts as subcomponents."""
+    found = concept("SpecimenType", "0070")(value, walk)
+    return found[0] if found else None
+
+
+def spm(walk: Walk, segment: Segment) -> None:
+    """A specimen: of the results before it, and of the orders after it."""
+    patient = walk.current.get("Patient")
+    if patient is None:
+        return
+    made = walk.draft("Specimen")
+    known = [
+        pair
+        for component in (2, 1)
+        if (pair := ei_pair(segment.first(2).component(component), walk)) is not None
+    ]  # fmt: skip
+    made.identifiers = known
+    owner = walk.current.get("DiagnosticReport") or walk.current.get("ServiceRequest") or patient
+    made.natural = ("SPM", DRAFT + owner.name, segment.text(1).strip())
+    SPM_SPECIMEN.apply(segment, made, walk)
+    walk.at(segment)
+    walk.state(made, "subject", patient.reference, slot="SPM#subject")
+    for name in ("DiagnosticReport", "ServiceRequest"):
+        other = walk.current.get(name)
+        if other is not None and not (other.stub and name == "ServiceRequest"):
+            walk.gather(other, "specimen", made.reference, {"": 2}, "SPM")
+    for observation in walk.observations:
+        walk.state(observation, "specimen", made.reference, slot="OBX#specimen")
+    walk.current["Specimen"] = walk.current["noted"] = made
+
+
+def tq1(walk: Walk, segment: Segment) -> None:
+    """When and how urgently an order is to be carried out."""
+    order = walk.current.get("ServiceRequest")
+    if order is None or order.stub:
+        return
+    walk.at(segment, 9)
+    if segment.text(9).strip() in PRIORITIES:
+        found = code("ExtendedPriorityCodes")(segment.first(9), walk)
+        if found:
+            walk.state(order, "priority", *found)
+    start, end = stamp(segment.text(7), walk), stamp(segment.text(8), walk)
+    walk.at(segment, 7)
+    if start and end:
+        walk.read(segment, 8)
+        walk.state(order, "occurrencePeriod", {"start": start, "end": end}, {"start": 1}, slot="OBR-6")
+        walk.take_back(order, "occurrenceDateTime", "OBR-6")
+    elif start:
+        walk.state(order, "occurrenceDateTime", start, {"": 1}, slot="OBR-6")
+        walk.take_back(order, "occurrencePeriod", "OBR-6")

@@ -1,0 +1,92 @@
+"""OBX, SPM: results and what they were taken from. https://hl7.org/fhir/uv/v2mappings/segment_maps.html"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hl7_gateway.conversion.datatypes.codes import concept
+from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip
+from hl7_gateway.conversion.datatypes.quantities import cq
+from hl7_gateway.conversion.datatypes.references import named_organization, organization, practitioner
+from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, stamp
+from hl7_gateway.conversion.table import Convert, SegmentMap, extension, many, one, within
+from hl7_gateway.conversion.walk import Converted, Walk
+from hl7_gateway.message import Segment, Value
+
+OBX_OBSERVATION: Final = SegmentMap(
+    "OBX",
+    "Observation",
+    [
+        one(3, "code", concept()),
+        many(8, "interpretation", concept("InterpretationCodes", "0078")),
+        one(10, "extension", extension("observation-nature-of-abnormal-test", "valueCodeableConcept",
+            concept("NatureOfAbnormalTesting", "0080"))),
+        one(14, "effectiveDateTime", date_time),
+        one(15, "performer", named_organization, lambda segment: not segment[23]),
+        many(16, "performer", practitioner),
+        one(17, "method", concept()),
+        one(20, "bodySite", concept(table="0163")),
+        one(21, "identifier", ei("FILL")),
+        one(23, "performer", organization),
+        one(25, "performer", practitioner),
+    ],
+    ignored=(1, 2, 4, 5, 6, 7, 11, 12, 19, 24),
+)  # fmt: skip
+
+
+def _collected(value: Value, walk: Walk) -> Converted | None:
+    moment = stamp(value.component(1).text, walk)
+    return (moment, {"": 1}) if moment else None
+
+
+def _two_times(segment: Segment) -> bool:
+    return bool(segment.first(17).component(2))
+
+
+def _note(value: Value, walk: Walk) -> Converted | None:
+    said = clean(value.whole)
+    return ({"text": said}, {"text": 0}) if said else None
+
+
+def _status(value: Value, walk: Walk) -> Converted | None:
+    sent = value.text.strip()
+    return ({"Y": "available", "N": "unavailable"}[sent], {"": 0}) if sent in ("Y", "N") else None
+
+
+def _within_parent(inner: Convert) -> Convert:
+    return within("identifier", inner)
+
+
+SPM_SPECIMEN: Final = SegmentMap(
+    "SPM",
+    "Specimen",
+    [
+        one(2, "identifier", eip(1, "PLAC"), label="placer"),
+        one(2, "identifier", eip(2, "FILL"), label="filler"),
+        many(3, "parent", _within_parent(eip(2, "FILL")), label="parent"),
+        one(4, "type", concept("SpecimenType", "0487")),
+        many(6, "container", within("additiveCodeableConcept", concept("AdditivePreservative", "0371"))),
+        one(7, "collection.method", concept("SpecimenCollectionMethod", "0488")),
+        one(8, "collection.bodySite", concept("SpecimenSourceSite")),
+        one(12, "collection.quantity", cq),
+        many(14, "note", _note),
+        one(17, "collection.collectedPeriod", date_range, _two_times, label="period"),
+        one(17, "collection.collectedDateTime", _collected, lambda segment: not _two_times(segment)),
+        one(18, "receivedTime", date_time),
+        one(20, "status", _status),
+        many(24, "condition", concept("SpecimenCondition", "0493")),
+        one(27, "container", within("type", concept("ContainerType"))),
+        one(30, "accessionIdentifier", cx()),
+        many(31, "identifier", cx()),
+        one(32, "identifier", ei("SHIP")),
+    ],
+    ignored=(1,),
+)
+
+
+def collected(start: str, end: str, walk: Walk) -> dict[str, Any]:
+    """The time of collection of OBR-7 and OBR-8."""
+    first, last = stamp(start, walk), stamp(end, walk)
+    if first and last:
+        return {"collectedPeriod": {"start": first, "end": last}}
+    return {"collectedDateTime": first} if first else {}
