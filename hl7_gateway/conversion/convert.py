@@ -17,6 +17,7 @@ def convert(message: Message, mapping: FeedMapping) -> Conversion:
     """All that a message says, for a feed.
 
     Raises Refused for a message type (200) or event (201) that is not converted, and where nobody is named.
+    """
     kind, event = message.message_type, message.event
     family, events = FAMILIES.get(kind, (None, frozenset()))
     if family is None:
