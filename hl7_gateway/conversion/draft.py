@@ -34,6 +34,7 @@ class Stated:
     "PV1[Encounter]:participant[2]"): what earlier messages said under the same slot and path is replaced. ``values``
     holds one entry for an element that does not repeat, any number for one that does, none where the message deletes it
     (`""`).
+    An element of a choice ("valueQuantity") takes the place of whichever other of it is there ("valueString").
     ``initial``: only for a resource that does not have the element yet; what it has is never replaced.
     """
 

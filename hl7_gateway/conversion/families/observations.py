@@ -24,7 +24,7 @@ VALUES: Final = (
     "valueQuantity", "valueCodeableConcept", "valueString", "valueBoolean", "valueInteger", "valueRange", "valueRatio",
     "valueSampledData", "valueTime", "valueDateTime", "valuePeriod",
 )  # fmt: skip
-"""What OBX-5 may become: a later message may say it as another one."""
+"""What OBX-5 may have become, whichever it was."""
 
 
 def obx(walk: Walk, segment: Segment) -> Draft | None:
@@ -100,9 +100,6 @@ def value_of(walk: Walk, segment: Segment, observation: Draft) -> None:
         return
     path, value, parts = found
     walk.state(observation, path, value, parts, slot="OBX-5")
-    for other in VALUES:
-        if other != path:
-            walk.take_back(observation, other, "OBX-5")
 
 
 def _plain(said: str) -> str:

@@ -154,7 +154,6 @@ def _times(walk: Walk, obr: Segment, made: Draft) -> None:
     start, end = stamp(obr.text(7), walk), stamp(obr.text(8), walk)
     if start and end:
         walk.state(made, "effectivePeriod", {"start": start, "end": end}, {"end": 1}, slot="OBR-7")
-        walk.take_back(made, "effectiveDateTime", "OBR-7")
     elif start:
         walk.state(made, "effectiveDateTime", start, slot="OBR-7")
 
@@ -262,7 +261,5 @@ def tq1(walk: Walk, segment: Segment) -> None:
     if start and end:
         walk.read(segment, 8)
         walk.state(order, "occurrencePeriod", {"start": start, "end": end}, {"start": 1}, slot="OBR-6")
-        walk.take_back(order, "occurrenceDateTime", "OBR-6")
     elif start:
         walk.state(order, "occurrenceDateTime", start, {"": 1}, slot="OBR-6")
-        walk.take_back(order, "occurrencePeriod", "OBR-6")

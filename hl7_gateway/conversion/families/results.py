@@ -6,7 +6,6 @@ from typing import Final
 
 from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.family import Family
-from hl7_gateway.conversion.families.observations import nte, obx
 from hl7_gateway.conversion.families.orders import finish_reports, orc, report, request, specimen_of_obr, spm, tq1
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
@@ -50,14 +49,12 @@ def _begin(walk: Walk) -> None:
 
 RESULTS: Final = Family(
     "results",
-    {**SHARED, "ORC": orc, "OBR": _result_obr, "OBX": obx, "NTE": nte, "SPM": spm, "TQ1": tq1},
+    {**SHARED, "ORC": orc, "OBR": _result_obr, "SPM": spm, "TQ1": tq1},
     finish_reports,
 )
 SPECIMENS: Final = Family(
     "results by specimen",
-    {**SHARED, "ORC": orc, "OBR": _specimen_first_obr, "OBX": obx, "NTE": nte, "SPM": spm, "TQ1": tq1},
+    {**SHARED, "ORC": orc, "OBR": _specimen_first_obr, "SPM": spm, "TQ1": tq1},
     finish_reports,
 )
-ORDERS: Final = Family(
-    "orders", {**SHARED, "ORC": orc, "OBR": _order_obr, "OBX": obx, "NTE": nte, "SPM": spm, "TQ1": tq1}
-)
+ORDERS: Final = Family("orders", {**SHARED, "ORC": orc, "OBR": _order_obr, "SPM": spm, "TQ1": tq1})

@@ -52,6 +52,12 @@ def pv1(walk: Walk, segment: Segment) -> None:
     identifiers = [
         known for field in (19, 50) for value in segment.repetitions(field) if (known := pair(value, walk)) is not None
     ]
+    if walk.event == "A45":
+        # The visit had the number of MRG-5, of another patient, until now.
+        moved = walk.segments.get("MRG")
+        if moved is not None and (before := pair(moved.first(5), walk)) is not None:
+            walk.at(moved, 5)
+            identifiers = list(dict.fromkeys([before, *identifiers]))
     admitted, kind = segment.text(44).strip(), segment.text(2).strip()
     if not identifiers and (walk.event in _PERSON_EVENTS or not any(segment[field] for field in (2, 3, 7, 44))):
         walk.read(segment, 1, 2)
