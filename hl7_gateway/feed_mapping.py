@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -61,7 +62,7 @@ class FeedMapping:
         return self._of(header.first(4)) or self._of(header.first(3)) or own_system(self.name, "")
 
     def _of(self, authority: Value) -> str:
-        one, two, three = authority.component(1).text, authority.component(2).text, authority.component(3).text
+        one, two, three = authority.part(1), authority.part(2), authority.part(3)
         return self._system(one.strip(), two.strip(), three.strip())
 
     def _system(self, namespace: str, universal: str, kind: str) -> str:
@@ -75,6 +76,7 @@ class FeedMapping:
         return own_system(self.name, namespace) if namespace else ""
 
 
+@lru_cache(maxsize=4096)
 def universal_system(universal: str, kind: str) -> str:
     """An identifier system for a universal id and its type (HL7 table 0301), "" where it is not one world-wide.
 
@@ -92,6 +94,7 @@ def universal_system(universal: str, kind: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def own_system(feed: str, namespace: str) -> str:
     """An identifier system for what only this feed knows: the same namespace of another feed is another one."""
     return f"urn:hl7:{quote(feed, safe='')}" + (f":{quote(namespace, safe='')}" if namespace else "")

@@ -101,7 +101,19 @@ class Value:
             cut = self.delimiters.component if self.level == 0 else self.delimiters.subcomponent
             self._parts = self.raw.split(cut) if cut and self.level < 2 else [self.raw]
         raw = self._parts[number - 1] if number <= len(self._parts) else ""
-        return Value(raw, self.delimiters, min(self.level + 1, 2))
+        return Value(raw, self.delimiters, self.level + 1 if self.level < 2 else 2)
+
+    def part(self, number: int) -> str:
+        """The text of component ``number``, as component(number).text tells it, at less cost."""
+        if self._parts is None:
+            cut = self.delimiters.component if self.level == 0 else self.delimiters.subcomponent
+            self._parts = self.raw.split(cut) if cut and self.level < 2 else [self.raw]
+        raw = self._parts[number - 1] if number <= len(self._parts) else ""
+        if not raw:
+            return ""
+        if self.level < 1 and self.delimiters.subcomponent:
+            raw = raw.partition(self.delimiters.subcomponent)[0]
+        return "" if raw == NULL else unescape(raw, self.delimiters)
 
     @property
     def count(self) -> int:

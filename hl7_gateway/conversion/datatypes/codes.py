@@ -63,7 +63,7 @@ def concept_of(value: Value, walk: Walk, targets: Any, table: str) -> Converted 
     found: dict[str, Any] = {}
     if codings:
         found["coding"] = codings
-    original, label = value.component(9).text.strip(), value.component(2).text.strip()
+    original, label = value.part(9).strip(), value.part(2).strip()
     said = clean(original or (label if not codings else ""))
     if said:
         found["text"] = said
@@ -73,16 +73,16 @@ def concept_of(value: Value, walk: Walk, targets: Any, table: str) -> Converted 
 
 def _coding(value: Value, start: int, walk: Walk, table: str) -> tuple[dict[str, Any], dict[str, int]]:
     """The coding of components ``start`` to ``start`` + 2, where there is a code."""
-    code = clean(value.component(start).text.strip())
+    code = clean(value.part(start).strip())
     if not code:
         return {}, {}
     found = {"code": code}
     places = {"code": start}
-    label = clean(value.component(start + 1).text.strip())
+    label = clean(value.part(start + 1).strip())
     if label:
         found["display"] = label
         places["display"] = start + 1
-    named = value.component(start + 2).text
+    named = value.part(start + 2)
     system = code_system(named, walk)
     if system:
         found["system"] = system

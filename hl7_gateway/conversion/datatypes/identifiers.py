@@ -31,10 +31,10 @@ def cx(kind: str = "", use: str = "") -> Convert:
     """An Identifier; ``kind`` is its type where the value does not say it."""
 
     def converted(value: Value, walk: Walk) -> Converted | None:
-        said = clean(value.component(1).text.strip())
+        said = clean(value.part(1).strip())
         if not said:
             return None
-        sent = clean(value.component(5).text.strip())
+        sent = clean(value.part(5).strip())
         authority, facility = value.component(4), value.component(6)
         system = walk.mapping.system(authority, walk.message, facility)
         parts: Parts = {"value": 1, "system": 4 if authority else 6 if facility else 0}
@@ -48,7 +48,7 @@ def cx(kind: str = "", use: str = "") -> Convert:
         if use:
             found["use"] = use
         if value.count >= 7:
-            lasting = period(value.component(7).text, value.component(8).text, walk, (7, 8))
+            lasting = period(value.part(7), value.part(8), walk, (7, 8))
             if lasting:
                 found["period"] = lasting[0]
                 parts.update({f"period.{path}": part for path, part in lasting[1].items()})
@@ -59,7 +59,7 @@ def cx(kind: str = "", use: str = "") -> Convert:
 
 def pair(value: Value, walk: Walk) -> tuple[str, str] | None:
     """System and value of a CX."""
-    said = clean(value.component(1).text.strip())
+    said = clean(value.part(1).strip())
     return (walk.mapping.system(value.component(4), walk.message, value.component(6)), said) if said else None
 
 
@@ -80,10 +80,10 @@ def ei(kind: str = "") -> Convert:
 
 def ei_pair(value: Value, walk: Walk) -> tuple[str, str] | None:
     """System and value of an EI, which may be a component whose parts are subcomponents."""
-    said = clean(value.component(1).text.strip())
+    said = clean(value.part(1).strip())
     if not said:
         return None
-    namespace, universal, kind = value.component(2).text, value.component(3).text, value.component(4).text
+    namespace, universal, kind = value.part(2), value.part(3), value.part(4)
     return walk.mapping.assigned(namespace, universal, kind, walk.message), said
 
 
@@ -106,13 +106,13 @@ def ssn(value: Value, walk: Walk) -> Converted | None:
 
 def licence(value: Value, walk: Walk) -> Converted | None:
     """A driver's licence (DLN)."""
-    said = clean(value.component(1).text.strip())
+    said = clean(value.part(1).strip())
     if not said:
         return None
-    state = clean(value.component(2).text.strip())
+    state = clean(value.part(2).strip())
     system = walk.mapping.assigned(f"{state}-DL" if state else "DL", "", "", walk.message)
     found: dict[str, Any] = {"system": system, "value": said, "type": type_of("DL")}
-    lasting = period("", value.component(3).text, walk, (3, 3))
+    lasting = period("", value.part(3), walk, (3, 3))
     if lasting:
         found["period"] = lasting[0]
     return found, {"value": 1, "system": 2, "type": 0}

@@ -23,7 +23,7 @@ def human_name(value: Value, walk: Walk, before: int, use: int) -> Converted | N
     parts: Parts = {}
 
     def add(element: str, component: int) -> None:
-        said = clean(value.component(before + component).text.strip())
+        said = clean(value.part(before + component).strip())
         if said:
             listed = found.setdefault(element, [])
             parts[f"{element}[{len(listed)}]"] = before + component
@@ -43,7 +43,7 @@ def human_name(value: Value, walk: Walk, before: int, use: int) -> Converted | N
     if not found.keys() - {"period"}:
         return None
     if use:
-        known = vocabulary("NameType").get(value.component(use).text.strip())
+        known = vocabulary("NameType").get(value.part(use).strip())
         if known:
             found["use"] = known.code
             parts["use"] = use
@@ -56,8 +56,8 @@ def _more_of_a_person(
     if value.count < 10:
         return
     validity = value.component(10)
-    start = value.component(12).text or validity.component(1).text
-    end = value.component(13).text or validity.component(2).text
+    start = value.part(12) or validity.part(1)
+    end = value.part(13) or validity.part(2)
     if start or end:
         lasting = period(start, end, walk, (12 if value.component(12) else 10, 13 if value.component(13) else 10))
         if lasting:
@@ -68,8 +68,8 @@ def _more_of_a_person(
 
 def _family(part: Value) -> str:
     """The surname of an FN, with what stands before it where it was sent apart."""
-    surname = part.component(1).text.strip()
-    prefix, own = part.component(2).text.strip(), part.component(3).text.strip()
+    surname = part.part(1).strip()
+    prefix, own = part.part(2).strip(), part.part(3).strip()
     if surname or not own:
         return surname
     return f"{prefix} {own}".strip()
@@ -89,20 +89,20 @@ def xad(value: Value, walk: Walk) -> Converted | None:
     found: dict[str, Any] = {}
     parts: Parts = {}
     street = value.component(1)
-    for component, said in ((1, _street(street)), (2, value.component(2).text), (8, value.component(8).text)):
+    for component, said in ((1, _street(street)), (2, value.part(2)), (8, value.part(8))):
         said = clean(said.strip())
         if said:
             lines = found.setdefault("line", [])
             parts[f"line[{len(lines)}]"] = component
             lines.append(said)
     for component, element in _ADDRESS:
-        said = clean(value.component(component).text.strip())
+        said = clean(value.part(component).strip())
         if said:
             found[element] = said
             parts[element] = component
     if not found:
         return None
-    kind = value.component(7).text.strip()
+    kind = value.part(7).strip()
     for element, name in (("use", "AddressType[Use]"), ("type", "AddressType[Type]")):
         known = vocabulary(name).get(kind)
         if known:
@@ -118,16 +118,16 @@ def xad(value: Value, walk: Walk) -> Converted | None:
 
 def _street(street: Value) -> str:
     """An SAD: the whole of it, or its parts where only they were sent."""
-    whole = street.component(1).text.strip()
+    whole = street.part(1).strip()
     if whole:
         return whole
-    return f"{street.component(3).text.strip()} {street.component(2).text.strip()}".strip()
+    return f"{street.part(3).strip()} {street.part(2).strip()}".strip()
 
 
 def _validity(value: Value, walk: Walk) -> Converted | None:
     range_ = value.component(12)
-    start = value.component(13).text or range_.component(1).text
-    end = value.component(14).text or range_.component(2).text
+    start = value.part(13) or range_.part(1)
+    end = value.part(14) or range_.part(2)
     return period(start, end, walk, (13 if value.component(13) else 12, 14 if value.component(14) else 12))
 
 
@@ -141,7 +141,7 @@ def xtn(use: str = "") -> Callable[[Value, Walk], Converted | None]:
         said, component = _number(value)
         if not said:
             return None
-        kind, meant = value.component(3).text.strip(), value.component(2).text.strip()
+        kind, meant = value.part(3).strip(), value.part(2).strip()
         found: dict[str, Any] = {"value": said}
         parts: Parts = {"value": component}
         found["system"] = _system(said, component, kind, meant)
@@ -174,14 +174,14 @@ def _system(said: str, component: int, kind: str, meant: str) -> str:
 
 def _number(value: Value) -> tuple[str, int]:
     """The number or address, and the component that it comes from: senders of different versions put it elsewhere."""
-    order = (4, 12, 1) if value.component(3).text in ("Internet", "X.400") else (12, 1, 4)
+    order = (4, 12, 1) if value.part(3) in ("Internet", "X.400") else (12, 1, 4)
     for component in order:
-        said = clean(value.component(component).text.strip())
+        said = clean(value.part(component).strip())
         if said and component != 4:
             return said, component
         if said and not any(value.component(other) for other in (6, 7)):
             return said, component
-    parts = [value.component(component).text.strip() for component in (5, 6, 7, 8)]
+    parts = [value.part(component).strip() for component in (5, 6, 7, 8)]
     country, area, local, extension = parts
     said = " ".join(
         part for part in (f"+{country.lstrip('+')}" if country else "", area and f"({area})", local) if part
@@ -190,4 +190,4 @@ def _number(value: Value) -> tuple[str, int]:
         said += f" x{extension}"
     if local:
         return clean(said), 7
-    return clean(value.component(9).text.strip()), 9
+    return clean(value.part(9).strip()), 9

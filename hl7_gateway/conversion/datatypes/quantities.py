@@ -17,12 +17,12 @@ _SWAPPED: Final = {"=<": "<=", "=>": ">="}
 
 def unit(value: Value, walk: Walk) -> dict[str, str]:
     """Unit, and system and code where the sender names a coding system, of a CWE (OBX-6)."""
-    code = clean(value.component(1).text.strip())
-    label = clean(value.component(2).text.strip())
+    code = clean(value.part(1).strip())
+    label = clean(value.part(2).strip())
     if not code and not label:
         return {}
     found = {"unit": label or code}
-    named = value.component(3).text.strip()
+    named = value.part(3).strip()
     if code and named:
         found["system"] = UCUM if named.upper().startswith("UCUM") else code_system(named, walk)
         found["code"] = code
@@ -44,7 +44,7 @@ def quantity(said: str) -> dict[str, Any] | None:
 
 def cq(value: Value, walk: Walk) -> Converted | None:
     """A Quantity of a CQ, whose units are a component."""
-    found = quantity(value.component(1).text)
+    found = quantity(value.part(1))
     if found is None:
         walk.warn("This is not a number, and was left out.")
         return None
@@ -60,8 +60,8 @@ def structured(value: Value) -> tuple[str, Any]:
 
     `>^100` is a Quantity, `1^-^5` a Range, `1^:^128` a Ratio, anything else a string. ("", None): there is nothing.
     """
-    comparator, separator = value.component(1).text.strip(), value.component(3).text.strip()
-    one, two = value.component(2).text.strip(), value.component(4).text.strip()
+    comparator, separator = value.part(1).strip(), value.part(3).strip()
+    one, two = value.part(2).strip(), value.part(4).strip()
     first, second = number(one), number(two)
     if separator == "-" and first is not None and second is not None and first <= second:
         return "Range", {"low": {"value": first}, "high": {"value": second}}

@@ -20,11 +20,11 @@ from hl7_gateway.message import Value
 
 def practitioner(value: Value, walk: Walk) -> Converted | None:
     """A Reference to the Practitioner of an XCN."""
-    number = clean(value.component(1).text.strip())
+    number = clean(value.part(1).strip())
     name = human_name(value, walk, 1, use=0)
     if not number:
         return ({"display": display(name[0])}, {"display": 2}) if name else None
-    kind = clean(value.component(13).text.strip())
+    kind = clean(value.part(13).strip())
     system = NPI if kind == "NPI" else walk.mapping.system(value.component(9), walk.message, value.component(14))
     made, new = walk.stub("Practitioner", (system, number))
     if new:
@@ -36,7 +36,7 @@ def practitioner(value: Value, walk: Walk) -> Converted | None:
             made, "identifier", identifier, {"value": 1, "system": 9, "type": 13} if kind else {"value": 1, "system": 9}
         )
         if name:
-            use = vocabulary("NameType").get(value.component(10).text.strip())
+            use = vocabulary("NameType").get(value.part(10).strip())
             if use:
                 name[0]["use"] = use.code
             walk.state(made, "name", name[0], name[1])
@@ -45,8 +45,8 @@ def practitioner(value: Value, walk: Walk) -> Converted | None:
 
 def organization(value: Value, walk: Walk) -> Converted | None:
     """A Reference to the Organization of an XON."""
-    name = clean(value.component(1).text.strip())
-    number = clean(value.component(10).text.strip() or value.component(3).text.strip())
+    name = clean(value.part(1).strip())
+    number = clean(value.part(10).strip() or value.part(3).strip())
     if not name and not number:
         return None
     return organization_draft(walk, name, number, value.component(6), value.component(8)).reference, {"": 1}
@@ -74,7 +74,7 @@ def organization_draft(
 
 def named_organization(value: Value, walk: Walk) -> Converted | None:
     """A Reference to the Organization that an HD, or a CWE, names."""
-    name = clean(value.component(2).text.strip() or value.component(1).text.strip())
+    name = clean(value.part(2).strip() or value.part(1).strip())
     return (organization_draft(walk, name, "").reference, {"": 1}) if name else None
 
 
@@ -84,19 +84,19 @@ _LEVELS = ((7, "bu", "Building"), (8, "lvl", "Level"), (1, "wa", "Ward"), (2, "r
 def location(value: Value, walk: Walk) -> Converted | None:
     """A Reference to the Location of a PL: the most exact place that it names, which knows in what it stands."""
     facility = value.component(4)
-    whole = clean(facility.component(1).text.strip())
+    whole = clean(facility.part(1).strip())
     outer: Draft | None = None
     path = whole
     said: list[str] = []
     for component, kind, label in _LEVELS:
-        part = clean(value.component(component).component(1).text.strip())
+        part = clean(value.component(component).part(1).strip())
         if not part:
             continue
         path = f"{path}/{part}"
         said.append(part)
         outer = _place(walk, path, " ".join(said), (kind, label), component, outer)
     if outer is None:
-        described = clean(value.component(9).text.strip() or whole)
+        described = clean(value.part(9).strip() or whole)
         if not described:
             return None
         outer = _place(walk, f"{whole}/" if whole else described, described, ("si", "Site"), 9, None)

@@ -133,4 +133,4 @@ def period(start: str, end: str, walk: Walk, places: tuple[int, int]) -> Convert
 
 def date_range(value: Value, walk: Walk) -> Converted | None:
     """DR as a Period."""
-    return period(value.component(1).text, value.component(2).text, walk, (1, 2))
+    return period(value.part(1), value.part(2), walk, (1, 2))

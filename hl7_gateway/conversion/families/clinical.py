@@ -21,8 +21,8 @@ _ERROR: Final = "entered-in-error"
 def key_of(segment: Segment, field: int) -> str:
     """A code as something to be known by: code and system, else its text."""
     value = segment.first(field)
-    code = value.component(1).text.strip()
-    return f"{value.component(3).text.strip()}|{code}" if code else value.component(2).text.strip().casefold()
+    code = value.part(1).strip()
+    return f"{value.part(3).strip()}|{code}" if code else value.part(2).strip().casefold()
 
 
 def al1(walk: Walk, segment: Segment) -> None:

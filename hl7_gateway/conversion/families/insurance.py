@@ -41,7 +41,7 @@ def in1(walk: Walk, segment: Segment) -> None:
 def _payor(walk: Walk, segment: Segment, coverage: Draft) -> None:
     """The insurer by its number (IN1-3), which tells it better than its name."""
     name, value = clean(segment.text(4).strip()), segment.first(3)
-    number = clean(value.component(1).text.strip())
+    number = clean(value.part(1).strip())
     if number:
         walk.at(segment, 3)
         coverage.stated = [stated for stated in coverage.stated if stated.path != "payor"]
@@ -72,8 +72,8 @@ def _subscriber(walk: Walk, segment: Segment, coverage: Draft, patient: Draft) -
     person.natural = (
         "IN1",
         DRAFT + patient.name,
-        written.component(1).text.strip().casefold(),
-        written.component(2).text.strip().casefold(),
+        written.part(1).strip().casefold(),
+        written.part(2).strip().casefold(),
     )
     walk.state(person, "name", *name)
     walk.state(person, "patient", patient.reference, slot="IN1#patient")

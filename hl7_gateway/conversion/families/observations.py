@@ -159,10 +159,10 @@ def _single(walk: Walk, segment: Segment, kind: str) -> Found | None:
             walk.warn(f"{error.said} It was taken over as a text.")
             return None
     if kind == "DR":
-        lasting = period(value.component(1).text, value.component(2).text, walk, (1, 2))
+        lasting = period(value.part(1), value.part(2), walk, (1, 2))
         return ("valuePeriod", *lasting) if lasting else None
     if kind == "NR":
-        limits = numeric_range(f"{value.component(1).text}-{value.component(2).text}")
+        limits = numeric_range(f"{value.part(1)}-{value.part(2)}")
         return ("valueRange", {side: {**limit, **units} for side, limit in limits.items()}, {"": 0}) if limits else None
     if kind in ("CX", "EI", "XCN", "XPN", "XAD", "XTN", "XON", "PL", "HD"):
         return "valueString", clean(" ".join(part for part in _components(value.raw, segment) if part)), {"": 0}
@@ -171,7 +171,7 @@ def _single(walk: Walk, segment: Segment, kind: str) -> Found | None:
 
 def _components(raw: str, segment: Segment) -> list[str]:
     value = segment.first(5)
-    return [value.component(number).text.strip() for number in range(1, value.count + 1)]
+    return [value.part(number).strip() for number in range(1, value.count + 1)]
 
 
 def _structured(walk: Walk, segment: Segment, units: dict[str, str], unit_parts: Parts) -> Found | None:
@@ -246,8 +246,8 @@ def _note(walk: Walk, segment: Segment, owner: Draft, said: str) -> None:
     author, at = segment.first(5), segment.text(6)
     if author:
         walk.at(segment, 5)
-        label = " ".join(part for part in (author.component(3).text.strip(), author.component(2).text.strip()) if part)
-        label = label or author.component(1).text.strip()
+        label = " ".join(part for part in (author.part(3).strip(), author.part(2).strip()) if part)
+        label = label or author.part(1).strip()
         if label:
             found["authorString"] = clean(label)
             parts["authorString"] = Place("NTE", segment.number, 5)

@@ -34,7 +34,7 @@ def order_numbers(walk: Walk, obr: Segment | None, orc: Segment | None) -> list[
     for field, kind in ((2, "PLAC"), (3, "FILL")):
         for segment in (obr, orc):
             value = segment.first(field) if segment is not None else None
-            if value is not None and value.component(1).text.strip():
+            if value is not None and value.part(1).strip():
                 walk.at(segment, field) if segment is not None else None
                 found.append((value, kind))
                 break

@@ -44,7 +44,7 @@ def patient_identifiers(walk: Walk, segment: Segment) -> list[tuple[str, str]]:
     found: dict[tuple[str, str], None] = {}
     for field in (3, 2, 4):
         for value in segment.repetitions(field):
-            if value.component(5).text.strip() not in SHARED:
+            if value.part(5).strip() not in SHARED:
                 known = pair(value, walk)
                 if known:
                     found[known] = None
@@ -97,8 +97,8 @@ def nk1(walk: Walk, segment: Segment) -> None:
         "NK1",
         DRAFT + patient.name,
         segment.text(3).strip().upper(),
-        name.component(1).text.strip().casefold(),
-        name.component(2).text.strip().casefold(),
+        name.part(1).strip().casefold(),
+        name.part(2).strip().casefold(),
     )
     NK1_RELATED_PERSON.apply(segment, person, walk)
     walk.at(segment)
@@ -119,8 +119,8 @@ def gt1(walk: Walk, segment: Segment) -> None:
         party.natural = (
             "GT1",
             DRAFT + patient.name,
-            name.component(1).text.strip().casefold(),
-            name.component(2).text.strip().casefold(),
+            name.part(1).strip().casefold(),
+            name.part(2).strip().casefold(),
         )
         GT1_RELATED_PERSON.apply(segment, party, walk)
         walk.at(segment)

@@ -26,7 +26,7 @@ def _class(kind: str, named: int = 0) -> Any:
         found: dict[str, Any] = {"type": {"coding": [{"system": system, "code": kind}]}, "value": said}
         parts: Parts = {"value": 1}
         segment = walk.here[0]
-        label = clean((segment.text(named) if named else value.component(2).text).strip())
+        label = clean((segment.text(named) if named else value.part(2)).strip())
         if label:
             found["name"] = label
             parts["name"] = Place(segment.name, segment.number, named) if named else 2

@@ -16,7 +16,7 @@ from hl7_gateway.message import Segment, Value
 
 def noted(value: Value, walk: Walk) -> Converted | None:
     """An annotation of a code or text."""
-    said = clean(value.component(2).text.strip() or value.component(1).text.strip())
+    said = clean(value.part(2).strip() or value.part(1).strip())
     return ({"text": said}, {"text": 0}) if said else None
 
 
@@ -27,7 +27,7 @@ def named_role(value: Value, walk: Walk) -> Converted | None:
     if person.count > 1:
         # A CNN has the parts of an XCN one level deeper.
         flat = Value(person.raw.replace(delimiters.subcomponent, delimiters.component), delimiters)
-        number = clean(flat.component(1).text.strip())
+        number = clean(flat.part(1).strip())
         if number:
             authority = delimiters.subcomponent.join(flat.component(part).raw for part in (9, 10, 11))
             parts = [flat.component(part).raw for part in range(1, 9)]

@@ -29,7 +29,7 @@ def _us_core(field: int, name: str) -> Any:
         parts: Parts = {}
         texts = []
         for one_of_them in segment.repetitions(field):
-            sent, label = one_of_them.component(1).text.strip(), clean(one_of_them.component(2).text.strip())
+            sent, label = one_of_them.part(1).strip(), clean(one_of_them.part(2).strip())
             if _RACE.fullmatch(sent):
                 kind = "ombCategory" if sent in _CATEGORIES else "detailed"
                 coded = {"system": "urn:oid:2.16.840.1.113883.6.238", "code": sent}

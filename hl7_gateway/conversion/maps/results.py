@@ -35,7 +35,7 @@ OBX_OBSERVATION: Final = SegmentMap(
 
 
 def _collected(value: Value, walk: Walk) -> Converted | None:
-    moment = stamp(value.component(1).text, walk)
+    moment = stamp(value.part(1), walk)
     return (moment, {"": 1}) if moment else None
 
 
