@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hl7_gateway.conversion.draft import Conversion
 from hl7_gateway.conversion.registry import FAMILIES
 from hl7_gateway.conversion.walk import Walk
@@ -9,7 +11,10 @@ from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
 from hl7_gateway.problems import Place, Refused
 
-_ENVELOPE = frozenset({"MSH", "SFT", "MSA", "DSC"})
+MOST_SEGMENTS: Final = 20_000
+"""How many segments are converted together: a report has hundreds."""
+
+_ENVELOPE: Final = frozenset({"MSH", "SFT", "MSA", "DSC"})
 """Segments about the message itself, which is kept as it came."""
 
 
@@ -26,6 +31,9 @@ def convert(message: Message, mapping: FeedMapping) -> Conversion:
     if event not in events:
         said = f"Trigger events of {kind} that are converted: {', '.join(sorted(events))}."
         raise Refused(201, "AR", Place("MSH", 1, 9, component=2), said)
+    if len(message.segments) > MOST_SEGMENTS:
+        said = f"A message may have {MOST_SEGMENTS:,} segments; send it in parts."
+        raise Refused(207, "AE", None, said)
     walk = Walk(message, mapping)
     for index, segment in enumerate(message.segments):
         handler = family.handlers.get(segment.name)
@@ -33,6 +41,7 @@ def convert(message: Message, mapping: FeedMapping) -> Conversion:
         walk.segments[segment.name] = segment
         if handler is not None:
             handler(walk, segment)
+    walk.settle()
     if family.finish is not None:
         family.finish(walk)
     _count(walk)

@@ -73,6 +73,7 @@ class Walk:
         self._counts: dict[str, int] = {}
         self._known: dict[tuple[Any, ...], Draft] = {}
         self._keys: dict[tuple[str, ...], int] = {}
+        self._gathered: dict[tuple[str, str, str], tuple[Draft, list[Said]]] = {}
         self._read: dict[int, set[int]] = {}
 
     def draft(self, kind: str) -> Draft:
@@ -103,34 +104,31 @@ class Walk:
 
     def gather(self, draft: Draft, path: str, value: Any, parts: Parts, slot: str) -> None:
         """Add an entry to what is said under a slot: those of several segments are replaced together."""
-        said = Said(value, self.places(parts))
-        for place, stated in enumerate(draft.stated):
-            if stated.slot == slot and stated.path == path:
-                draft.stated[place] = Stated(path, slot, (*stated.values, said))
-                return
-        draft.stated.append(Stated(path, slot, (said,)))
+        self._gathered.setdefault((draft.name, path, slot), (draft, []))[1].append(Said(value, self.places(parts)))
 
     def continue_note(self, draft: Draft, value: dict[str, Any], parts: Parts, slot: str) -> None:
         """Add a line to the note that the segment before began, or begin one: senders cut a note into segments."""
         last = self.message.segments[self.index - 1] if self.index else None
         segment = self.here[0]
-        if last is not None and last.name == segment.name and not last[5] and not last[6]:
-            for place, stated in enumerate(draft.stated):
-                if stated.slot == slot and stated.path == "note":
-                    before = stated.values[-1]
-                    joined = {**before.value, "text": f"{before.value['text']}\n{value['text']}"}
-                    draft.stated[place] = Stated("note", slot, (*stated.values[:-1], Said(joined, before.places)))
-                    return
-        self.gather(draft, "note", value, parts, slot)
+        _, notes = self._gathered.get((draft.name, "note", slot), (draft, []))
+        if notes and last is not None and last.name == segment.name and not last[5] and not last[6]:
+            notes[-1].value["text"] += f"\n{value['text']}"
+        else:
+            self.gather(draft, "note", value, parts, slot)
 
     def continue_text(self, draft: Draft, path: str, said: str, slot: str) -> None:
         """Add a line to a text that does not repeat, or begin it."""
-        for place, stated in enumerate(draft.stated):
-            if stated.slot == slot and stated.path == path and stated.values:
-                before = stated.values[0]
-                draft.stated[place] = Stated(path, slot, (Said(f"{before.value}\n{said}", before.places),))
-                return
-        self.state(draft, path, said, {}, slot=slot)
+        _, lines = self._gathered.setdefault((draft.name, path, slot), (draft, []))
+        if lines:
+            lines[0] = Said(f"{lines[0].value}\n{said}", lines[0].places)
+        else:
+            lines.append(Said(said, self.places({})))
+
+    def settle(self) -> None:
+        """Have the drafts say what was gathered."""
+        for (_, path, slot), (draft, values) in self._gathered.items():
+            draft.stated.append(Stated(path, slot, tuple(values)))
+        self._gathered.clear()
 
     def take_back(self, draft: Draft, path: str, slot: str) -> None:
         """Have ``draft`` say that an element is not there any more."""
