@@ -14,6 +14,7 @@ from functools import lru_cache
 import psycopg
 from psycopg import pq
 
+from fhir_server.access.compartments import on_row
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.resources import TYPE_NAMES, Stored
@@ -33,6 +34,12 @@ _COLUMNS = "r.type_id, r.id, {0}.version, {0}.last_updated, {0}.deleted, r.patie
 # The time of asking is used in any case: PostgreSQL wants every placeholder to be, and not every condition asks for it.
 _THIS = "r.tenant_id = $1::int AND r.key = $2::bigint AND $3::bigint IS NOT NULL"
 _ROW = f"SELECT {_COLUMNS.format('r')} FROM resource r WHERE {_THIS}"
+# The same, and whether the patient has any consent: few have, and their condition costs more than to ask so.
+_MINDING = (
+    f"SELECT {_COLUMNS.format('r')}, EXISTS (SELECT FROM consent_rule k"
+    " WHERE k.tenant_id = $1::int AND k.patient = r.patient)"
+    f" FROM resource r WHERE {_THIS}"
+)
 _VERSION = (
     f"SELECT {_COLUMNS.format('v')} FROM resource r CROSS JOIN LATERAL ("
     "SELECT r.version, r.last_updated, r.deleted, r.meta, r.body WHERE r.version = $4::int UNION ALL "
@@ -61,6 +68,12 @@ def read(
             return _stored(result, resource_type, resource_id)
     if not access.reaches(resource_type):
         return None
+    if access.minds_consents and on_row(resource_type):
+        # Consents take away from what is reached and never add to it.
+        statement, values = _restricted(access.without_consents(), resource_type, hasher, _MINDING)
+        result = _run(connection, tenant_id, statement, [tenant_id, key, now(), *values])
+        if not result.ntuples or result.get_value(0, 8) != b"t":
+            return _stored(result, resource_type, resource_id)
     statement, values = _restricted(access, resource_type, hasher, _ROW)
     return _stored(_run(connection, tenant_id, statement, [tenant_id, key, now(), *values]), resource_type, resource_id)
 
