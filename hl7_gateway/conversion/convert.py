@@ -23,6 +23,13 @@ def convert(message: Message, mapping: FeedMapping) -> Conversion:
 
     Raises Refused for a message type (200) or event (201) that is not converted, and where nobody is named.
     """
+    walk = walked(message, mapping)
+    _count(walk)
+    return walk.conversion
+
+
+def walked(message: Message, mapping: FeedMapping) -> Walk:
+    """The whole walk over a message, which knows also what has been read. Raises Refused as `convert`."""
     kind, event = message.message_type, message.event
     family, events = FAMILIES.get(kind, (None, frozenset()))
     if family is None:
@@ -44,8 +51,7 @@ def convert(message: Message, mapping: FeedMapping) -> Conversion:
     walk.settle()
     if family.finish is not None:
         family.finish(walk)
-    _count(walk)
-    return walk.conversion
+    return walk
 
 
 def _count(walk: Walk) -> None:

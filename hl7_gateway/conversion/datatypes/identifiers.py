@@ -98,6 +98,21 @@ def eip(component: int, kind: str) -> Convert:
     return converted
 
 
+def logical(inner: Convert, kind: str = "") -> Convert:
+    """A Reference by identifier to what is not made here. https://hl7.org/fhir/R4/references.html#logical"""
+
+    def converted(value: Value, walk: Walk) -> Converted | None:
+        found = inner(value, walk)
+        if found is None:
+            return None
+        made: dict[str, Any] = {"identifier": found[0]}
+        if kind:
+            made["type"] = kind
+        return made, {"identifier": 1}
+
+    return converted
+
+
 def ssn(value: Value, walk: Walk) -> Converted | None:
     """A social security number, of a field that is nothing else."""
     said = clean(value.text.strip())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
-from hl7_gateway.conversion.datatypes.identifiers import ei
+from hl7_gateway.conversion.datatypes.identifiers import ei, logical
+from hl7_gateway.conversion.datatypes.names import display, xpn
 from hl7_gateway.conversion.datatypes.references import location, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_time, text
 from hl7_gateway.conversion.table import SegmentMap, many, one, within
@@ -58,6 +59,13 @@ AL1_ALLERGY: Final = SegmentMap(
     ignored=(1,),
 )
 
+
+def _named(value: Value, walk: Walk) -> Converted | None:
+    """Who reported it, by name: IAM has no identifier of them."""
+    found = xpn(value, walk)
+    return ({"display": display(found[0])}, {"display": 1}) if found and display(found[0]) else None
+
+
 IAM_ALLERGY: Final = SegmentMap(
     "IAM",
     "AllergyIntolerance",
@@ -71,6 +79,7 @@ IAM_ALLERGY: Final = SegmentMap(
         one(11, "onsetDateTime", date_time),
         one(12, "onsetString", text, lambda segment: not segment[11]),
         one(13, "recordedDate", date_time),
+        one(14, "recorder", _named),
     ],
     ignored=(1, 6, 9, 17),
 )
@@ -115,6 +124,7 @@ PR1_PROCEDURE: Final = SegmentMap(
         one(15, "reasonCode", concept()),
         one(19, "identifier", ei()),
         one(23, "location", location),
+        one(25, "partOf", logical(ei(), "Procedure")),
     ],
     ignored=(1, 20),
 )

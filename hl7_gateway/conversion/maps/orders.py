@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hl7_gateway.conversion.datatypes.codes import code, concept
-from hl7_gateway.conversion.datatypes.identifiers import cx, ei
+from hl7_gateway.conversion.datatypes.codes import code, coding, concept
+from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
 from hl7_gateway.conversion.datatypes.names import human_name, xtn
 from hl7_gateway.conversion.datatypes.references import practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_time, instant
@@ -64,6 +64,9 @@ OBR_REPORT: Final = SegmentMap(
     ignored=(1, 8, 25),
 )
 
+_STATUS_REASON: Final = "request-statusReason"
+_CALLBACK: Final = "servicerequest-order-callback-phone-number"
+
 PRIORITIES: Final = frozenset({"S", "A", "R", "P", "T", "C"})
 """Codes of table 0485 that a priority of FHIR stands for; its others tell when, not how urgent."""
 
@@ -76,6 +79,9 @@ OBR_REQUEST: Final = SegmentMap(
         one(6, "occurrenceDateTime", date_time),
         one(13, "note", noted),
         one(16, "requester", practitioner),
+        one(17, "extension", extension(_CALLBACK, "valueContactPoint", xtn("work"))),
+        one(29, "basedOn", logical(eip(1, "PLAC"), "ServiceRequest"), label="placer"),
+        one(29, "basedOn", logical(eip(2, "FILL"), "ServiceRequest"), label="filler"),
         many(31, "reasonCode", concept()),
         one(44, "orderDetail", concept()),
         many(46, "orderDetail", concept()),
@@ -84,9 +90,6 @@ OBR_REQUEST: Final = SegmentMap(
     ],
     ignored=(1, 2, 3, 11, 27),
 )
-
-_STATUS_REASON: Final = "request-statusReason"
-_CALLBACK: Final = "servicerequest-order-callback-phone-number"
 
 ORC_REQUEST: Final = SegmentMap(
     "ORC",
@@ -97,6 +100,7 @@ ORC_REQUEST: Final = SegmentMap(
         one(12, "requester", practitioner),
         one(14, "extension", extension(_CALLBACK, "valueContactPoint", xtn("work"))),
         one(16, "extension", extension(_STATUS_REASON, "valueCodeableConcept", concept()), lambda s: not s[5]),
+        one(28, "meta.security", coding("ConfidentialityCode", "0177")),
         one(29, "locationCode", concept("OrderType", "0482")),
         one(33, "identifier", cx("PLAC")),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
-from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip
+from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
 from hl7_gateway.conversion.datatypes.quantities import cq
 from hl7_gateway.conversion.datatypes.references import named_organization, organization, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, stamp
@@ -25,10 +25,13 @@ OBX_OBSERVATION: Final = SegmentMap(
         one(15, "performer", named_organization, lambda segment: not segment[23]),
         many(16, "performer", practitioner),
         one(17, "method", concept()),
+        one(18, "device", logical(ei(), "Device")),
         one(20, "bodySite", concept(table="0163")),
         one(21, "identifier", ei("FILL")),
         one(23, "performer", organization),
         one(25, "performer", practitioner),
+        one(29, "category", concept(table="0936")),
+        one(33, "specimen", logical(eip(2, "FILL"), "Specimen"), lambda segment: bool(segment.first(33).component(2))),
     ],
     ignored=(1, 2, 4, 5, 6, 7, 11, 12, 19, 24),
 )  # fmt: skip

@@ -39,6 +39,13 @@ def _days(value: Value, walk: Walk) -> Converted | None:
     return {"value": found[0], "unit": "days", "system": "http://unitsofmeasure.org", "code": "d"}, {"value": 0}
 
 
+def _protected(value: Value, walk: Walk) -> Converted | None:
+    """A visit that is protected (Y) is restricted: https://terminology.hl7.org/CodeSystem-v3-Confidentiality.html"""
+    if value.text.strip().upper() != "Y":
+        return None
+    return {"system": TERMINOLOGY + "v3-Confidentiality", "code": "R", "display": "restricted"}, {"code": 0}
+
+
 _TEMPORARY: Final = "http://hl7.org/fhir/StructureDefinition/subject-locationClassification"
 
 PV1_ENCOUNTER: Final = SegmentMap(
@@ -89,6 +96,7 @@ PV2_ENCOUNTER: Final = SegmentMap(
         one(11, "length", _days),
         one(12, "reasonCode", within("text", text)),
         many(13, "participant", _participant("REF", "referrer")),
+        one(22, "meta.security", _protected),
         one(25, "priority", concept("EncounterPriority", "0217")),
         one(38, "extension", extension("encounter-modeOfArrival", "valueCoding", coding("ModeOfArrivalCode", "0430"))),
     ],
