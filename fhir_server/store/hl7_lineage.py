@@ -1,0 +1,60 @@
+"""What the elements of resources go back to: messages of HL7 v2, by path and slot. docs/hl7.md"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from fhir_server.r4 import json
+from fhir_server.store.wire import Statement, array, run, text_array
+
+_LOAD = Statement(
+    "hl7_lineage_load",
+    "SELECT l.key, l.entries::text FROM hl7_lineage l WHERE l.tenant_id = $1::int AND l.key = ANY($2::bigint[])",
+)
+_KEEP = Statement(
+    "hl7_lineage_keep",
+    "WITH x AS (SELECT * FROM unnest($2::bigint[], $3::text[]) AS x(key, entries)), gone AS ("
+    "DELETE FROM hl7_lineage l USING x WHERE x.entries = '' AND l.tenant_id = $1::int AND l.key = x.key)"
+    "INSERT INTO hl7_lineage SELECT $1::int, x.key, x.entries::jsonb FROM x WHERE x.entries <> '' ORDER BY x.key"
+    " ON CONFLICT (tenant_id, key) DO UPDATE SET entries = excluded.entries",
+)
+
+
+def load(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The lineage of resources by their keys, in a transaction of the tenant; those without any are left out."""
+    if not keys:
+        return {}
+    result = run(connection, _LOAD, [b"%d" % tenant_id, array(keys)])
+    rows = range(result.ntuples)
+    return {int(result.get_value(row, 0) or 0): json.parse(result.get_value(row, 1) or b"{}") for row in rows}
+
+
+def keep(connection: psycopg.Connection, tenant_id: int, many: Mapping[int, dict[str, Any]]) -> None:
+    """Write the lineage of resources, in the transaction that writes them; an empty one is taken away."""
+    if many:
+        texts = text_array(json.dumps(entries).decode() if entries else "" for entries in many.values())
+        run(connection, _KEEP, [b"%d" % tenant_id, array(many), texts])
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A message that elements go back to. ``feed`` is "" where it was removed; ``received`` in microseconds."""
+
+    control_id: str
+    received: int
+    feed: str
+
+
+def sources(connection: psycopg.Connection, tenant_id: int, messages: Sequence[int]) -> dict[int, Source]:
+    """Messages by their numbers, in a transaction of the tenant."""
+    rows = connection.execute(
+        "SELECT m.id, m.control_id, m.received, coalesce(f.name, '') FROM hl7_message m"
+        " LEFT JOIN hl7_feed f ON f.tenant_id = m.tenant_id AND f.id = m.feed_id"
+        " WHERE m.tenant_id = %s AND m.id = ANY(%s)",
+        [tenant_id, list(messages)],
+    ).fetchall()
+    return {number: Source(control_id, received, feed) for number, control_id, received, feed in rows}

@@ -1,0 +1,16 @@
+"""Which failures of a transaction are not the fault of what it does. https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
+
+from __future__ import annotations
+
+import psycopg
+
+from fhir_server.errors import Conflict, Unavailable
+
+
+def repeatable(error: BaseException) -> bool:
+    """Whether the same work may succeed when its transaction is run again.
+
+    So it is with a deadlock, a lost connection, a time limit, a row that somebody else made at the same moment. The
+    transaction itself is lost then: a savepoint in it saves nothing.
+    """
+    return isinstance(error, psycopg.OperationalError | psycopg.errors.UniqueViolation | Conflict | Unavailable)
