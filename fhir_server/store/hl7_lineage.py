@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 
-from fhir_server.r4 import json
 from fhir_server.store.wire import Statement, array, run, text_array
+
+NONE = b"{}"
+"""The lineage of what no message has said anything of."""
 
 _LOAD = Statement(
     "hl7_lineage_load",
@@ -24,19 +25,19 @@ _KEEP = Statement(
 )
 
 
-def load(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The lineage of resources by their keys, in a transaction of the tenant; those without any are left out."""
+def load(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) -> dict[int, bytes]:
+    """The lineage of resources by their keys as JSON, in a transaction of the tenant; those without are left out."""
     if not keys:
         return {}
     result = run(connection, _LOAD, [b"%d" % tenant_id, array(keys)])
     rows = range(result.ntuples)
-    return {int(result.get_value(row, 0) or 0): json.parse(result.get_value(row, 1) or b"{}") for row in rows}
+    return {int(result.get_value(row, 0) or 0): result.get_value(row, 1) or NONE for row in rows}
 
 
-def keep(connection: psycopg.Connection, tenant_id: int, many: Mapping[int, dict[str, Any]]) -> None:
-    """Write the lineage of resources, in the transaction that writes them; an empty one is taken away."""
+def keep(connection: psycopg.Connection, tenant_id: int, many: Mapping[int, bytes]) -> None:
+    """Write the lineage of resources as JSON, in the transaction that writes them; an empty one is taken away."""
     if many:
-        texts = text_array(json.dumps(entries).decode() if entries else "" for entries in many.values())
+        texts = text_array("" if entries == NONE else entries.decode() for entries in many.values())
         run(connection, _KEEP, [b"%d" % tenant_id, array(many), texts])
 
 

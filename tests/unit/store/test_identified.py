@@ -123,8 +123,9 @@ def test_what_is_locked_is_seen_as_others_have_left_it(store: Store, locked: boo
 def test_lineage_is_kept_replaced_and_taken_away(app_database: Database, tenant: Tenant) -> None:
     def keep(many: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
         def work(connection: psycopg.Connection) -> dict[int, dict[str, Any]]:
-            hl7_lineage.keep(connection, tenant.id, many)
-            return hl7_lineage.load(connection, tenant.id, [1, -2, 3])
+            hl7_lineage.keep(connection, tenant.id, {key: json.dumps(one) for key, one in many.items()})
+            found = hl7_lineage.load(connection, tenant.id, [1, -2, 3])
+            return {key: json.parse(one) for key, one in found.items()}
 
         return app_database.transaction(tenant.id, work)
 
