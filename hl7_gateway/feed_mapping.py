@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from hl7_gateway.message import Message, Value
+from hl7_gateway.overrides.change import Change
 
 _OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -30,14 +31,14 @@ class FeedMapping:
 
     ``authorities``: namespace of an assigning authority or facility -> identifier system.
     ``code_systems``: coding system as it is sent (HL7 table 0396, local ones) -> URI.
-    ``overrides``: rows of the feed's own mapping, ``version`` what lineage tells of them.
+    ``overrides``: changes of the feed's own mapping, ``version`` what lineage tells of them.
     """
 
     name: str
     zone: str = "UTC"
     authorities: Mapping[str, str] = field(default_factory=dict)
     code_systems: Mapping[str, str] = field(default_factory=dict)
-    overrides: tuple[Mapping[str, Any], ...] = ()
+    overrides: tuple[Change, ...] = ()
     version: str = ""
 
     def system(self, authority: Value, message: Message, facility: Value | None = None) -> str:

@@ -9,6 +9,8 @@ from hl7_gateway.conversion.registry import FAMILIES
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
+from hl7_gateway.overrides.changed import changed
+from hl7_gateway.overrides.rows import rows
 from hl7_gateway.problems import Place, Refused
 
 MOST_SEGMENTS: Final = 20_000
@@ -41,13 +43,18 @@ def walked(message: Message, mapping: FeedMapping) -> Walk:
     if len(message.segments) > MOST_SEGMENTS:
         said = f"A message may have {MOST_SEGMENTS:,} segments; send it in parts."
         raise Refused(207, "AE", None, said)
-    walk = Walk(message, mapping)
-    for index, segment in enumerate(message.segments):
+    walk = Walk(changed(message, mapping.overrides), mapping)
+    own = rows(mapping.overrides)
+    for index, segment in enumerate(walk.message.segments):
         handler = family.handlers.get(segment.name)
         walk.index = index
         walk.segments[segment.name] = segment
         if handler is not None:
             handler(walk, segment)
+        for one in own.get(segment.name, ()):
+            target = walk.latest(one.target)
+            if target is not None:
+                one.apply(segment, target, walk)
     walk.settle()
     if family.finish is not None:
         family.finish(walk)

@@ -173,6 +173,13 @@ class Walk:
         """The fields of a segment that were."""
         return self._read.get(segment.position, _NOTHING)
 
+    def latest(self, kind: str) -> Draft | None:
+        """The draft of a type that was spoken of last, and is more than mentioned."""
+        found = self.current.get(kind)
+        if found is not None:
+            return found
+        return next((one for one in reversed(self.conversion.drafts) if one.type == kind and not one.stub), None)
+
     def merge(self, retired: Draft, surviving: Draft) -> None:
         """``retired`` lives on as ``surviving``."""
         self.conversion.merges.append(Merge(surviving.type, retired.name, surviving.name))
