@@ -142,24 +142,27 @@ class Segment:
     def __repr__(self) -> str:
         return f"Segment({self.name}[{self.number}])"
 
-    def __getitem__(self, number: int) -> str:
-        """Field ``number`` as it was sent, "" where it was not."""
-        fields = self._fields
-        if fields is None:
+    @property
+    def fields(self) -> list[str]:
+        """Its fields as they were sent, by their numbers; 0 is its name."""
+        if self._fields is None:
             separator = self.delimiters.field
             if self.name in _HEADERS:
                 # A header is answered and logged: a line that was lost behind it must not be taken for a part of it.
-                fields = self.raw.partition("\n")[0].split(separator)
-                fields.insert(1, separator)
+                self._fields = self.raw.partition("\n")[0].split(separator)
+                self._fields.insert(1, separator)
             else:
-                fields = self.raw.split(separator)
-            self._fields = fields
+                self._fields = self.raw.split(separator)
+        return self._fields
+
+    def __getitem__(self, number: int) -> str:
+        """Field ``number`` as it was sent, "" where it was not."""
+        fields = self._fields if self._fields is not None else self.fields
         return fields[number] if number < len(fields) else ""
 
     def __len__(self) -> int:
         """The number of its last field."""
-        self[0]
-        return len(self._fields or ()) - 1
+        return len(self.fields) - 1
 
     def repetitions(self, number: int) -> list[Value]:
         """The repetitions of a field, empty ones among them where they were sent; none where the field is empty."""

@@ -64,7 +64,7 @@ class SegmentMap:
         for row in rows:
             fields.update(row.reads)
         self.fields = tuple(sorted(fields))
-        self._slots = [f"{segment}-{row.field}{row.label and '#' + row.label}" for row in rows]
+        self._named = [(row, f"{segment}-{row.field}{row.label and '#' + row.label}") for row in rows]
 
     @property
     def name(self) -> str:
@@ -74,11 +74,10 @@ class SegmentMap:
     def apply(self, segment: Segment, draft: Draft, walk: Walk, under: str = "") -> None:
         """Have ``draft`` say what ``segment`` says; ``under`` tells several segments of one draft apart."""
         walk.read(segment, *self.fields)
-        last = len(segment)
-        for row, slot in zip(self.rows, self._slots, strict=True):
-            if row.field > last:
-                continue
-            raw = segment[row.field]
+        fields = segment.fields
+        size = len(fields)
+        for row, slot in self._named:
+            raw = fields[row.field] if row.field < size else ""
             if not raw:
                 continue
             if raw == NULL:

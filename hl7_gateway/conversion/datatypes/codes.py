@@ -44,7 +44,10 @@ def concept_of(value: Value, walk: Walk, targets: Any, table: str) -> Converted 
     codings: list[dict[str, Any]] = []
     parts: Parts = {}
     subcomponents = value.level > 0
+    size = value.count
     for start in (1, 4, 10):
+        if start > size:
+            break
         coding, places = _coding(value, start, walk, table if start == 1 else "")
         if not coding:
             continue
@@ -63,8 +66,9 @@ def concept_of(value: Value, walk: Walk, targets: Any, table: str) -> Converted 
     found: dict[str, Any] = {}
     if codings:
         found["coding"] = codings
-    original, label = value.part(9).strip(), value.part(2).strip()
-    said = clean(original or (label if not codings else ""))
+    original = value.part(9).strip() if size > 8 else ""
+    label = value.part(2).strip() if not codings else ""
+    said = clean(original or label)
     if said:
         found["text"] = said
         parts["text"] = 0 if subcomponents else (9 if original else 2)

@@ -31,7 +31,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 def clean(found: str) -> str:
     """What FHIR allows in a string: no control characters, nothing but white space is nothing."""
-    if _CONTROL.search(found):
+    if not found.isprintable() and _CONTROL.search(found):
         found = _CONTROL.sub("", found)
     return found if found.strip() else ""
 
