@@ -1,0 +1,136 @@
+"""Every feed of every clinic, and whose message this is. docs/hl7.md, "Feeds" """
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from fhir_server.errors import Unavailable
+from fhir_server.store import hl7_feeds
+from fhir_server.store.hl7_feeds import FeedRow
+from fhir_server.store.session import Database
+from hl7_gateway.feed import Feed, NotAFeed, parse
+from hl7_gateway.message import Segment
+from hl7_gateway.wire.peer import Peer, allowed
+
+logger = logging.getLogger(__name__)
+
+PERIOD: Final = 5.0
+"""Seconds until a feed that was added, changed or paused is known to all processes."""
+
+Sender = tuple[str, str]
+"""The sending application (MSH-3.1) and facility (MSH-4.1)."""
+
+
+def sender(header: Segment | None) -> Sender:
+    """Who a message says that it is from."""
+    return (header.text(3), header.text(4)) if header is not None else ("", "")
+
+
+def recognise(feeds: Iterable[Feed], peer: Peer, port: int, own_port: int, header: Segment | None) -> Feed | None:
+    """The feed that a message came by.
+
+    All that a feed asks for must be so; of several the one that asks for a certificate wins, then the one that asks for
+    more of application and facility, then the one with a port of its own. Where two have an equal claim, it is neither:
+    a message is not to be given to a clinic that it may not be for.
+    """
+    said = sender(header)
+    best: tuple[int, int, int] = (-1, -1, -1)
+    found: list[Feed] = []
+    for feed in feeds:
+        if not _fits(feed, peer, port, own_port, said):
+            continue
+        claim = _claim(feed)
+        if claim > best:
+            best, found = claim, []
+        if claim == best:
+            found.append(feed)
+    if len(found) > 1:
+        names = [feed.label for feed in found]
+        logger.error("a message is of several feeds", extra={"feeds": names, "port": port})
+    return found[0] if len(found) == 1 else None
+
+
+def _fits(feed: Feed, peer: Peer, port: int, own_port: int, said: Sender) -> bool:
+    if feed.certificate and feed.certificate != peer.certificate:
+        return False
+    if (feed.application and feed.application != said[0]) or (feed.facility and feed.facility != said[1]):
+        return False
+    # Who names itself may use any port that is not somebody else's in particular; who does not, the gateway's own.
+    named = bool(feed.certificate or feed.application or feed.facility)
+    if port != (feed.port or (port if named else own_port)):
+        return False
+    return allowed(peer.address, feed.networks)
+
+
+def _claim(feed: Feed) -> tuple[int, int, int]:
+    return (bool(feed.certificate), bool(feed.application) + bool(feed.facility), bool(feed.port))
+
+
+def rival(feed: Feed, others: Iterable[Feed]) -> Feed | None:
+    """One of ``others`` that asks for just the same, so that no message could be told to be of either."""
+
+    def asked(one: Feed) -> tuple[object, ...]:
+        return one.port, one.certificate, one.application, one.facility, one.networks
+
+    return next((one for one in others if one.id != feed.id and asked(one) == asked(feed)), None)
+
+
+class Feeds:
+    """All feeds as they were stored some seconds ago at most. Safe to share between threads."""
+
+    def __init__(self, database: Database, own_port: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._own_port = own_port
+        self._clock = clock
+        self._due = float("-inf")
+        self._turn = threading.Lock()
+        self._wrong: set[tuple[int, int]] = set()
+        self._all: tuple[Feed, ...] = ()
+        self._by_id: dict[tuple[int, int], Feed] = {}
+
+    @property
+    def all(self) -> tuple[Feed, ...]:
+        """Every feed whose configuration can be used, as last seen."""
+        return self._all
+
+    def get(self, tenant_id: int, feed_id: int) -> Feed | None:
+        """A feed by its number, as last seen."""
+        return self._by_id.get((tenant_id, feed_id))
+
+    def recognise(self, peer: Peer, port: int, header: Segment | None) -> Feed | None:
+        """The feed that a message came by, as last seen."""
+        return recognise(self._all, peer, port, self._own_port, header)
+
+    def refresh(self, *, now: bool = False) -> None:
+        """See what has changed, where the last look is longer ago than PERIOD. Raises Unavailable."""
+        with self._turn:
+            if not now and self._clock() < self._due:
+                return
+            rows = self._database.run(lambda c: hl7_feeds.listed(c), read_only=True)
+            self._take(rows)
+            self._due = self._clock() + PERIOD
+
+    def refresh_if_possible(self) -> None:
+        """The same, with what was seen before where the database is away."""
+        try:
+            self.refresh()
+        except Unavailable:
+            logger.warning("feeds cannot be read just now")
+
+    def _take(self, rows: Sequence[FeedRow]) -> None:
+        found = []
+        for row in rows:
+            try:
+                found.append(parse(row))
+            except NotAFeed as error:
+                # Once for each change of it: it stays wrong until somebody changes it.
+                if (row.id, row.changed) not in self._wrong:
+                    self._wrong.add((row.id, row.changed))
+                    extra = {"feed": f"{row.slug}/{row.name}", "problems": error.problems}
+                    logger.error("a feed cannot be used", extra=extra)
+        self._all = tuple(found)
+        self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}

@@ -1,0 +1,119 @@
+"""Whose message this is. docs/hl7.md, "Feeds" """
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_server.errors import Unavailable
+from fhir_server.store import hl7_feeds
+from fhir_server.store.hl7_feeds import FeedRow
+from fhir_server.store.session import Database
+from fhir_server.store.tenants import Tenant
+from hl7_gateway.feed import Feed, parse
+from hl7_gateway.feeds import PERIOD, Feeds, recognise, rival
+from hl7_gateway.message import Message, Segment
+from hl7_gateway.wire.peer import Peer
+
+OWN = 2575
+CERTIFICATE = "ab" * 32
+
+
+def header(application: str = "EPIC", facility: str = "HOSP") -> Segment:
+    return Message(f"MSH|^~\\&|{application}|{facility}|A|B|20260101||ADT^A01|1|P|2.5.1\r").header
+
+
+def feeds(**configurations: dict[str, Any]) -> list[Feed]:
+    rows = enumerate(configurations.items(), 1)
+    return [parse(FeedRow(1, "riverside", number, name, False, 0, found)) for number, (name, found) in rows]
+
+
+def found(
+    known: list[Feed], port: int = OWN, certificate: str = "", address: str = "10.0.0.1", said: Segment | None = None
+) -> str:
+    feed = recognise(known, Peer(address, 5, certificate), port, OWN, said or header())
+    return feed.name if feed is not None else ""
+
+
+def test_a_certificate_goes_before_a_name_and_a_name_before_a_port() -> None:
+    known = feeds(
+        port={"port": 6001},
+        named={"application": "EPIC", "facility": "HOSP"},
+        half={"application": "EPIC"},
+        certified={"certificate": CERTIFICATE},
+        rest={},
+    )
+    assert found(known, 6001, CERTIFICATE) == "certified"
+    assert found(known, 6001) == "named"
+    assert found(known, 6001, said=header("EPIC", "OTHER")) == "half"
+    assert found(known, 6001, said=header("X", "Y")) == "port"
+    assert found(known, OWN, said=header("X", "Y")) == "rest"
+    assert found(known, 7777, said=header("X", "Y")) == ""
+
+
+def test_without_its_certificate_nobody_is_a_feed_that_asks_for_one() -> None:
+    known = feeds(certified={"certificate": CERTIFICATE, "application": "EPIC"})
+    assert found(known) == ""
+    assert found(known, certificate="cd" * 32) == ""
+    assert found(known, certificate=CERTIFICATE) == "certified"
+    assert found(known, certificate=CERTIFICATE, said=header("X")) == ""
+
+
+def test_who_comes_from_elsewhere_is_not_the_feed() -> None:
+    known = feeds(lab={"networks": ["10.0.0.0/8"]})
+    assert found(known) == "lab"
+    assert found(known, address="192.0.2.1") == ""
+
+
+def test_where_two_have_an_equal_claim_it_is_neither() -> None:
+    known = feeds(one={"application": "EPIC"}, other={"facility": "HOSP"})
+    assert found(known) == ""
+    assert found(known, said=header("EPIC", "X")) == "one"
+
+
+def test_a_message_that_cannot_be_read_is_known_by_its_port() -> None:
+    known = feeds(port={"port": 6001}, named={"application": "EPIC"})
+    assert recognise(known, Peer("10.0.0.1", 5), 6001, OWN, None) is known[0]
+    assert recognise(known, Peer("10.0.0.1", 5), OWN, OWN, None) is None
+
+
+def test_a_rival_asks_for_just_the_same() -> None:
+    one, other, third = feeds(one={"application": "EPIC"}, other={"application": "EPIC"}, third={"port": 6001})
+    assert rival(one, [one, other, third]) is other
+    assert rival(third, [one, other, third]) is None
+
+
+def test_feeds_are_looked_up_again_after_a_while(app_database: Database, tenant: Tenant) -> None:
+    now = [100.0]
+    known = Feeds(app_database, OWN, lambda: now[0])
+    known.refresh()
+
+    def mine() -> list[str]:
+        return [one.name for one in known.all if one.tenant_id == tenant.id]
+
+    number = app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"port": 1}, 5))
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "wrong", {"port": "x"}, 5))
+    known.refresh()
+    assert mine() == []
+    now[0] += PERIOD
+    known.refresh()
+    assert mine() == ["lab"]
+    assert number is not None
+    feed = known.get(tenant.id, number)
+    assert feed is not None
+    assert feed.name == "lab"
+    assert known.recognise(Peer("127.0.0.1", 1), 1, None) == feed
+
+
+def test_without_a_database_what_was_seen_before_still_holds(database: Any) -> None:
+    away = Database("postgresql://127.0.0.1:1/none", 1, wait_seconds=0.05)
+    away.open()
+    try:
+        known = Feeds(away)
+        known.refresh_if_possible()
+        assert known.all == ()
+        with pytest.raises(Unavailable):
+            known.refresh(now=True)
+    finally:
+        away.close()
