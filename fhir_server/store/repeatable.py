@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import psycopg
 
-from fhir_server.errors import Conflict, Unavailable
+from fhir_server.errors import Unavailable
+
+_LIMIT = "54"
+"""The class of errors for what is too long or too complex, today as tomorrow."""
 
 
 def repeatable(error: BaseException) -> bool:
@@ -13,4 +16,6 @@ def repeatable(error: BaseException) -> bool:
     So it is with a deadlock, a lost connection, a time limit, a row that somebody else made at the same moment. The
     transaction itself is lost then: a savepoint in it saves nothing.
     """
-    return isinstance(error, psycopg.OperationalError | psycopg.errors.UniqueViolation | Conflict | Unavailable)
+    if isinstance(error, psycopg.OperationalError):
+        return not (error.sqlstate or "").startswith(_LIMIT)
+    return isinstance(error, psycopg.errors.UniqueViolation | Unavailable)

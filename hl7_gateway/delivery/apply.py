@@ -1,0 +1,229 @@
+"""One message applied to the resources that it is about: what is to be written, not written yet. docs/hl7.md"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fhir_server.errors import FhirError, Invalid
+from fhir_server.interactions.context import Context
+from fhir_server.interactions.write import deletion, prepare
+from fhir_server.r4 import json
+from fhir_server.store.hl7_lineage import NONE
+from fhir_server.store.resources import Write
+from hl7_gateway.conversion.draft import Conversion, Draft, Said, Stated, Warned
+from hl7_gateway.delivery.merge import Lineage, Merging
+from hl7_gateway.delivery.references import References
+from hl7_gateway.delivery.resolve import Resolution
+from hl7_gateway.delivery.shelf import Known, Shelf
+from hl7_gateway.problems import Place, Refused
+
+_MRG: Final = Place("MRG", 1, 1)
+
+
+@dataclass(slots=True)
+class Change:
+    """A resource that a message changes: what it is now, what it becomes, and the Write that makes it so.
+
+    ``write`` is None where its lineage alone becomes another.
+    """
+
+    before: Known
+    after: Known
+    write: Write | None
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a message comes to. ``unchanged`` counts resources that it speaks of and that are as it says already."""
+
+    changes: list[Change] = field(default_factory=list)
+    unchanged: int = 0
+    warnings: list[Warned] = field(default_factory=list)
+
+
+class Application:
+    """Applies one message, for the feed that ``ctx`` acts for."""
+
+    def __init__(
+        self, ctx: Context, shelf: Shelf, message: int, version: str, conversion: Conversion, resolution: Resolution
+    ) -> None:
+        self._ctx = ctx
+        self._shelf = shelf
+        self._message = message
+        self._version = version
+        self._conversion = conversion
+        self._names = resolution.names
+        self._merged: dict[str, Merging] = {}
+        self._applied = Applied()
+        self._gone = self._not_there()
+        self._references = References(self._path_of, self._applied.warnings)
+
+    def run(self) -> Applied:
+        """What is to be written. Raises Refused for what would not be valid, naming the field that says so."""
+        for draft in self._conversion.drafts:
+            if draft.action == "write":
+                self._write(draft)
+        for merge in self._conversion.merges:
+            self._merge(merge.type, self._names[merge.retired], self._names[merge.surviving])
+        deleted = [self._names[draft.name] for draft in self._conversion.drafts if draft.action == "delete"]
+        for path, merging in self._merged.items():
+            if path not in deleted:
+                self._finish(self._shelf.get(path), merging)
+        for path in dict.fromkeys(deleted):
+            self._delete(self._shelf.get(path))
+        return self._applied
+
+    def _not_there(self) -> frozenset[str]:
+        """The resources that references may not lead to: not there, and not made by this message; or deleted by it."""
+        drafts = self._conversion.drafts
+        made = {self._names[draft.name] for draft in drafts if draft.action == "write"}
+        deleted = {self._names[draft.name] for draft in drafts if draft.action == "delete"}
+        asked = {self._names[draft.name] for draft in drafts if draft.action == "none"}
+        return frozenset(deleted | {path for path in asked - made if not self._shelf.get(path).there})
+
+    def _path_of(self, name: str) -> str:
+        path = self._names.get(name, "")
+        return "" if path in self._gone else path
+
+    def _write(self, draft: Draft) -> None:
+        path = self._names[draft.name]
+        if draft.stub and self._shelf.get(path).there:
+            return
+        merging = self._merging(path)
+        for stated in draft.stated:
+            self._state(merging, stated)
+
+    def _state(self, merging: Merging, stated: Stated) -> None:
+        try:
+            resolved = self._references.resolved(merging.type, stated) if stated.values else stated
+            if resolved is not None:
+                merging.state(resolved)
+        except ValueError as error:
+            place = next((place for said in stated.values for place in said.places.values()), None)
+            # The error names an element, of the mapping and not of the message.
+            raise Refused(207, "AE", place, str(error)) from None
+
+    def _merging(self, path: str) -> Merging:
+        found = self._merged.get(path)
+        if found is None:
+            known = self._shelf.get(path)
+            if known.there and known.lineage is None:
+                self._shelf.trace([path])
+                known = self._shelf.get(path)
+            found = Merging(known.type, known.content(), known.said(), self._message, self._version)
+            self._merged[path] = found
+        return found
+
+    # Merges
+
+    def _merge(self, kind: str, retired: str, surviving: str) -> None:
+        """Have one resource live on as another.
+
+        A Patient is retired by its link, an Account by its status and partOf, for it has no links. What refers to the
+        retired one (its encounters, its results) is not rewritten: whoever reads it follows the link.
+        https://hl7.org/fhir/R4/patient.html#links
+        """
+        if retired == surviving:
+            return
+        away, stays = self._merging(retired), self._merging(surviving)
+        if kind == "Account":
+            self._say(away, "status", "MRG-3", "inactive")
+            self._say(away, "partOf", "MRG-3", {"reference": surviving})
+            return
+        if kind != "Patient":
+            raise Refused(207, "AE", _MRG, f"A {kind} cannot be merged into another one.")
+        self._unlink(retired, away, surviving)
+        self._say(away, "active", "MRG-1#active", False)
+        self._say(away, "link", "MRG-1#replaced-by", {"other": {"reference": surviving}, "type": "replaced-by"})
+        if stays.body.get("active") is False and _links(stays, retired, "replaced-by"):
+            # What an earlier message said the other way round is taken back.
+            stays.state(Stated("link", "MRG-1#replaced-by", ()))
+            self._say(stays, "active", "MRG-1#active", True)
+        self._say(stays, "link", f"MRG-1#replaces {retired}", {"other": {"reference": retired}, "type": "replaces"})
+
+    def _unlink(self, retired: str, away: Merging, surviving: str) -> None:
+        """Take back what earlier messages said of whom the retired one lives on as, or replaces."""
+        for link in list(away.body.get("link", ())):
+            other = link.get("other", {}).get("reference", "")
+            if link.get("type") == "replaced-by" and other != surviving and other.startswith("Patient/"):
+                if self._shelf.get(other).there:
+                    self._merging(other).state(Stated("link", f"MRG-1#replaces {retired}", ()))
+                self._applied.warnings.append(Warned(_MRG, "The retired patient lived on as another one before."))
+        if _links(away, surviving, "replaces"):
+            away.state(Stated("link", f"MRG-1#replaces {surviving}", ()))
+
+    def _say(self, merging: Merging, path: str, slot: str, value: Any) -> None:
+        merging.state(Stated(path, slot, (Said(value, {"": _MRG}),)))
+
+    # Writes
+
+    def _finish(self, known: Known, merging: Merging) -> None:
+        new = not known.there
+        if not new and not merging.changed:
+            self._applied.unchanged += 1
+            if merging.traced:
+                after = _after(known, known.version, known.meta, known.body, merging.lineage)
+                self._applied.changes.append(Change(known, after, None))
+            return
+        # One that was deleted is there again as its next version.
+        method = "PUT" if known.version else "POST"
+        resource = {"resourceType": known.type, "id": known.id, **merging.body}
+        try:
+            write = prepare(self._ctx, resource, known.id, method, known.version)
+        except FhirError as error:
+            raise self._refused(merging, error) from None
+        after = _after(known, known.version + 1, write.meta, write.body, merging.lineage)
+        self._applied.changes.append(Change(known, after, write))
+
+    def _delete(self, known: Known) -> None:
+        if not known.there:
+            self._applied.unchanged += 1
+            return
+        write = deletion(known.type, known.id, known.version)
+        after = Known(known.type, known.id, known.version + 1)
+        self._applied.changes.append(Change(known, after, write))
+
+    def _refused(self, merging: Merging, error: FhirError) -> Refused:
+        """What is wrong with a resource as what is wrong with the message, without what either holds."""
+        issue = error.issues[0]
+        path = _INDEX.sub("", issue.expression.partition(".")[2])
+        rule = "is not valid" if isinstance(error, Invalid) else "cannot be stored"
+        place = self._place(merging.lineage, path)
+        return Refused(207, "AE", place, f"{issue.expression or merging.type} {rule} ({issue.code}).")
+
+    def _place(self, lineage: Lineage, path: str) -> Place | None:
+        """Where an element, or what is nearest above it, comes from; None for what this message has not said."""
+        steps = path.split(".") if path else []
+        while steps:
+            slots = lineage.get(".".join(steps), {}).values()
+            own = (text for slot in slots if slot["m"] == self._message for _, at in slot["s"] for text in at.values())
+            if text := next(own, ""):
+                return _read(text)
+            steps.pop()
+        return None
+
+
+def _after(known: Known, version: int, meta: bytes | None, body: bytes | None, lineage: Lineage) -> Known:
+    return Known(known.type, known.id, version, meta, body, json.dumps(lineage) if lineage else NONE)
+
+
+def _links(merging: Merging, other: str, kind: str) -> bool:
+    links = merging.body.get("link", ())
+    return any(link.get("type") == kind and link.get("other", {}).get("reference") == other for link in links)
+
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+_PLACE = re.compile(r"([A-Z0-9]{3})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+))?(?:\.(\d+))?)?")
+
+
+def _read(text: str) -> Place | None:
+    """A Place from what it is as text."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        return None
+    segment, number, *rest = found.groups()
+    return Place(segment, int(number or 1), *(int(one or 0) for one in rest))
