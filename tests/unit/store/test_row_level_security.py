@@ -23,7 +23,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 
 APPEND_ONLY = {"resource_history", "audit_record", "audit_entity", "hl7_message_patient"}
-NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person", "hl7_message"}
+NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person", "hl7_message", "hl7_outbox"}
 HASHER = Hasher(bytes(16))
 HL7_MESSAGE = (
     "id, feed_id, received, state, control_id, message_type, event, application, facility, fingerprint, raw,"
@@ -47,6 +47,7 @@ MORE_ROWS = [
     ("hl7_message_patient", "patient, message_id", "1, 1"),
     ("hl7_queue", "message_id, feed_id, patients", "1, 1, '{1}'"),
     ("hl7_lineage", "key, entries", "1, '{}'"),
+    ("hl7_outbox", "destination_id, key, patient, created, version, type_id, resource_id", "1, 1, 1, 1, 1, 1, 'a'"),
 ]
 NAMES = [table.name for table in TENANT_TABLES]
 

@@ -1,0 +1,88 @@
+"""Which systems are told by messages of HL7 v2 what has changed. docs/hl7-outbound.md"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from fhir_server.store.resources import TYPE_IDS
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRow:
+    """One destination as it is stored. Times are microseconds since 1970 UTC.
+
+    ``feed_id`` is the feed that the same system sends by, 0 for none.
+    """
+
+    tenant_id: int
+    slug: str
+    id: int
+    name: str
+    paused: bool
+    changed: int
+    feed_id: int
+    configuration: dict[str, Any]
+
+
+_COLUMNS = "d.tenant_id, t.slug, d.id, d.name, d.paused, d.changed, d.feed_id, d.configuration"
+
+
+def listed(connection: psycopg.Connection, tenant_id: int | None = None) -> list[DestinationRow]:
+    """Every destination, or those of one tenant, in the order in which they were added."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM hl7_destination d JOIN tenant t ON t.id = d.tenant_id"
+        " WHERE d.tenant_id = coalesce(%s::int, d.tenant_id) ORDER BY d.id",
+        [tenant_id],
+    ).fetchall()
+    return [DestinationRow(*row) for row in rows]
+
+
+def add(
+    connection: psycopg.Connection,
+    tenant_id: int,
+    name: str,
+    types: Sequence[str],
+    configuration: dict[str, Any],
+    now: int,
+    feed_id: int = 0,
+) -> int | None:
+    """Add a destination for changes of these types, in a transaction of its tenant; its number, None where the name is
+    taken."""
+    row = connection.execute(
+        "INSERT INTO hl7_destination (tenant_id, created, changed, feed_id, name, type_ids, configuration)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, name) DO NOTHING RETURNING id",
+        [tenant_id, now, now, feed_id, name, sorted({TYPE_IDS[one] for one in types}), Jsonb(configuration)],
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def pause(connection: psycopg.Connection, tenant_id: int, name: str, now: int, *, paused: bool) -> bool:
+    """Send nothing to it, or send again, in a transaction of its tenant; False where there is none of this name.
+
+    What changes meanwhile waits.
+    """
+    done = connection.execute(
+        "UPDATE hl7_destination SET changed = %s, paused = %s WHERE tenant_id = %s AND name = %s",
+        [now, paused, tenant_id, name],
+    )
+    return done.rowcount == 1
+
+
+def remove(connection: psycopg.Connection, tenant_id: int, name: str, now: int) -> bool:
+    """Remove a destination, in a transaction of its tenant. What waits for it is skipped; what was sent stays."""
+    row = connection.execute(
+        "DELETE FROM hl7_destination WHERE tenant_id = %s AND name = %s RETURNING id", [tenant_id, name]
+    ).fetchone()
+    if row is None:
+        return False
+    connection.execute(
+        "UPDATE hl7_outbox SET state = 'skipped', settled = %s"
+        " WHERE tenant_id = %s AND destination_id = %s AND state = 'waiting'",
+        [now, tenant_id, row[0]],
+    )
+    return True
