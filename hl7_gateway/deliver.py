@@ -148,7 +148,7 @@ class _Attempt:
         resolution = resolved(asked, shelf)
         ctx = self._context(work)
         try:
-            applied = Application(ctx, shelf, work.message, work.version, asked.conversion, resolution).run()
+            applied = Application(ctx, shelf, work, asked.conversion, resolution).run()
         except Refused as problem:
             delivered.problem = problem
             return

@@ -17,6 +17,7 @@ from hl7_gateway.delivery.merge import Lineage, Merging
 from hl7_gateway.delivery.references import References
 from hl7_gateway.delivery.resolve import Resolution
 from hl7_gateway.delivery.shelf import Known, Shelf
+from hl7_gateway.delivery.work import Work
 from hl7_gateway.problems import Place, Refused
 
 _MRG: Final = Place("MRG", 1, 1)
@@ -46,15 +47,15 @@ class Applied:
 class Application:
     """Applies one message, for the feed that ``ctx`` acts for."""
 
-    def __init__(
-        self, ctx: Context, shelf: Shelf, message: int, version: str, conversion: Conversion, resolution: Resolution
-    ) -> None:
+    def __init__(self, ctx: Context, shelf: Shelf, work: Work, conversion: Conversion, resolution: Resolution) -> None:
         self._ctx = ctx
         self._shelf = shelf
-        self._message = message
-        self._version = version
+        self._message = work.message
+        self._version = work.version
+        self._feed = work.feed
         self._conversion = conversion
         self._names = resolution.names
+        self._merged_away = resolution.merged_away
         self._merged: dict[str, Merging] = {}
         self._applied = Applied()
         self._gone = self._not_there()
@@ -93,7 +94,22 @@ class Application:
             return
         merging = self._merging(path)
         for stated in draft.stated:
+            if stated.path == "identifier":
+                stated = self._identifiers(draft, stated)
             self._state(merging, stated)
+
+    def _identifiers(self, draft: Draft, stated: Stated) -> Stated:
+        """What a feed says of identifiers replaces what this feed has said of them: others know it by other numbers.
+
+        The numbers of a patient who was merged away stay with them.
+        """
+        values = stated.values
+        if draft.name in self._merged_away:
+            known = self._shelf.get(self._merged_away[draft.name]).content().get("identifier", ())
+            theirs = {(one.get("system"), one.get("value")) for one in known}
+            values = tuple(one for one in values if (one.value.get("system"), one.value.get("value")) not in theirs)
+            return Stated("identifier", f"{stated.slot} {self._feed} {self._merged_away[draft.name]}", values)
+        return Stated("identifier", f"{stated.slot} {self._feed}", values, stated.initial)
 
     def _state(self, merging: Merging, stated: Stated) -> None:
         try:

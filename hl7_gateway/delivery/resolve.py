@@ -54,6 +54,7 @@ class Resolution:
     """The names ("Type/id") of the drafts of one message, as things stand when it is its turn.
 
     ``unknown`` are names that nobody has looked up yet; a Resolution with any of them is to be made anew after that.
+    ``merged_away`` are the names of those that were found, by draft, where it is about whoever they live on as.
     """
 
     def __init__(self, asked: Asked, shelf: Shelf) -> None:
@@ -62,13 +63,16 @@ class Resolution:
         self._new: dict[Identifier, str] = {}
         self.names: dict[str, str] = {}
         self.unknown: list[Wanted] = []
+        self.merged_away: dict[str, str] = {}
         # Whoever is merged away is so by this message: nobody is to live on as them.
         away = [draft for draft in asked.order if draft.name in asked.retired]
         self._away = frozenset(self._named(draft) for draft in away)
         for draft in asked.order:
             found = self.names[draft.name] = self._named(draft)
             if draft.type == "Patient" and draft.name not in asked.retired:
-                self.names[draft.name] = self._living(found)
+                living = self._living(found)
+                if living != found:
+                    self.names[draft.name], self.merged_away[draft.name] = living, found
 
     def _named(self, draft: Draft) -> str:
         found = self._identified(draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -280,7 +281,6 @@ def test_two_workers_that_make_the_same_at_once_make_it_once(hospital: Hospital)
     one = hospital.work(patient("1"), practitioner("5"))
     other = hospital.work(patient("2"), practitioner("5"))
     held, may_end = threading.Event(), threading.Event()
-    failed: list[Exception] = []
 
     def first() -> None:
         def work(store: Store) -> None:
@@ -290,22 +290,15 @@ def test_two_workers_that_make_the_same_at_once_make_it_once(hospital: Hospital)
 
         hospital.store.transaction(work)
 
-    def second() -> None:
-        try:
-            hospital.run(other)
-        except Exception as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=first), threading.Thread(target=second)]
-    threads[0].start()
-    held.wait(5)
-    threads[1].start()
-    threads[1].join(0.2)
-    assert threads[1].is_alive()
-    may_end.set()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    with ThreadPoolExecutor(2) as pool:
+        earlier = pool.submit(first)
+        held.wait(5)
+        later = pool.submit(hospital.run, other)
+        with pytest.raises(TimeoutError):
+            later.result(0.2)
+        may_end.set()
+        earlier.result()
+        assert later.result()[0].state == STORED
     assert (len(hospital.all("Practitioner")), len(hospital.all("Patient"))) == (1, 2)
 
 
