@@ -13,7 +13,7 @@ from fhir_server.r4 import json
 from fhir_server.store.hl7_lineage import NONE
 from fhir_server.store.resources import Write
 from hl7_gateway.conversion.draft import Conversion, Draft, Said, Stated, Warned
-from hl7_gateway.delivery.merge import Lineage, Merging
+from hl7_gateway.delivery.merge import Lineage, Merging, digest
 from hl7_gateway.delivery.references import References
 from hl7_gateway.delivery.resolve import Resolution
 from hl7_gateway.delivery.shelf import Known, Shelf
@@ -176,8 +176,8 @@ class Application:
     # Writes
 
     def _finish(self, known: Known, merging: Merging) -> None:
-        new = not known.there
-        if not new and not merging.changed:
+        # Two drafts of one resource may have said one thing and then what was there before.
+        if known.there and (not merging.changed or digest(merging.body) == digest(known.content())):
             self._applied.unchanged += 1
             if merging.traced:
                 after = _after(known, known.version, known.meta, known.body, merging.lineage)

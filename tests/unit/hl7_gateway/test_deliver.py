@@ -119,6 +119,12 @@ def test_two_drafts_of_one_resource_are_one_write(hospital: Hospital) -> None:
     assert hospital.read(found.names["Patient#1"])["birthDate"] == "2000-01-01"
 
 
+def test_drafts_that_contradict_each_other_make_no_version_when_they_come_again(hospital: Hospital) -> None:
+    drafts = [patient("1", BORN), patient("1", said("birthDate", "PID-7", "2001-01-01"), name="Patient#2")]
+    assert len(hospital.hear(*drafts).written) == 1
+    assert hospital.hear(*drafts).written == []
+
+
 def mother(*natural: str, name: str = "RelatedPerson#1") -> Draft:
     return Draft(
         name,
