@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from hl7_gateway.conversion.datatypes.simple import clean, period
+from hl7_gateway.conversion.datatypes.simple import clean, number, period
 from hl7_gateway.conversion.vocabulary import vocabulary
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.message import Value
@@ -88,8 +88,8 @@ def xad(value: Value, walk: Walk) -> Converted | None:
     """An Address."""
     found: dict[str, Any] = {}
     parts: Parts = {}
-    street = value.component(1)
-    for component, said in ((1, _street(street)), (2, value.part(2)), (8, value.part(8))):
+    streets = ((1, said) for said in _street(value.component(1)))
+    for component, said in (*streets, (2, value.part(2)), (8, value.part(8)), (19, value.part(19))):
         said = clean(said.strip())
         if said:
             lines = found.setdefault("line", [])
@@ -116,12 +116,12 @@ def xad(value: Value, walk: Walk) -> Converted | None:
     return found, parts
 
 
-def _street(street: Value) -> str:
-    """An SAD: the whole of it, or its parts where only they were sent."""
-    whole = street.part(1).strip()
+def _street(street: Value) -> list[str]:
+    """The lines of an SAD: the whole of it, and those of its parts that it does not hold; or its parts alone."""
+    whole, name, number = (street.part(part).strip() for part in (1, 2, 3))
     if whole:
-        return whole
-    return f"{street.part(3).strip()} {street.part(2).strip()}".strip()
+        return [whole, *(part for part in (name, number) if part and part.casefold() not in whole.casefold())]
+    return [f"{number} {name}"]
 
 
 def _validity(value: Value, walk: Walk) -> Converted | None:
@@ -156,9 +156,23 @@ def xtn(use: str = "") -> Callable[[Value, Walk], Converted | None]:
             parts["use"] = 2
         elif use:
             found["use"] = use
+        if value.count >= 13:
+            _more_of_a_contact(value, walk, found, parts)
         return found, parts
 
     return converted
+
+
+def _more_of_a_contact(value: Value, walk: Walk, found: dict[str, Any], parts: Parts) -> None:
+    """When it may be used, and in which order."""
+    lasting = period(value.part(13), value.part(14), walk, (13, 14))
+    if lasting:
+        found["period"] = lasting[0]
+        parts.update({f"period.{path}": part for path, part in lasting[1].items()})
+    order = number(value.part(18))
+    if order is not None and order == int(order) and 1 <= order < 2**31:
+        found["rank"] = int(order)
+        parts["rank"] = 18
 
 
 def _system(said: str, component: int, kind: str, meant: str) -> str:
