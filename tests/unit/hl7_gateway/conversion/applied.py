@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_server.r4.definitions import load
 from hl7_gateway.conversion.convert import convert
-from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft
+from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft, Stated
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
 
@@ -42,7 +42,17 @@ def _resource(draft: Draft, ids: dict[str, str], kinds: dict[str, str]) -> dict[
             holder = holder.setdefault(step, {})
             kind = _element(kind, step)[0]
         _, repeats = _element(kind, last)
-        if not stated.values:
+        if not stated.values and repeats:
+            taken = [
+                _resolved(said.value, ids, kinds)
+                for other in draft.stated
+                if _same(other, stated)
+                for said in other.values
+            ]
+            holder[last] = [value for value in holder.get(last, []) if value not in taken]
+            if not holder[last]:
+                del holder[last]
+        elif not stated.values:
             holder.pop(last, None)
         elif repeats:
             holder.setdefault(last, []).extend(_resolved(said.value, ids, kinds) for said in stated.values)
@@ -50,6 +60,10 @@ def _resource(draft: Draft, ids: dict[str, str], kinds: dict[str, str]) -> dict[
             assert len(stated.values) == 1, f"{draft.type}.{stated.path} does not repeat"
             holder[last] = _resolved(stated.values[0].value, ids, kinds)
     return made
+
+
+def _same(one: Stated, other: Stated) -> bool:
+    return (one.path, one.slot) == (other.path, other.slot)
 
 
 def _element(kind: str, name: str) -> tuple[str, bool]:
