@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
 
+import msgspec
 import psycopg
 
 from fhir_server.store.wire import Statement, array, run, text_array
 
-NONE = b"{}"
+NONE: Final = b"{}"
 """The lineage of what no message has said anything of."""
+
+_canonical: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+def digest(value: Any) -> str:
+    """What a value of an element is known again by: 64 bits of its JSON with keys in order."""
+    return blake2b(_canonical.encode(value), digest_size=8).hexdigest()
+
 
 _LOAD = Statement(
     "hl7_lineage_load",

@@ -10,10 +10,10 @@ from fhir_server.errors import FhirError, Invalid
 from fhir_server.interactions.context import Context
 from fhir_server.interactions.write import deletion, prepare
 from fhir_server.r4 import json
-from fhir_server.store.hl7_lineage import NONE
+from fhir_server.store.hl7_lineage import NONE, digest
 from fhir_server.store.resources import Write
 from hl7_gateway.conversion.draft import Conversion, Draft, Said, Stated, Warned
-from hl7_gateway.delivery.merge import Lineage, Merging, digest
+from hl7_gateway.delivery.merge import Lineage, Merging
 from hl7_gateway.delivery.references import References
 from hl7_gateway.delivery.resolve import Resolution
 from hl7_gateway.delivery.shelf import Known, Shelf

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-
+from fhir_server.store.hl7_lineage import digest
 from hl7_gateway.conversion.draft import Said, Stated
 from hl7_gateway.delivery.elements import Kind, kind_of
 
@@ -21,13 +19,6 @@ Body = dict[str, Any]
 
 Lineage = dict[str, dict[str, dict[str, Any]]]
 """Path -> slot -> {"m": message, "v": version of the mapping, "s": [[digest, {path below the value: place}], ...]}."""
-
-_canonical: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
-
-
-def digest(value: Any) -> str:
-    """What a value is known again by: 64 bits of its JSON with keys in order."""
-    return blake2b(_canonical.encode(value), digest_size=8).hexdigest()
 
 
 @dataclass(slots=True)

@@ -101,6 +101,7 @@ BODIES: dict[str, dict[str, object]] = {
     "graphql instance": {"query": "{ id }"},
     "lastn": {"resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": "victim"}]},
     "reindex": {"resourceType": "Parameters", "parameter": [{"name": "type", "valueCode": "Patient"}]},
+    "lineage": NO_PARAMETERS,
     "reindex-status": NO_PARAMETERS,
     "status": NO_PARAMETERS,
     "accounting-of-disclosures": NO_PARAMETERS,
