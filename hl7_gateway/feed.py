@@ -60,7 +60,6 @@ class Feed:
     charset: str
     invalid_bytes: Policy
     acknowledgment: str
-    sequence: bool
     processing_ids: tuple[str, ...]
     silent: int
     mapping: FeedMapping
@@ -104,7 +103,6 @@ def parse(row: FeedRow) -> Feed:
         known["charset"],
         known["invalid_bytes"],
         known["acknowledgment"],
-        known["sequence"],
         known["processing_ids"],
         known["silent"],
         mapping,
@@ -133,12 +131,6 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
         return cast("str", value)
 
     return check
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
 
 
 def _certificate(value: Any) -> str:
@@ -206,7 +198,6 @@ KEYS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
     "charset": ("UNICODE UTF-8", _charset),
     "invalid_bytes": ("replace", _one_of("refuse", "replace")),
     "acknowledgment": (RECEIPT, _one_of(RECEIPT, COMMIT)),
-    "sequence": (False, _flag),
     "processing_ids": (PROCESSING_IDS, _processing_ids),
     "silent": (0, _whole(0, 31_536_000)),
     "zone": ("UTC", _zone),

@@ -40,7 +40,6 @@ def test_every_key_is_read() -> None:
         charset="8859/1",
         invalid_bytes="refuse",
         acknowledgment="commit",
-        sequence=True,
         processing_ids=["P"],
         silent=60,
         zone="America/New_York",
@@ -52,7 +51,7 @@ def test_every_key_is_read() -> None:
     assert (found.application, found.facility, found.port, found.limit) == ("LAB", "HOSPITAL", 6001, 4096)
     assert found.networks == (ip_network("10.2.0.0/16"), ip_network("2001:db8::/32"))
     assert (found.charset, found.invalid_bytes, found.acknowledgment) == ("8859/1", "refuse", "commit")
-    assert (found.sequence, found.processing_ids, found.silent) == (True, ("P",), 60)
+    assert (found.processing_ids, found.silent) == (("P",), 60)
     assert (found.mapping.zone, found.mapping.authorities) == ("America/New_York", {"HOSP": "urn:oid:1.2.3"})
     assert found.mapping.code_systems == {"L": "https://lab.example/codes"}
     assert len(found.mapping.overrides) == 1
@@ -72,7 +71,6 @@ def test_every_key_is_read() -> None:
         ("charset", "KLINGON", "table 0211"),
         ("invalid_bytes", "drop", "refuse, replace"),
         ("acknowledgment", "later", "receipt, commit"),
-        ("sequence", 1, "true or false"),
         ("processing_ids", [], "P, T, D"),
         ("processing_ids", "PT", "P, T, D"),
         ("silent", -1, "0"),
@@ -95,7 +93,7 @@ def test_what_is_wrong_is_told_with_its_key_and_what_would_be_right(key: str, va
 
 def test_all_problems_are_told_at_once_and_unknown_keys_are_refused() -> None:
     with pytest.raises(NotAFeed) as caught:
-        parse(row({"prot": 5, "sequence": "yes"}, name="The Lab"))
+        parse(row({"prot": 5, "silent": "yes"}, name="The Lab"))
     assert len(caught.value.problems) == 3
     assert "prot is not known; there are port, certificate" in str(caught.value)
 

@@ -1,0 +1,239 @@
+"""Messages of HL7 v2 as people and programs look for them: by feed, control id, patient, type, time, state.
+
+docs/hl7.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
+from fhir_server.store.wire import array
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for; None and "" are anything.
+
+    ``patients`` are hashes of identifiers, any of which the message names. ``since`` and ``until`` are microseconds
+    since 1970 UTC of when it came, ``before`` a number: older messages than it.
+    """
+
+    feed_id: int | None = None
+    control_id: str = ""
+    message_type: str = ""
+    event: str = ""
+    state: str = ""
+    patients: tuple[int, ...] | None = None
+    since: int | None = None
+    until: int | None = None
+    before: int | None = None
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message without its content. Times are microseconds since 1970 UTC."""
+
+    id: int
+    feed_id: int
+    received: int
+    settled: int
+    state: str
+    control_id: str
+    message_type: str
+    event: str
+    application: str
+    facility: str
+    attempts: int
+    conflicting: bool
+    replay_of: int
+    problem: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A message with its content."""
+
+    found: Found
+    structure: str
+    map_version: str
+    raw: bytes
+    acknowledgment: bytes
+    warnings: dict[str, Any] | None
+    patients: tuple[int, ...] = field(default=())
+
+
+_COLUMNS = (
+    "m.id, m.feed_id, m.received, m.settled, m.state, m.control_id, m.message_type, m.event, m.application, m.facility,"
+    " m.attempts, m.conflicting, m.replay_of, m.problem"
+)
+
+
+_NAMES = (
+    "m.id IN (SELECT p.message_id FROM hl7_message_patient p"
+    " WHERE p.tenant_id = m.tenant_id AND p.patient = ANY(%s::bigint[]))"
+)
+
+
+def _where(tenant_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
+    said: list[str] = ["m.tenant_id = %s"]
+    values: list[Any] = [tenant_id]
+    for condition, value in (
+        ("m.feed_id = %s", wanted.feed_id),
+        ("m.control_id = %s", wanted.control_id or None),
+        ("m.message_type = %s", wanted.message_type or None),
+        ("m.event = %s", wanted.event or None),
+        ("m.state = %s", wanted.state or None),
+        ("m.received >= %s", wanted.since),
+        ("m.received < %s", wanted.until),
+        ("m.id < %s", wanted.before),
+        ("m.id = ANY(%s::bigint[])", None if wanted.ids is None else list(wanted.ids)),
+        (_NAMES, None if wanted.patients is None else list(wanted.patients)),
+    ):
+        if value is not None:
+            said.append(condition)
+            values.append(value)
+    return " AND ".join(said), values
+
+
+def listed(connection: psycopg.Connection, tenant_id: int, wanted: Wanted, most: int) -> list[Found]:
+    """Messages, the newest first, in a transaction of the tenant."""
+    where, values = _where(tenant_id, wanted)
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM hl7_message m WHERE {where} ORDER BY m.id DESC LIMIT %s", [*values, most]
+    )
+    return [Found(*row) for row in rows]
+
+
+def whole(connection: psycopg.Connection, tenant_id: int, number: int) -> Whole | None:
+    """One message with its content, in a transaction of the tenant; None where there is none of this number."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS}, m.structure, m.map_version, m.raw, m.acknowledgment, m.warnings,"
+        " array(SELECT patient FROM hl7_message_patient p WHERE p.tenant_id = m.tenant_id AND p.message_id = m.id)"
+        " FROM hl7_message m WHERE m.tenant_id = %s AND m.id = %s",
+        [tenant_id, number],
+    ).fetchone()
+    if row is None:
+        return None
+    *columns, structure, version, raw, acknowledgment, warnings, patients = row
+    return Whole(Found(*columns), structure, version, bytes(raw), bytes(acknowledgment), warnings, tuple(patients))
+
+
+def settled(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int]) -> dict[int, bytes]:
+    """Of those messages that wait for nobody any more, the acknowledgments, in a transaction of the tenant."""
+    rows = connection.execute(
+        "SELECT id, acknowledgment FROM hl7_message WHERE tenant_id = %s AND id = ANY(%s) AND state <> %s",
+        [tenant_id, list(ids), RECEIVED],
+    )
+    return {number: bytes(acknowledgment) for number, acknowledgment in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A dead letter that is to be converted again. ``raw`` is given where somebody has corrected it."""
+
+    id: int
+    patients: tuple[int, ...]
+    raw: bytes | None = None
+
+
+def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int) -> int | None:
+    """Have a dead letter converted again, in a transaction of the tenant; the number of the message that will be.
+
+    As it came it waits again itself. A corrected one is another message, and the dead letter is dropped for it. None
+    where it is no dead letter (any more).
+    """
+    row = connection.execute(
+        "UPDATE hl7_message SET state = %s, settled = %s WHERE tenant_id = %s AND id = %s AND state = %s"
+        " RETURNING feed_id",
+        [RECEIVED if one.raw is None else DROPPED, 0 if one.raw is None else now, tenant_id, one.id, DEAD],
+    ).fetchone()
+    if row is None:
+        return None
+    number = one.id
+    if one.raw is not None:
+        number = _corrected(connection, tenant_id, one, one.raw, now)
+    patients = array(one.patients).decode()
+    connection.execute(
+        "INSERT INTO hl7_message_patient SELECT %s, p, %s FROM unnest(%s::bigint[]) p ON CONFLICT DO NOTHING",
+        [tenant_id, number, patients],
+    )
+    connection.execute(
+        "INSERT INTO hl7_queue (tenant_id, message_id, feed_id, patients) VALUES (%s, %s, %s, %s::bigint[])",
+        [tenant_id, number, row[0], patients],
+    )
+    connection.execute("SELECT pg_notify(%s, %s)", [CAME, str(tenant_id)])
+    return number
+
+
+_CORRECTED = """
+INSERT INTO hl7_message (tenant_id, id, feed_id, received, state, control_id, message_type, event, structure,
+                         application, facility, fingerprint, raw, acknowledgment, replay_of)
+SELECT tenant_id, nextval('hl7_message_id'), feed_id, %s, %s, control_id, message_type, event, structure, application,
+       facility, fingerprint, %s, acknowledgment, CASE replay_of WHEN 0 THEN id ELSE replay_of END
+  FROM hl7_message WHERE tenant_id = %s AND id = %s RETURNING id
+"""
+
+
+def _corrected(connection: psycopg.Connection, tenant_id: int, one: Replay, raw: bytes, now: int) -> int:
+    row = connection.execute(_CORRECTED, [now, RECEIVED, raw, tenant_id, one.id]).fetchone()
+    if row is None:
+        raise LookupError("the dead letter that was just changed is there")
+    return int(row[0])
+
+
+def drop(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int], now: int) -> list[int]:
+    """Close dead letters for good, in a transaction of the tenant; those that were dead letters. All stay readable."""
+    rows = connection.execute(
+        "UPDATE hl7_message SET state = %s, settled = %s WHERE tenant_id = %s AND id = ANY(%s) AND state = %s"
+        " RETURNING id",
+        [DROPPED, now, tenant_id, list(ids), DEAD],
+    )
+    return sorted(row[0] for row in rows)
+
+
+def note_attempt(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int]) -> None:
+    """Count that messages were tried and wait on, in a transaction of the tenant."""
+    connection.execute(
+        "UPDATE hl7_message SET attempts = attempts + 1 WHERE tenant_id = %s AND id = ANY(%s)", [tenant_id, list(ids)]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits of a feed: how many messages, and when the oldest of them came (microseconds since 1970 UTC)."""
+
+    feed_id: int
+    waiting: int
+    oldest: int
+
+
+def depths(connection: psycopg.Connection, tenant_id: int) -> list[Depth]:
+    """What waits of each feed, in a transaction of the tenant; feeds of which nothing waits are left out."""
+    rows = connection.execute(
+        "SELECT q.feed_id, count(*), min(m.received) FROM hl7_queue q"
+        " JOIN hl7_message m ON m.tenant_id = q.tenant_id AND m.id = q.message_id"
+        " WHERE q.tenant_id = %s GROUP BY q.feed_id",
+        [tenant_id],
+    )
+    return [Depth(*row) for row in rows]
+
+
+def waiting_at_all(connection: psycopg.Connection, tenant_id: int) -> bool:
+    """Whether any message of the tenant waits, in a transaction of the tenant."""
+    row = connection.execute("SELECT EXISTS (SELECT FROM hl7_queue WHERE tenant_id = %s)", [tenant_id]).fetchone()
+    return bool(row and row[0])
+
+
+def dead_letters(connection: psycopg.Connection, tenant_id: int) -> dict[int, int]:
+    """How many dead letters there are of each feed, in a transaction of the tenant."""
+    rows = connection.execute(
+        "SELECT feed_id, count(*) FROM hl7_message WHERE tenant_id = %s AND state = 'dead' GROUP BY feed_id",
+        [tenant_id],
+    )
+    return dict(rows)

@@ -1,0 +1,54 @@
+"""What Prometheus sees of feeds. https://prometheus.io/docs/practices/naming/"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from hl7_gateway.feed import Feed
+
+_LABELS: Final = ("tenant", "feed")
+
+
+class Metrics:
+    """Counts of one process, and what waits in the database. Labels are names of clinics and feeds, nothing sent."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._received = Counter("hl7_messages", "Messages by answer.", (*_LABELS, "answer"), registry=self.registry)
+        self._unknown = Counter("hl7_unknown_senders", "Messages that no feed takes.", registry=self.registry)
+        self._last = Gauge("hl7_last_message_seconds", "When the last message came.", _LABELS, registry=self.registry)
+        self._waiting = Gauge("hl7_waiting", "Messages that are not converted yet.", _LABELS, registry=self.registry)
+        self._oldest = Gauge(
+            "hl7_oldest_waiting_seconds", "When the oldest of them came; 0: none.", _LABELS, registry=self.registry
+        )
+        self._dead = Gauge("hl7_dead_letters", "Messages that somebody must look at.", _LABELS, registry=self.registry)
+        self._seen: dict[tuple[int, int], float] = {}
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer Prometheus. Raises OSError where the port is taken."""
+        start_http_server(port, host, self.registry)
+
+    def came(self, feed: Feed, at: float) -> None:
+        """A message came by a feed; ``at`` in seconds since 1970 UTC."""
+        self._seen[feed.tenant_id, feed.id] = at
+        self._last.labels(feed.slug, feed.name).set(at)
+
+    def last(self, feed: Feed) -> float | None:
+        """When the last message of a feed came to this process."""
+        return self._seen.get((feed.tenant_id, feed.id))
+
+    def answered(self, feed: Feed, answer: str) -> None:
+        """What became of a message: accepted, repeated, refused, failed."""
+        self._received.labels(feed.slug, feed.name, answer).inc()
+
+    def unknown(self) -> None:
+        """A message came that no feed takes."""
+        self._unknown.inc()
+
+    def waits(self, feed: Feed, waiting: int, oldest: float, dead: int) -> None:
+        """How things stand in the database; ``oldest`` in seconds since 1970 UTC."""
+        self._waiting.labels(feed.slug, feed.name).set(waiting)
+        self._oldest.labels(feed.slug, feed.name).set(oldest)
+        self._dead.labels(feed.slug, feed.name).set(dead)
