@@ -78,6 +78,15 @@ def named_organization(value: Value, walk: Walk) -> Converted | None:
     return (organization_draft(walk, name, "").reference, {"": 1}) if name else None
 
 
+def destination(value: Value, walk: Walk) -> Converted | None:
+    """A Reference to the Location that a DLD names, by a code and its meaning."""
+    kind = value.component(1)
+    code, label = clean(kind.part(1).strip()), clean(kind.part(2).strip())
+    if not code and not label:
+        return None
+    return _place(walk, code or label, label or code, ("si", "Site"), 1, None).reference, {"": 1}
+
+
 _LEVELS = ((7, "bu", "Building"), (8, "lvl", "Level"), (1, "wa", "Ward"), (2, "ro", "Room"), (3, "bd", "Bed"))
 
 

@@ -64,7 +64,7 @@ _VERIFICATION: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"
 
 
 def dg1(walk: Walk, segment: Segment) -> None:
-    """A diagnosis: of the visit where there is one, taken back by action D."""
+    """A diagnosis: why an order that it stands under was given, else one of the visit; taken back by action D."""
     patient, encounter = walk.current.get("Patient"), walk.current.get("Encounter")
     if patient is None or not (segment[3] or segment[4]):
         return
@@ -87,8 +87,14 @@ def dg1(walk: Walk, segment: Segment) -> None:
         walk.state(condition, "verificationStatus", verification, slot="DG1#status")
     if encounter is not None:
         walk.state(condition, "encounter", encounter.reference, slot="DG1#encounter")
-        if not error:
-            _of_the_visit(walk, segment, condition, encounter)
+    order = walk.current.get("ServiceRequest")
+    if error:
+        return
+    if order is not None and not order.stub:
+        walk.at(segment)
+        walk.gather(order, "reasonReference", condition.reference, {"": 3}, "DG1")
+    elif encounter is not None:
+        _of_the_visit(walk, segment, condition, encounter)
 
 
 def _of_the_visit(walk: Walk, segment: Segment, condition: Draft, encounter: Draft) -> None:

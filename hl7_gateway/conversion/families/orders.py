@@ -28,6 +28,27 @@ def orc(walk: Walk, segment: Segment) -> None:
     walk.observations.clear()
 
 
+def orc_after_obr(walk: Walk, segment: Segment) -> None:
+    """The control of the order that is there: since version 2.5 an OUL has it after the OBR."""
+    obr = walk.segments.get("OBR")
+    if obr is None or walk.event == "R21":
+        orc(walk, segment)
+        return
+    order, made = walk.current.get("ServiceRequest"), walk.current.get("DiagnosticReport")
+    if order is None:
+        order = request(walk, obr, mentioned=True)
+        if order is not None and made is not None:
+            walk.state(made, "basedOn", order.reference, slot="OBR#basedOn")
+    elif not walk.count(("ORC", order.name)):
+        ORC_REQUEST.apply(segment, order, walk)
+        order.stated = [said for said in order.stated if said.slot != "ORC-5"]
+        _request_status(walk, obr, segment, order, mentioned=True)
+    if made is not None:
+        _numbers_of_the_control(walk, obr, made)
+    # The OBR that comes next has a control of its own.
+    walk.segments.pop("ORC", None)
+
+
 def order_numbers(walk: Walk, obr: Segment | None, orc: Segment | None) -> list[tuple[Value, str]]:
     """Placer and filler number of an order, with their types."""
     found = []

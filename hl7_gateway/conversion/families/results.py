@@ -6,7 +6,16 @@ from typing import Final
 
 from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.family import Family
-from hl7_gateway.conversion.families.orders import finish_reports, orc, report, request, specimen_of_obr, spm, tq1
+from hl7_gateway.conversion.families.orders import (
+    finish_reports,
+    orc,
+    orc_after_obr,
+    report,
+    request,
+    specimen_of_obr,
+    spm,
+    tq1,
+)
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
 
@@ -54,7 +63,7 @@ RESULTS: Final = Family(
 )
 SPECIMENS: Final = Family(
     "results by specimen",
-    {**SHARED, "ORC": orc, "OBR": _specimen_first_obr, "SPM": spm, "TQ1": tq1},
+    {**SHARED, "ORC": orc_after_obr, "OBR": _specimen_first_obr, "SPM": spm, "TQ1": tq1},
     finish_reports,
 )
 ORDERS: Final = Family("orders", {**SHARED, "ORC": orc, "OBR": _order_obr, "SPM": spm, "TQ1": tq1})

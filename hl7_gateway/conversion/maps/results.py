@@ -9,7 +9,7 @@ from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
 from hl7_gateway.conversion.datatypes.quantities import cq
 from hl7_gateway.conversion.datatypes.references import named_organization, organization, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, stamp
-from hl7_gateway.conversion.table import Convert, SegmentMap, extension, many, one, within
+from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.walk import Converted, Walk
 from hl7_gateway.message import Segment, Value
 
@@ -56,8 +56,10 @@ def _status(value: Value, walk: Walk) -> Converted | None:
     return ({"Y": "available", "N": "unavailable"}[sent], {"": 0}) if sent in ("Y", "N") else None
 
 
-def _within_parent(inner: Convert) -> Convert:
-    return within("identifier", inner)
+def _parent(value: Value, walk: Walk) -> Converted | None:
+    """The specimen that this one was taken from, by the filler's number of it, else by the placer's."""
+    filler = within("identifier", eip(2, "FILL"))(value, walk)
+    return filler or within("identifier", eip(1, "PLAC"))(value, walk)
 
 
 SPM_SPECIMEN: Final = SegmentMap(
@@ -66,7 +68,7 @@ SPM_SPECIMEN: Final = SegmentMap(
     [
         one(2, "identifier", eip(1, "PLAC"), label="placer"),
         one(2, "identifier", eip(2, "FILL"), label="filler"),
-        many(3, "parent", _within_parent(eip(2, "FILL")), label="parent"),
+        many(3, "parent", _parent, label="parent"),
         one(4, "type", concept("SpecimenType", "0487")),
         many(6, "container", within("additiveCodeableConcept", concept("AdditivePreservative", "0371"))),
         one(7, "collection.method", concept("SpecimenCollectionMethod", "0488")),

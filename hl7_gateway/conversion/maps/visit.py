@@ -6,7 +6,7 @@ from typing import Final
 
 from hl7_gateway.conversion.datatypes.codes import coding, concept, fixed_concept
 from hl7_gateway.conversion.datatypes.identifiers import cx
-from hl7_gateway.conversion.datatypes.references import location, named_organization, practitioner
+from hl7_gateway.conversion.datatypes.references import destination, location, named_organization, practitioner
 from hl7_gateway.conversion.datatypes.simple import date_time, decimal, text
 from hl7_gateway.conversion.table import Convert, SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
@@ -71,7 +71,7 @@ PV1_ENCOUNTER: Final = SegmentMap(
         one(18, "type", concept(table="0018")),
         one(19, "identifier", cx("VN")),
         one(36, "hospitalization.dischargeDisposition", concept("DischargeDisposition", "0112")),
-        one(37, "hospitalization.destination", named_organization),
+        one(37, "hospitalization.destination", destination),
         one(38, "hospitalization.dietPreference", concept("DietType", "0114")),
         one(39, "serviceProvider", named_organization),
         one(42, "location", _where("reserved")),

@@ -1,0 +1,68 @@
+"""Orders, reports and specimens by what stands around them. https://hl7.org/fhir/uv/v2mappings/message_maps.html"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.hl7_gateway.conversion.applied import converted, of_type
+
+
+def message(kind: str, *segments: str) -> dict[str, dict[str, Any]]:
+    return converted("\r".join([f"MSH|^~\\&|LAB|HOSP|R|F|2024||{kind}|1|P|2.8", "PID|1||123^^^A^MR||DOE", *segments]))
+
+
+def test_a_control_after_its_request_does_not_end_it() -> None:
+    found = message(
+        "OUL^R22", "SPM|1|S1^^||BLD", "OBR|1|P1|F1|A^Test^L", "ORC|SC||F1||CM||||20240102",
+        "OBX|1|NM|X^Y^L||5||||||F", "SPM|2|S2^^||BLD", "OBR|2|P2|F2|B^Test^L", "OBX|1|NM|X^Y^L||6||||||P",
+    )  # fmt: skip
+    first, second = of_type(found, "DiagnosticReport")
+    assert [len(report["result"]) for report in (first, second)] == [1, 1]
+    assert [report["status"] for report in (first, second)] == ["final", "partial"]
+    ordered, other = of_type(found, "ServiceRequest")
+    assert (ordered["status"], ordered["authoredOn"]) == ("completed", "2024-01-02")
+    assert (other["status"], "authoredOn" in other) == ("active", False)
+
+
+def test_a_control_after_its_request_may_have_its_numbers() -> None:
+    found = message("OUL^R22", "SPM|1|S1^^||BLD", "OBR|1|||A^Test^L", "ORC|SC|P1|F1", "OBX|1|NM|X^Y^L||5||||||F")
+    (report,) = of_type(found, "DiagnosticReport")
+    (order,) = of_type(found, "ServiceRequest")
+    assert (
+        {one["value"] for one in report["identifier"]} == {"P1", "F1"} == {one["value"] for one in order["identifier"]}
+    )
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{order['id']}"}]
+
+
+def test_a_diagnosis_under_an_order_is_why_it_was_given() -> None:
+    found = message(
+        "OML^O21", "PV1|1|O|||||||||||||||||V1^^^A", "DG1|1||I50^Heart failure^I10", "ORC|NW|P1", "OBR|1|P1||A^Test^L",
+        "DG1|1||E10.9^Diabetes^I10",
+    )  # fmt: skip
+    (order,), (visit,) = of_type(found, "ServiceRequest"), of_type(found, "Encounter")
+    failure, diabetes = of_type(found, "Condition")
+    assert order["reasonReference"] == [{"reference": f"Condition/{diabetes['id']}"}]
+    assert [one["condition"] for one in visit["diagnosis"]] == [{"reference": f"Condition/{failure['id']}"}]
+
+
+def test_a_diagnosis_under_results_is_one_of_the_visit() -> None:
+    found = message("ORU^R01", "PV1|1|O|||||||||||||||||V1^^^A", "OBR|1|P1|F1|A^Test^L", "DG1|1||E10.9^Diabetes^I10")
+    (visit,) = of_type(found, "Encounter")
+    assert len(visit["diagnosis"]) == 1
+    assert not [one for one in of_type(found, "ServiceRequest") if "reasonReference" in one]
+
+
+def test_the_specimens_that_one_was_taken_from() -> None:
+    (specimen,) = of_type(message("OUL^R22", "SPM|1|S1|P1&A^F1&B~P2&A|BLD"), "Specimen")
+    assert [(one["identifier"]["system"], one["identifier"]["value"]) for one in specimen["parent"]] == [
+        ("urn:hl7:north:B", "F1"),
+        ("urn:hl7:north:A", "P2"),
+    ]
+
+
+def test_where_a_patient_goes_to() -> None:
+    found = message("ADT^A03", "PV1|1|I|||||||||||||||||V1^^^A" + "|" * 18 + "22&Homes&FDK^20240102")
+    (visit,) = of_type(found, "Encounter")
+    (place,) = of_type(found, "Location")
+    assert place["name"] == "Homes"
+    assert visit["hospitalization"]["destination"] == {"reference": f"Location/{place['id']}"}
