@@ -125,8 +125,11 @@ class _Attempt:
             shelf = Shelf(self._store, self._reach(many[0]))
             resolutions = look_up((one for _, one in asked), shelf)
             _trace(shelf, asked, resolutions)
-            for work, one in asked:
-                self._apply(work, one, shelf, delivered[work.message])
+            for (work, one), resolution in zip(asked, resolutions, strict=True):
+                # Its neighbours may have made or merged what it is about.
+                if not resolution.still_holds:
+                    resolution = resolved(one, shelf)
+                self._apply(work, one, resolution, shelf, delivered[work.message])
             write_many.run(self._store, self._writes)
             self._store.within(lambda c: hl7_lineage.keep(c, self._store.tenant_id, self._lineage))
         return list(delivered.values())
@@ -143,9 +146,7 @@ class _Attempt:
             self._contexts[work.feed] = found
         return found
 
-    def _apply(self, work: Work, asked: Asked, shelf: Shelf, delivered: Delivered) -> None:
-        # Its neighbours may have made what it is about.
-        resolution = resolved(asked, shelf)
+    def _apply(self, work: Work, asked: Asked, resolution: Resolution, shelf: Shelf, delivered: Delivered) -> None:
         ctx = self._context(work)
         try:
             applied = Application(ctx, shelf, work, asked.conversion, resolution).run()

@@ -63,7 +63,7 @@ def in_order(drafts: Mapping[str, Draft]) -> list[Draft]:
             if done.get(name):
                 stack.pop()
                 continue
-            waits = [one for one in _needs(drafts[name]) if not done.get(one)]
+            waits = [one for one in needs(drafts[name]) if not done.get(one)]
             if not waits:
                 done[name] = True
                 order.append(drafts[name])
@@ -78,7 +78,8 @@ def in_order(drafts: Mapping[str, Draft]) -> list[Draft]:
     return order
 
 
-def _needs(draft: Draft) -> list[str]:
+def needs(draft: Draft) -> list[str]:
+    """The names of the drafts that the id of a draft is made of."""
     if draft.identifiers:
         return []
     return [one.removeprefix(DRAFT) for one in draft.natural if one.startswith(DRAFT)]

@@ -6,7 +6,6 @@ meanwhile has another digest, and stays.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +25,8 @@ class _List:
     """The digests of a list's entries in their order, and how many slots lay claim to each digest."""
 
     digests: list[str]
-    there: Counter[str]
-    claims: Counter[str]
+    there: set[str]
+    claims: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -135,14 +134,15 @@ class Merging:
         if before != list(new) or not all(one in known.there for one in new):
             for one in dict.fromkeys(before):
                 known.claims[one] -= 1
-            gone = {one for one in before if not known.claims[one] and known.there[one]}
+            gone = {one for one in before if not known.claims[one] and one in known.there}
             was = list(known.digests) if gone else []
             at = _take_out(entries, known, gone) if gone else len(entries)
-            added = [one for one in new if not known.there[one]]
+            added = [one for one in new if one not in known.there]
             entries[at:at] = [new[one].value for one in added]
             known.digests[at:at] = added
             known.there.update(added)
-            known.claims.update(new.keys())
+            for one in new:
+                known.claims[one] = known.claims.get(one, 0) + 1
             if (known.digests != was) if gone else added:
                 self.changed = True
             self._claim(stated, list(new.items()))
@@ -154,8 +154,11 @@ class Merging:
         known = self._lists.get(path)
         if known is None:
             digests = [digest(entry) for entry in entries]
-            claims = Counter(one for slot in self.lineage.get(path, {}).values() for one in set(_digests(slot)))
-            known = self._lists[path] = _List(digests, Counter(digests), claims)
+            claims: dict[str, int] = {}
+            for slot in self.lineage.get(path, {}).values():
+                for one in set(_digests(slot)):
+                    claims[one] = claims.get(one, 0) + 1
+            known = self._lists[path] = _List(digests, set(digests), claims)
         return known
 
     def _claim(self, stated: Stated, new: list[tuple[str, Said]]) -> None:
@@ -191,6 +194,5 @@ def _take_out(entries: list[Any], known: _List, gone: set[str]) -> int:
     kept = [place for place, one in enumerate(known.digests) if one not in gone]
     entries[:] = [entries[place] for place in kept]
     known.digests[:] = [known.digests[place] for place in kept]
-    for one in gone:
-        del known.there[one]
+    known.there -= gone
     return at

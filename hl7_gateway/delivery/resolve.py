@@ -36,6 +36,9 @@ class Asked:
 
     def own(self, draft: Draft, names: dict[str, str]) -> str:
         """What a draft is called where it does not exist, with the names of the drafts that it depends on."""
+        needed = ids.needs(draft)
+        if draft.name in self.guessed and all(names[one] == self.guessed[one] for one in needed):
+            return self.guessed[draft.name]
         return f"{draft.type}/{ids.of_draft(self.hasher, draft, self.message, names.__getitem__)}"
 
     def wanted(self) -> Iterator[Wanted]:
@@ -113,6 +116,21 @@ class Resolution:
             seen.add(following)
             path = following
         return path
+
+    @property
+    def still_holds(self) -> bool:
+        """Whether nothing that it was made from has been changed since by other messages of the transaction."""
+        asked, touched = self._asked, self._shelf.touched
+        if not touched:
+            return True
+        identifiers = ((draft.type, *one) for draft in asked.order for one in draft.identifiers)
+        return (
+            touched.isdisjoint(self.names.values())
+            and touched.isdisjoint(asked.guessed.values())
+            and touched.isdisjoint(identifiers)
+            # Somebody on the way to whoever lives on may have been changed.
+            and not self.merged_away
+        )
 
 
 def _by_name(path: str) -> Wanted:

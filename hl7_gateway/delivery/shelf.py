@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fhir_server.access.policy import Access
@@ -70,11 +70,11 @@ def successor(known: Known) -> str:
 class Shelf:
     """Resources that were looked up, for all messages of a transaction.
 
-    ``statements`` counts those that went to the database.
+    ``touched`` are the names and identifiers of what messages of this transaction have changed.
     """
 
     def __init__(self, store: Store, access: Access) -> None:
-        self.statements = 0
+        self.touched: set[str | Identifier] = set()
         self._store = store
         self._access = access
         self._known: dict[str, Known] = {}
@@ -98,7 +98,6 @@ class Shelf:
         wanted = [Wanted(*key, locked=flag) for key, flag in locked.items()]
         if not wanted:
             return
-        self.statements += 1
         store = self._store
         answers = store.within(lambda c: identified.find(c, store.tenant_id, store.hasher, self._access, wanted))
         for one, found in zip(wanted, answers, strict=True):
@@ -120,11 +119,10 @@ class Shelf:
         asked = [path for path in dict.fromkeys(paths) if (known := self._known[path]).there and known.lineage is None]
         if not asked:
             return
-        self.statements += 1
         keys = {path: hasher.uncached(path) for path in asked}
         found = self._store.within(lambda c: hl7_lineage.load(c, self._store.tenant_id, list(keys.values())))
         for path, key in keys.items():
-            self.put(_traced(self._known[path], found.get(key, NONE)))
+            self._known[path] = replace(self._known[path], lineage=found.get(key, NONE))
 
     def get(self, path: str) -> Known:
         """A resource by its name, looked up where it is not known yet."""
@@ -142,13 +140,11 @@ class Shelf:
     def put(self, known: Known) -> None:
         """Note what a resource is from now on."""
         self._known[known.path] = known
+        self.touched.add(known.path)
 
     def identify(self, identifier: Identifier, path: str) -> None:
         """Note that a resource has an identifier from now on."""
         found = self._identified.setdefault(identifier, [])
         if path not in found:
             found.append(path)
-
-
-def _traced(known: Known, lineage: bytes) -> Known:
-    return Known(known.type, known.id, known.version, known.meta, known.body, lineage)
+            self.touched.add(identifier)
