@@ -90,12 +90,18 @@ class Feeds:
         self._turn = threading.Lock()
         self._wrong: set[tuple[int, int]] = set()
         self._all: tuple[Feed, ...] = ()
+        self._unusable: frozenset[tuple[int, int]] = frozenset()
         self._by_id: dict[tuple[int, int], Feed] = {}
 
     @property
     def all(self) -> tuple[Feed, ...]:
         """Every feed whose configuration can be used, as last seen."""
         return self._all
+
+    def held(self, tenant_id: int) -> list[int]:
+        """The feeds of a tenant whose messages wait: paused ones, and those whose configuration cannot be used."""
+        paused = [feed.id for feed in self._all if feed.tenant_id == tenant_id and feed.paused]
+        return paused + [number for tenant, number in self._unusable if tenant == tenant_id]
 
     def get(self, tenant_id: int, feed_id: int) -> Feed | None:
         """A feed by its number, as last seen."""
@@ -122,15 +128,17 @@ class Feeds:
             logger.warning("feeds cannot be read just now")
 
     def _take(self, rows: Sequence[FeedRow]) -> None:
-        found = []
+        found, unusable = [], []
         for row in rows:
             try:
                 found.append(parse(row))
             except NotAFeed as error:
+                unusable.append((row.tenant_id, row.id))
                 # Once for each change of it: it stays wrong until somebody changes it.
                 if (row.id, row.changed) not in self._wrong:
                     self._wrong.add((row.id, row.changed))
                     extra = {"feed": f"{row.slug}/{row.name}", "problems": error.problems}
                     logger.error("a feed cannot be used", extra=extra)
         self._all = tuple(found)
+        self._unusable = frozenset(unusable)
         self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}

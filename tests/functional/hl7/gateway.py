@@ -40,13 +40,18 @@ def message(
     return f"{header}\rEVN|{event}|20260101\r{pid}{rest}".encode()
 
 
+def hasher(database: Database) -> Hasher:
+    """The hasher of a database."""
+    return Hasher(directory.hash_key(database))
+
+
 class Gateway:
     """What tests see of it: a port to send to, and what the store holds."""
 
     def __init__(self, database: Database, tenant: Tenant, commit_seconds: float = 20.0) -> None:
         self.database = database
         self.tenant = tenant
-        self.hasher = Hasher(directory.hash_key(database))
+        self.hasher = hasher(database)
         self.feeds = Feeds(database)
         self.metrics = Metrics()
         self._keeper = Keeper(database)

@@ -1,0 +1,285 @@
+"""Takes messages that wait and has them delivered, many in one transaction.
+
+docs/decisions/0018-messages-in-order.md
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.errors import Conflict, FhirError, Unavailable
+from fhir_server.interactions.context import Tenant
+from fhir_server.store import directory, hl7_messages
+from fhir_server.store.hl7_messages import CAME, DEAD, Settled, Waiting
+from fhir_server.store.hl7_notices import Lost, notices
+from fhir_server.store.reading import now
+from fhir_server.store.session import Connection, Database
+from fhir_server.store.store import Store
+from hl7_gateway import answers
+from hl7_gateway.conversion.convert import convert
+from hl7_gateway.conversion.draft import Conversion
+from hl7_gateway.deliver import Delivered, Desk, Work, deliver_batch
+from hl7_gateway.feed import COMMIT, Feed
+from hl7_gateway.feeds import Feeds, sender
+from hl7_gateway.message import Message
+from hl7_gateway.problems import Hl7Error, Refused
+from hl7_gateway.reading import Read, problem_json, read
+from hl7_gateway.wire import client
+
+logger = logging.getLogger(__name__)
+
+MOST: Final = 32
+"""Messages of one transaction: its commit is shared by them, and its locks are not held for long."""
+
+_SWEEP_SECONDS: Final = 1.0
+_SWEPT: Final = 20
+"""How many clinics are looked at in a sweep, which finds what nobody has told of."""
+
+_DESK_SECONDS: Final = 30.0
+_PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+_TOO_OFTEN: Final = 5
+"""How often one message alone may take longer than a statement may, before it is a dead letter."""
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A message that was taken: what it says, and what is answered to it when it is stored."""
+
+    waiting: Waiting
+    work: Work
+    message: Message | None
+    untold: bool
+    """Whether its acknowledgment is still to be made."""
+
+
+@dataclass(slots=True)
+class _Turns:
+    """Whose messages are to be looked at next: each clinic once, those that were told of first."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    due: dict[int, None] = field(default_factory=dict)
+
+    def add(self, tenant_ids: Sequence[int]) -> None:
+        with self.changed:
+            self.due.update(dict.fromkeys(tenant_ids))
+            self.changed.notify()
+
+    def next(self, seconds: float) -> int | None:
+        with self.changed:
+            if not self.due:
+                self.changed.wait(seconds)
+            first = next(iter(self.due), None)
+            if first is not None:
+                del self.due[first]
+            return first
+
+
+class Worker:
+    """Delivers the messages of all clinics, until it is told to stop; any number of processes do so beside each other.
+
+    ``base_url`` makes of a clinic's slug its FHIR base.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        hasher: Hasher,
+        feeds: Feeds,
+        base_url: Callable[[str], str],
+        *,
+        full_text: bool = True,
+        most: int = MOST,
+    ) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._feeds = feeds
+        self._base_url = base_url
+        self._full_text = full_text
+        self._most = most
+        self._turns = _Turns()
+        self._desks: dict[int, tuple[float, Desk]] = {}
+        self._slow: dict[tuple[int, int], int] = {}
+        self._swept = 0
+
+    def run(self, stopping: threading.Event) -> None:
+        """Deliver what waits and what comes. What is under way at a stop is finished first."""
+        listener = threading.Thread(target=self._listen, args=(stopping,), name="hl7-came", daemon=True)
+        listener.start()
+        swept = float("-inf")
+        failures = 0
+        while not stopping.is_set():
+            self._feeds.refresh_if_possible()
+            if time.monotonic() - swept > _SWEEP_SECONDS:
+                swept = time.monotonic()
+                self._sweep()
+            tenant_id = self._turns.next(_SWEEP_SECONDS / 2)
+            if tenant_id is None:
+                continue
+            try:
+                if self.once(tenant_id):
+                    self._turns.add([tenant_id])
+                failures = 0
+            except FhirError as error:
+                # Nothing is lost: the rows are free again, and the sweep finds them.
+                logger.warning("messages wait for the database", extra={"tenant_id": tenant_id}, exc_info=error)
+                stopping.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
+                failures += 1
+                self._turns.add([tenant_id])
+
+    def once(self, tenant_id: int) -> int:
+        """Deliver messages of one clinic that wait for no others; how many. Raises Unavailable or Conflict."""
+        return self._deliver(tenant_id, self._most)
+
+    def _listen(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                for told in notices(self._database, CAME, _SWEEP_SECONDS):
+                    if stopping.is_set():
+                        return
+                    self._turns.add([int(one) for one in told or ()])
+            except (Lost, FhirError) as error:
+                logger.warning("messages that come are not heard of", exc_info=error)
+                stopping.wait(_SWEEP_SECONDS)
+
+    def _sweep(self) -> None:
+        """Look at some of the clinics that have feeds, as if they had been told of."""
+        tenants = sorted({feed.tenant_id for feed in self._feeds.all})
+        if tenants:
+            start = self._swept % len(tenants)
+            self._turns.add((tenants + tenants)[start : start + min(_SWEPT, len(tenants))])
+            self._swept = start + _SWEPT
+
+    def _deliver(self, tenant_id: int, most: int) -> int:
+        desk = self._desk(tenant_id)
+        taken: list[Waiting] = []
+        try:
+            store = Store(self._database, self._hasher, tenant_id, full_text=self._full_text)
+            return store.transaction(partial(self._work, desk, most, taken))
+        except Exception as error:
+            if len(taken) <= 1:
+                return self._one_failed(tenant_id, taken, error)
+            if isinstance(error, Unavailable) and not _timed_out(error):
+                raise
+        # One of them spoils it for all: which one shows when each is alone.
+        return sum(self._deliver(tenant_id, 1) for _ in taken)
+
+    def _work(self, desk: Desk, most: int, taken: list[Waiting], store: Store) -> int:
+        """One transaction: take, convert, write, settle."""
+        tenant_id = store.tenant_id
+        held = self._feeds.held(tenant_id)
+        # The transaction may be run again, and take others.
+        taken[:] = found = store.within(lambda c: hl7_messages.take(c, tenant_id, held, most))
+        if not found:
+            return 0
+        whom = [patient for one in found for patient in one.patients]
+        store.within(lambda c: hl7_messages.lock_patients(c, tenant_id, whom))
+        prepared = {one.id: self._prepare(tenant_id, one) for one in found}
+        deliver_batch(desk, store, [one.work for one in prepared.values()], partial(_acknowledge, prepared))
+        return len(found)
+
+    def _one_failed(self, tenant_id: int, taken: list[Waiting], error: Exception) -> int:
+        """A transaction failed that held one message, or none."""
+        if not taken:
+            raise error
+        (one,) = taken
+        if isinstance(error, Unavailable | Conflict):
+            timed_out = _timed_out(error)
+            times = self._slow.get((tenant_id, one.id), 0) + timed_out
+            if times < _TOO_OFTEN:
+                if timed_out:
+                    self._slow[tenant_id, one.id] = times
+                raise error
+            self._slow.pop((tenant_id, one.id), None)
+        problem = _incident(one.id, error)
+        self._database.transaction(tenant_id, partial(_bury, tenant_id, one, problem))
+        return 1
+
+    def _prepare(self, tenant_id: int, one: Waiting) -> _Prepared:
+        """What a message says, or why that cannot be told."""
+        feed = self._feeds.get(tenant_id, one.feed_id)
+        if feed is None:
+            self._feeds.refresh(now=True)
+            feed = self._feeds.get(tenant_id, one.feed_id)
+        if feed is None:
+            gone = Refused(207, "AE", None, "Its feed does not exist any more.")
+            return _Prepared(one, Work(one.id, "removed", gone), None, untold=False)
+        found = _read(feed, one)
+        said = found.problem
+        work = Work(one.id, feed.name, said or Refused(100, "AE", None, "There is no message."))
+        if found.message is not None:
+            version = feed.mapping.version
+            application, facility = sender(found.message.header)
+            whom = " ".join(part for part in (application, facility) if part)
+            awaited = feed.acknowledgment == COMMIT
+            work = Work(one.id, feed.name, said or _said(feed, found.message, one.id), whom, version, awaited)
+        untold = feed.acknowledgment == COMMIT or (one.attempts > 0 and not _accepted(one.acknowledgment))
+        return _Prepared(one, work, found.message, untold=untold)
+
+    def _desk(self, tenant_id: int) -> Desk:
+        made, desk = self._desks.get(tenant_id, (float("-inf"), None))
+        if desk is not None and time.monotonic() - made < _DESK_SECONDS:
+            return desk
+        slug = next((slug for slug, number in directory.all_tenants(self._database) if number == tenant_id), "")
+        entry = directory.entry(self._database, slug)
+        if entry is None:
+            raise Unavailable("The clinic of these messages is not there (any more).")
+        desk = Desk(Tenant(tenant_id, slug, entry.taken), self._base_url(slug))
+        self._desks[tenant_id] = time.monotonic(), desk
+        return desk
+
+
+def _timed_out(error: FhirError) -> bool:
+    return error.issues[0].code == "timeout"
+
+
+def _read(feed: Feed, one: Waiting) -> Read:
+    found = read(feed, one.raw)
+    if isinstance(found, Read):
+        return found
+    return Read(feed, one.raw, None, Refused(100, "AE", None, "It is not one message."))
+
+
+def _said(feed: Feed, message: Message, number: int) -> Conversion | Refused:
+    try:
+        return convert(message, feed.mapping)
+    except Refused as problem:
+        return problem
+    except Hl7Error as error:
+        return Refused(207, "AE", None, str(error))
+    except Exception as error:  # noqa: BLE001 - one message must not keep those behind it waiting
+        return _incident(number, error)
+
+
+def _incident(number: int, error: Exception) -> Refused:
+    """A defect: the log tells where, without what the message holds."""
+    incident = str(uuid.uuid4())
+    logger.error(
+        "a message could not be converted", extra={"hl7_message": number, "incident": incident}, exc_info=error
+    )
+    return Refused(207, "AE", None, f"It could not be converted; incident {incident}.")
+
+
+def _bury(tenant_id: int, one: Waiting, problem: Refused, connection: Connection) -> None:
+    dead = Settled(one.id, DEAD, "", problem_json(problem), awaited=True)
+    hl7_messages.settle(connection, tenant_id, [dead], now())
+
+
+def _accepted(acknowledgment: bytes) -> bool:
+    parts = answers.parts(acknowledgment)
+    return not parts or client.read(parts[-1]).accepted
+
+
+def _acknowledge(prepared: dict[int, _Prepared], work: Work, delivered: Delivered) -> bytes | None:
+    """The acknowledgment that replaces the one that was given before; None where that one stays."""
+    one = prepared[work.message]
+    if not one.untold or one.message is None:
+        return None
+    return answers.settled(one.message, delivered.problem)

@@ -1,0 +1,276 @@
+"""From messages that wait to resources, by workers that compete, fail and die.
+
+docs/decisions/0018-messages-in-order.md
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fhir_server.errors import Unavailable
+from fhir_server.store import hl7_feeds, hl7_found, hl7_messages
+from fhir_server.store.hl7_found import Found, Wanted
+from fhir_server.store.session import Database
+from fhir_server.store.tenants import Tenant
+from hl7_gateway import worker as worker_module
+from hl7_gateway.answers import taken
+from hl7_gateway.feeds import Feeds
+from hl7_gateway.message import Message
+from hl7_gateway.reading import Read, incoming, read
+from hl7_gateway.wire import client
+from hl7_gateway.worker import Worker
+from tests.functional.hl7.gateway import hasher, message
+
+
+class Ward:
+    """A tenant with a feed, messages that are kept without a wire, and what became of them."""
+
+    def __init__(self, database: Database, tenant: Tenant, **feed: Any) -> None:
+        self.database = database
+        self.tenant = tenant
+        self.hasher = hasher(database)
+        database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", feed, 5))
+        self.feeds = Feeds(database)
+        self.feeds.refresh()
+
+    def keep(self, *raws: bytes) -> None:
+        (feed,) = [feed for feed in self.feeds.all if feed.tenant_id == self.tenant.id]
+        told = []
+        for raw in raws:
+            found = read(feed, raw)
+            assert isinstance(found, Read)
+            assert found.message is not None
+            later = feed.acknowledgment == "commit"
+            told.append(incoming(found, self.hasher, taken(found.message, later=later)))
+        self.database.transaction(self.tenant.id, lambda c: hl7_messages.keep(c, self.tenant.id, told, 7))
+
+    def worker(self, **options: Any) -> Worker:
+        return Worker(self.database, self.hasher, self.feeds, lambda slug: f"http://localhost/t/{slug}/fhir", **options)
+
+    def work(self, **options: Any) -> int:
+        """Have all that waits delivered; how many."""
+        worker, total = self.worker(**options), 0
+        while done := worker.once(self.tenant.id):
+            total += done
+        return total
+
+    def found(self, **wanted: Any) -> list[Found]:
+        number = self.tenant.id
+        return self.database.transaction(number, lambda c: hl7_found.listed(c, number, Wanted(**wanted), 1_000))[::-1]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.database.transaction(self.tenant.id, lambda c: c.execute(sql).fetchall())
+
+    def encounters(self) -> dict[str, str]:
+        """Status by the visit number."""
+        rows = self.rows(
+            "SELECT body -> 'identifier' -> 0 ->> 'value', body ->> 'status' FROM resource r"
+            " WHERE jsonb_path_exists(body, '$.class') AND NOT deleted"
+        )
+        return {number: status for number, status in rows if number}
+
+
+@pytest.fixture
+def ward(app_database: Database, tenant: Tenant) -> Ward:
+    return Ward(app_database, tenant)
+
+
+def visit(control_id: str, event: str, patient: str) -> bytes:
+    return message(control_id, event, patient, rest=f"PV1|1|I|W^1^A||||||||||||||||V{patient}\r")
+
+
+def test_messages_become_resources(ward: Ward) -> None:
+    ward.keep(visit("1", "A01", "123"), visit("2", "A01", "456"))
+    assert ward.work() == 2
+    assert [(one.state, one.problem, one.attempts) for one in ward.found()] == [("stored", None, 1)] * 2
+    assert ward.encounters() == {"V123": "in-progress", "V456": "in-progress"}
+
+
+def test_messages_of_a_patient_are_applied_in_order(ward: Ward) -> None:
+    ward.keep(*(visit(str(number), event, "123") for number, event in enumerate(("A01", "A08", "A03", "A08"))))
+    assert ward.work() == 4
+    assert ward.encounters() == {"V123": "finished"}
+
+
+def test_what_cannot_be_converted_is_a_dead_letter_and_its_neighbours_are_stored(ward: Ward) -> None:
+    # Only conversion sees that a social security number tells nobody apart.
+    ssn = message("2").replace(b"HOSP^MR", b"HOSP^SS")
+    ward.keep(visit("1", "A01", "123"), ssn, visit("3", "A01", "456"))
+    assert ward.work() == 3
+    assert [(one.control_id, one.state) for one in ward.found()] == [("1", "stored"), ("2", "dead"), ("3", "stored")]
+    assert [(one.problem or {}).get("place") for one in ward.found(state="dead")] == ["PID-3"]
+
+
+def test_a_defect_makes_a_dead_letter_with_an_incident(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = worker_module.convert
+
+    def convert(message: Message, mapping: Any) -> Any:
+        if message.control_id == "2":
+            raise KeyError("SMITH")
+        return real(message, mapping)
+
+    monkeypatch.setattr(worker_module, "convert", convert)
+    ward.keep(visit("1", "A01", "123"), visit("2", "A01", "456"))
+    assert ward.work() == 2
+    assert [one.state for one in ward.found()] == ["stored", "dead"]
+    problem = ward.found(state="dead")[0].problem or {}
+    assert problem["code"] == 207
+    assert "incident" in problem["said"]
+    assert "SMITH" not in problem["said"]
+
+
+def test_a_defect_of_delivery_is_found_with_the_one_message_that_has_it(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = worker_module.deliver_batch
+
+    def deliver_batch(desk: Any, store: Any, many: Any, acknowledge: Any) -> Any:
+        if any("bad" in work.sender for work in many):
+            raise RuntimeError("a defect")
+        return real(desk, store, many, acknowledge)
+
+    monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
+    bad = message("2", patient="9", application="bad")
+    ward.keep(visit("1", "A01", "123"), bad, visit("3", "A01", "456"))
+    assert ward.work() == 3
+    assert [(one.control_id, one.state) for one in ward.found()] == [("1", "stored"), ("2", "dead"), ("3", "stored")]
+
+
+def test_while_the_database_is_away_nothing_is_lost(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    ward.keep(visit("1", "A01", "123"))
+
+    def deliver_batch(*_: Any) -> Any:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker_module, "deliver_batch", deliver_batch)
+        with pytest.raises(Unavailable):
+            ward.work()
+    assert [one.state for one in ward.found()] == ["received"]
+    assert ward.work() == 1
+
+
+def test_a_message_that_always_takes_too_long_is_a_dead_letter_at_last(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward.keep(visit("1", "A01", "123"))
+
+    def deliver_batch(*_: Any) -> Any:
+        raise Unavailable("slow", code="timeout")
+
+    monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
+    worker = ward.worker()
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            worker.once(ward.tenant.id)
+    assert worker.once(ward.tenant.id) == 1
+    assert [one.state for one in ward.found()] == ["dead"]
+
+
+def test_a_paused_feeds_messages_wait(ward: Ward) -> None:
+    ward.keep(visit("1", "A01", "123"))
+    number = ward.tenant.id
+    ward.database.transaction(number, lambda c: hl7_feeds.change(c, number, "lab", 8, paused=True))
+    ward.feeds.refresh(now=True)
+    assert ward.work() == 0
+    ward.database.transaction(number, lambda c: hl7_feeds.change(c, number, "lab", 8, paused=False))
+    ward.feeds.refresh(now=True)
+    assert ward.work() == 1
+
+
+def test_messages_of_a_feed_that_is_removed_are_dead_letters(ward: Ward) -> None:
+    ward.keep(visit("1", "A01", "123"))
+    ward.database.transaction(ward.tenant.id, lambda c: hl7_feeds.remove(c, ward.tenant.id, "lab"))
+    ward.feeds.refresh(now=True)
+    assert ward.work() == 1
+    assert [(one.problem or {})["said"] for one in ward.found()] == ["Its feed does not exist any more."]
+
+
+def test_who_waits_for_a_message_to_be_stored_is_told(app_database: Database, tenant: Tenant) -> None:
+    ward = Ward(app_database, tenant, acknowledgment="commit")
+    with ward.database.connect_apart() as listener:
+        listener.execute("LISTEN hl7_settled")
+        ward.keep(visit("1", "A01", "123"), message("2").replace(b"HOSP^MR", b"HOSP^SS"))
+        ward.work()
+        told = {one.payload for one in listener.notifies(timeout=5, stop_after=2)}
+    good, bad = ward.found()
+    assert {f"{tenant.id} {good.id}", f"{tenant.id} {bad.id}"} <= told
+    stored = ward.database.transaction(tenant.id, lambda c: hl7_found.settled(c, tenant.id, [good.id, bad.id]))
+    assert client.read(stored[good.id]).code == "AA"
+    refused = client.read(stored[bad.id])
+    assert (refused.code, refused.complaints[0].place) == ("AE", "PID-3")
+
+
+def test_a_worker_that_runs_hears_of_what_comes_and_ends_when_told(ward: Ward) -> None:
+    stopping = threading.Event()
+    thread = threading.Thread(target=ward.worker().run, args=(stopping,))
+    thread.start()
+    try:
+        ward.keep(visit("1", "A01", "123"))
+        with ward.database.connect_apart():
+            for _ in range(200):
+                if [one.state for one in ward.found()] == ["stored"]:
+                    break
+                stopping.wait(0.05)
+    finally:
+        stopping.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert [one.state for one in ward.found()] == ["stored"]
+
+
+def test_many_workers_that_fail_at_random_end_where_one_does(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, new_tenant: Callable[[], Tenant]
+) -> None:
+    patients = [str(100 + number) for number in range(12)]
+    endings = ("A03", "A11", "A13", "A08")
+    story = [
+        visit(f"{patient}-{place}", event, patient)
+        for place in range(4)
+        for number, patient in enumerate(patients)
+        for event in [("A01", "A08", "A03", endings[number % 4])[place]]
+    ]
+    serial = Ward(ward.database, new_tenant())
+    serial.keep(*story)
+    serial.work(most=1)
+    real = worker_module.deliver_batch
+
+    def deliver_batch(*arguments: Any) -> Any:
+        done = real(*arguments)
+        if random.random() < 0.2:
+            # All is written, and nothing committed.
+            raise Unavailable("it dies here")
+        return done
+
+    monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
+    ward.keep(*story)
+    broken: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        worker = ward.worker(most=4)
+        try:
+            while ward.found(state="received"):
+                try:
+                    worker.once(ward.tenant.id)
+                except Unavailable:
+                    continue
+        except BaseException as error:
+            broken.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert broken == []
+    assert {one.state for one in ward.found()} == {"stored"}
+    assert ward.encounters() == serial.encounters()
+    assert len(set(ward.encounters().values())) > 1
+    versions = "SELECT type_id, version, count(*) FROM resource GROUP BY 1, 2 ORDER BY 1, 2"
+    assert ward.rows(versions) == serial.rows(versions)
