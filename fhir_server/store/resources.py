@@ -137,44 +137,55 @@ def create_many(
 def _create_many_arguments(tenant_id: int, hasher: Hasher, writes: Sequence[Write], fresh: bool) -> list[Argument]:
     rows: list[bytes] = []
     keys: list[int] = []
+    for number, write in enumerate(writes, start=1):
+        key = hasher.uncached(f"{write.resource_type}/{write.id}")
+        keys.append(key)
+        rows.append(row_json(number, write, f'"k":{key},"t":{TYPE_IDS[write.resource_type]},"i":"{write.id}",'))
+    many = [write.rows for write in writes]
+    return [
+        b"%d" % tenant_id,
+        b"true" if fresh else b"false",
+        b"[" + b",".join(rows) + b"]",
+        *index_columns(many),
+        array(keys),
+        *word_rows.of_many([(TYPE_IDS[write.resource_type], write.rows.words) for write in writes]),
+        *care_rows.of_many(keys, many),
+    ]
+
+
+def row_json(number: int, write: Write, more: str = "") -> bytes:
+    """One element of p_rows of fhir_create_many and fhir_update_many; ``more`` are further members."""
+    index = write.rows
+    return (
+        f'{{"o":{number},{more}"m":"{write.method}",'
+        f'"p":{_json_number(index.patient)},"l":{_json_number(index.date_low)},"h":{_json_number(index.date_high)},'
+        f'"ts":"{{{",".join(map(str, index.tokens))}}}","ps":"{{{",".join(map(str, index.params))}}}"'
+    ).encode() + (b',"meta":%b,"body":%b}' % (write.meta or b"null", write.body or b"null"))
+
+
+def index_columns(many: Sequence[IndexRows]) -> list[Argument]:
+    """The index rows of resources, but their tokens, as one array for each column; each row numbers its resource."""
     refs: list[tuple[int, int, int]] = []
     strings: list[tuple[int, int, str, int]] = []
     dates: list[tuple[int, int, int, int]] = []
     quantities: list[tuple[int, int, float, float, int]] = []
     composites: list[tuple[int, int, float, float, str]] = []
-    for number, write in enumerate(writes, start=1):
-        index = write.rows
-        key = hasher.uncached(f"{write.resource_type}/{write.id}")
-        keys.append(key)
-        rows.append(
-            (
-                f'{{"o":{number},"k":{key},"t":{TYPE_IDS[write.resource_type]},"i":"{write.id}","m":"{write.method}",'
-                f'"p":{_json_number(index.patient)},"l":{_json_number(index.date_low)},"h":{_json_number(index.date_high)},'
-                f'"ts":"{{{",".join(map(str, index.tokens))}}}","ps":"{{{",".join(map(str, index.params))}}}"'
-            ).encode()
-            + (b',"meta":%b,"body":%b}' % (write.meta or b"null", write.body or b"null"))
-        )
+    for number, index in enumerate(many, start=1):
         refs.extend((number, *row) for row in index.references)
         strings.extend((number, *row) for row in index.strings)
         dates.extend((number, *row) for row in index.dates)
         quantities.extend((number, *row) for row in index.quantities)
         composites.extend((number, *row) for row in index.composites)
     return [
-        b"%d" % tenant_id,
-        b"true" if fresh else b"false",
-        b"[" + b",".join(rows) + b"]",
-        *_columns(refs, 3),
-        *_columns(strings, 4, text=2),
-        *_columns(dates, 4),
-        *_columns(quantities, 5),
-        *_columns(composites, 5, text=4),
-        array(keys),
-        *word_rows.of_many([(TYPE_IDS[write.resource_type], write.rows.words) for write in writes]),
-        *care_rows.of_many(keys, [write.rows for write in writes]),
+        *columns(refs, 3),
+        *columns(strings, 4, text=2),
+        *columns(dates, 4),
+        *columns(quantities, 5),
+        *columns(composites, 5, text=4),
     ]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int, text: int = -1) -> list[Argument]:
+def columns(rows: Sequence[tuple[Any, ...]], width: int, text: int = -1) -> list[Argument]:
     """Rows as one array for each column; NULLs where there are none."""
     if not rows:
         return [None] * width

@@ -12,7 +12,7 @@ from psycopg import pq
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
-from fhir_server.store import facts, history, locks, own_parameters, reading, resources, searching
+from fhir_server.store import facts, history, locks, own_parameters, reading, resources, searching, updating
 from fhir_server.store.facts import RowFacts
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Stored, Write, Written
@@ -114,6 +114,11 @@ class Store:
     ) -> tuple[list[int], int]:
         own_parameters.refuse_stale(self._database, self.tenant_id, writes)
         return resources.create_many(connection, self.tenant_id, self.hasher, writes, fresh=fresh)
+
+    def update_many(self, writes: Sequence[Write]) -> int | None:
+        """Write the next version of resources in one statement, inside a transaction; see updating.update_many."""
+        own_parameters.refuse_stale(self._database, self.tenant_id, writes)
+        return self.within(lambda c: updating.update_many(c, self.tenant_id, self.hasher, writes))
 
     def within(self, work: Callable[[psycopg.Connection], T]) -> T:
         """Run statements of other modules of the store in a transaction of the tenant, joining one that is open."""
