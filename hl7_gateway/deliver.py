@@ -157,10 +157,6 @@ class _Attempt:
         delivered.unchanged = applied.unchanged
         delivered.warnings = applied.warnings
         self._note(work, ctx, shelf, applied, delivered)
-        for draft in asked.order:
-            for identifier in draft.identifiers:
-                if shelf.get(resolution.names[draft.name]).there:
-                    shelf.identify((draft.type, *identifier), resolution.names[draft.name])
 
     def _note(self, work: Work, ctx: Context, shelf: Shelf, applied: Applied, delivered: Delivered) -> None:
         """Have what a message comes to be written, and seen by the messages after it."""

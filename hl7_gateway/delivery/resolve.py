@@ -89,15 +89,22 @@ class Resolution:
         return found
 
     def _identified(self, draft: Draft) -> str:
-        for identifier in draft.identifiers:
-            key = (draft.type, *identifier)
+        for system, value in draft.identifiers:
+            key = (draft.type, system, value)
             among = [path for path in self._shelf.with_identifier(key) if self._shelf.get(path).there]
+            if len(among) > 1:
+                return self._best(key, among)
             if among:
-                # Of several, one that has not been merged away.
-                return next((path for path in among if not successor(self._shelf.get(path))), among[0])
+                return among[0]
             if key in self._new:
                 return self._new[key]
         return ""
+
+    def _best(self, identifier: Identifier, among: list[str]) -> str:
+        """Of several with an identifier one that has not been merged away, if it can be the one made for it."""
+        living = [path for path in among if not successor(self._shelf.get(path))] or among
+        made_for_it = f"{identifier[0]}/{ids.of_identifier(self._asked.hasher, *identifier)}"
+        return made_for_it if made_for_it in living else living[0]
 
     def _living(self, path: str) -> str:
         """The patient that a patient lives on as, after however many merges."""

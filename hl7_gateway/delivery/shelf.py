@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -79,6 +79,7 @@ class Shelf:
         self._access = access
         self._known: dict[str, Known] = {}
         self._identified: dict[Identifier, list[str]] = {}
+        self._found_by: dict[str, frozenset[Identifier]] = {}
 
     def has(self, path: str) -> bool:
         """Whether it was looked up by its name, or found."""
@@ -111,7 +112,9 @@ class Shelf:
             self._known.setdefault(f"{wanted.type}/{wanted.value}", Known(wanted.type, wanted.value))
         else:
             key = (wanted.type, wanted.system, wanted.value)
-            self._identified[key] = [f"{one.type}/{one.id}" for one in found]
+            paths = self._identified[key] = [f"{one.type}/{one.id}" for one in found]
+            for path in paths:
+                self._found_by[path] = self._found_by.get(path, frozenset()) | {key}
 
     def trace(self, paths: Iterable[str]) -> None:
         """Load the lineage of these, in one statement: after they were locked, so that it is that of their version."""
@@ -138,13 +141,27 @@ class Shelf:
         return self._identified[identifier]
 
     def put(self, known: Known) -> None:
-        """Note what a resource is from now on."""
-        self._known[known.path] = known
-        self.touched.add(known.path)
+        """Note what a resource is from now on, and by which identifiers it is found from now on."""
+        path = known.path
+        self._known[path] = known
+        self.touched.add(path)
+        before = self._found_by.get(path, frozenset())
+        after = frozenset(key for key in _identifiers(known) if key in self._identified)
+        self._found_by[path] = after
+        for key in before - after:
+            self._identified[key].remove(path)
+        for key in after - before:
+            self._identified[key].append(path)
+        self.touched.update(before ^ after)
 
-    def identify(self, identifier: Identifier, path: str) -> None:
-        """Note that a resource has an identifier from now on."""
-        found = self._identified.setdefault(identifier, [])
-        if path not in found:
-            found.append(path)
-            self.touched.add(identifier)
+
+def _identifiers(known: Known) -> Iterator[Identifier]:
+    """The identifiers that a resource is found by."""
+    if known.body is None or b'dentifier"' not in known.body:
+        return
+    body = json.parse(known.body)
+    for name in ("identifier", "masterIdentifier"):
+        found = body.get(name, ())
+        for one in found if isinstance(found, list | tuple) else (found,):
+            if "system" in one and "value" in one:
+                yield known.type, one["system"], one["value"]
