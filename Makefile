@@ -14,7 +14,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Start everything on PORT (8080) with data in DATA_DIR (./var); Ctrl-C stops it
-	@exec $(BIN)/fhir-server up
+	@exec $(BIN)/fhir-server up --simulate 0.2
 
 test: $(VENV)/.installed-dev ## Run the tests against a real PostgreSQL (ARGS="-k name" to choose)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)

@@ -165,6 +165,32 @@ class Settings:
         lambda: 2 * _cores() + 1, _between(1, 256), "number", "Threads in each web process.", "twice the cores plus one"
     )
     worker_concurrency: int = _setting(2, _between(1, 64), "number", "Jobs that the worker runs at the same time.")
+    mllp_port: int = _setting(
+        2575,
+        _between(0, 65535),
+        "number",
+        "The TCP port for HL7 v2 over MLLP, beside those that feeds have of their own; 0: no HL7 gateway.",
+    )
+    mllp_certificate_file: Path | None = _setting(
+        None,
+        _path,
+        "file",
+        "A certificate (PEM) with which all of the gateway's ports speak TLS; unset, none of them does.",
+    )
+    mllp_key_file: Path | None = _setting(None, _path, "file", "Its private key, unless it is in the same file.")
+    mllp_client_ca_file: Path | None = _setting(
+        None, _path, "file", "The authorities whose certificates senders must have; unset, they need none."
+    )
+    mllp_workers: int = _setting(
+        lambda: min(_cores(), 4),
+        _between(0, 64),
+        "number",
+        "Processes that turn messages into resources.",
+        "the number of cores, 4 at most",
+    )
+    mllp_metrics_port: int = _setting(
+        0, _between(0, 65535), "number", "Where the HL7 gateway answers Prometheus on HOST; 0: nowhere."
+    )
     signing_key_file: Path | None = _setting(
         None,
         _path,

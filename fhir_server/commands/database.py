@@ -17,6 +17,7 @@ from fhir_server.store.embedded import EmbeddedPostgres, running
 def embedded(settings: Settings) -> EmbeddedPostgres:
     """The PostgreSQL under DATA_DIR, not started, with room for the connections of all processes."""
     connections = settings.web_workers * settings.pool_size + settings.worker_concurrency + 40
+    connections += 4 * settings.mllp_workers
     options = {
         "shared_buffers": settings.embedded_shared_buffers,
         "max_connections": str(max(100, connections)),

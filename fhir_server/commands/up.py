@@ -45,8 +45,14 @@ class _Database:
 
 
 @click.command(epilog=example("PORT=8081 DATA_DIR=/srv/fhir fhir-server up"))
-def command() -> None:
-    """Run everything: PostgreSQL unless DATABASE_URL is set, migrations, demo clinics, web server, job worker."""
+@click.option(
+    "--simulate",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    help="Have a simulated hospital send so many messages of HL7 v2 a second to the demo's feed.",
+)
+def command(simulate: float) -> None:
+    """Run everything: PostgreSQL unless DATABASE_URL is set, migrations, demo clinics, web server, jobs, HL7 v2."""
     begun = time.monotonic()
     settings = Settings.from_env()
     check_port(settings.host, settings.port)
@@ -55,7 +61,7 @@ def command() -> None:
     supervisor.stop_on_signals()
     try:
         with contextlib.suppress(_Stopped):
-            _start(settings, supervisor)
+            _start(settings, supervisor, simulate)
             _welcome(settings, time.monotonic() - begun)
             supervisor.run()
         _say("Stopping ...")
@@ -68,7 +74,7 @@ class _Stopped(Exception):
     """Somebody asked for a stop while starting."""
 
 
-def _start(settings: Settings, supervisor: Supervisor) -> None:
+def _start(settings: Settings, supervisor: Supervisor, simulate: float) -> None:
     urls = _start_database(settings, supervisor)
     _pause(supervisor)
     begun = time.monotonic()
@@ -78,6 +84,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     if not settings.production:
         _seed(settings, urls, supervisor)
         _seed_people(settings, urls)
+        _seed_feed(urls)
     environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environ["APP_DATABASE_URL"] = urls.app
     python = [sys.executable, "-m", "fhir_server.cli"]
@@ -87,6 +94,14 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     supervisor.start(Child("The job worker", [*python, "worker"], environ))
     _wait_until_ready(settings, supervisor, web)
     _say(f"Web server: {settings.web_workers} processes ready ({time.monotonic() - begun:.1f} s)")
+    if settings.mllp_port:
+        # Last, so that nobody waits for it who only wants the web server.
+        gateway = [sys.executable, "-m", "hl7_gateway"]
+        supervisor.start(Child("The HL7 gateway", [*gateway, "serve"], environ))
+        _say(f"HL7 v2: messages are taken on port {settings.mllp_port}")
+        if simulate and not settings.production:
+            words = ["simulate", "--port", str(settings.mllp_port), "--rate", str(simulate)]
+            supervisor.start(Child("The simulated hospital", [*gateway, *words], environ))
 
 
 def _start_database(settings: Settings, supervisor: Supervisor) -> DatabaseUrls:
@@ -139,6 +154,16 @@ def _seed_people(settings: Settings, urls: DatabaseUrls) -> None:
             return
         demo_people.seed(settings, urls.app, _say)
         tenants.mark_done(connection, demo_people.STEP)
+
+
+def _seed_feed(urls: DatabaseUrls) -> None:
+    with database_urls.connect(owner_url(urls)) as connection:
+        from fhir_server.commands import demo_feed
+
+        if tenants.is_done(connection, demo_feed.STEP):
+            return
+        demo_feed.seed(connection, _say)
+        tenants.mark_done(connection, demo_feed.STEP)
 
 
 def _wait_until_ready(settings: Settings, supervisor: Supervisor, web: Child) -> None:

@@ -1,0 +1,166 @@
+"""The gateway as processes: one that receives, others that convert. docs/hl7.md"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from fhir_server import logs
+from fhir_server.crypto.hashing import Hasher
+from fhir_server.errors import FhirError
+from fhir_server.settings import ConfigurationError, Settings
+from fhir_server.store import directory
+from fhir_server.store.session import Database
+from fhir_server.supervisor import Child, Supervisor
+from hl7_gateway.feeds import Feeds
+from hl7_gateway.keeping import Keeper
+from hl7_gateway.metrics import Metrics
+from hl7_gateway.ports import Ports
+from hl7_gateway.receive import Receiver
+from hl7_gateway.settlements import Settlements
+from hl7_gateway.watch import Watch
+from hl7_gateway.wire import tls
+from hl7_gateway.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.5
+_GRACE_SECONDS: Final = 8.0
+"""How long messages that were read may take to be answered once a stop was asked for."""
+
+_DATABASE_SECONDS: Final = 2.0
+"""How long to wait for a connection: who keeps messages asks again, and their senders wait meanwhile."""
+
+
+def serve(settings: Settings, app_url: str) -> None:
+    """Receive until SIGINT or SIGTERM, with MLLP_WORKERS processes that convert. Raises ConfigurationError."""
+    supervisor = Supervisor()
+    environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environ["APP_DATABASE_URL"] = app_url
+    try:
+        for number in range(1, settings.mllp_workers + 1):
+            words = [sys.executable, "-m", "hl7_gateway", "work"]
+            supervisor.start(Child(f"HL7 worker {number}", words, environ))
+        asyncio.run(_receive(settings, app_url, supervisor))
+    finally:
+        supervisor.stop()
+
+
+async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    database = _opened(app_url, 4)
+    try:
+        hasher = await asyncio.to_thread(_hasher, database, stopping.is_set)
+        if hasher is None:
+            return
+        feeds, metrics = Feeds(database, settings.mllp_port), Metrics()
+        keeper, settlements = Keeper(database), Settlements(database)
+        if settings.mllp_metrics_port:
+            _serve_metrics(metrics, settings)
+        receiver = Receiver(feeds, keeper, settlements, hasher, metrics)
+        ports = Ports(settings.host, settings.mllp_port, receiver.handler, _tls(settings))
+        watch = Watch(database, feeds, metrics)
+        keeper.start()
+        settlements.start()
+        try:
+            while not stopping.is_set():
+                await asyncio.to_thread(feeds.refresh_if_possible)
+                await ports.follow(feeds.all)
+                await asyncio.to_thread(watch.look)
+                supervisor.look_after()
+                await _within(stopping, _LOOK_SECONDS)
+        finally:
+            await ports.close(_GRACE_SECONDS)
+            await asyncio.to_thread(keeper.close)
+            await asyncio.to_thread(settlements.close)
+    finally:
+        database.close()
+
+
+async def _within(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
+
+
+def _serve_metrics(metrics: Metrics, settings: Settings) -> None:
+    try:
+        metrics.serve(settings.host, settings.mllp_metrics_port)
+    except OSError:
+        raise ConfigurationError(f"MLLP_METRICS_PORT: {settings.mllp_metrics_port} is in use.") from None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """Raises ConfigurationError for files that cannot be used."""
+    certificate = settings.mllp_certificate_file
+    if certificate is None:
+        if settings.mllp_client_ca_file or settings.mllp_key_file:
+            raise ConfigurationError("MLLP_CERTIFICATE_FILE must be set where MLLP_KEY_FILE or MLLP_CLIENT_CA_FILE is.")
+        return None
+    try:
+        return tls.context(certificate, settings.mllp_key_file or certificate, settings.mllp_client_ca_file)
+    except OSError:
+        raise ConfigurationError(
+            "MLLP_CERTIFICATE_FILE, MLLP_KEY_FILE and MLLP_CLIENT_CA_FILE must be PEM files that belong together."
+        ) from None
+
+
+def _opened(app_url: str, size: int) -> Database:
+    database = Database(app_url, size, wait_seconds=_DATABASE_SECONDS)
+    database.open()
+    return database
+
+
+def _hasher(database: Database, stopped: Callable[[], bool]) -> Hasher | None:
+    """The hasher of the database, once it answers; None at a stop."""
+    told = False
+    while not stopped():
+        try:
+            return Hasher(directory.hash_key(database))
+        except FhirError as error:
+            if not told:
+                logger.warning("the gateway waits for the database", exc_info=error)
+                told = True
+            time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def work(settings: Settings, app_url: str) -> None:
+    """Convert messages in this process until SIGINT or SIGTERM."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    database = _opened(app_url, 3)
+    try:
+        hasher = _hasher(database, stopping.is_set)
+        if hasher is None:
+            return
+        feeds = Feeds(database, settings.mllp_port)
+
+        def base_url(slug: str) -> str:
+            return f"{settings.public_url}/t/{slug}/fhir"
+
+        worker = Worker(database, hasher, feeds, base_url, full_text=settings.full_text)
+        # What is loaded stays: walking it over and over is what would cost.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        logs.event("hl7 worker started")
+        worker.run(stopping)
+        logs.event("hl7 worker stopped")
+    finally:
+        database.close()
