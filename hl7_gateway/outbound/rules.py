@@ -70,7 +70,8 @@ class Configuration:
     """Where a destination is, and how it is spoken to.
 
     ``ca``, ``certificate`` and ``key`` are names of files in PEM for ``tls``. MSH-3 to 6 are ``application`` and
-    ``facility`` (ours), ``receiving_application`` and ``receiving_facility``. Times are told in ``zone``.
+    ``facility`` (ours), ``receiving_application`` and ``receiving_facility``. Times are told in ``zone``, or
+    as they are.
     ``authorities``: identifier system -> namespace of the assigning authority; ``code_systems``: URI -> name, beside
     those of HL7 table 0396. ``latest_only``: of versions that wait, only the last is told. ``timeout`` seconds are
     waited for an answer, ``retry`` seconds after the first attempt without one, twice as long each time up to
@@ -90,7 +91,7 @@ class Configuration:
     receiving_facility: str = ""
     version: str = "2.5.1"
     processing_id: str = "P"
-    zone: str = "UTC"
+    zone: str = ""
     latest_only: bool = False
     timeout: float = 30.0
     retry: float = 1.0

@@ -1,0 +1,1 @@
+"""Resources as segments of HL7 v2. docs/hl7-outbound.md"""
