@@ -68,7 +68,7 @@ class Resolution:
         self.unknown: list[Wanted] = []
         self.merged_away: dict[str, str] = {}
         # Whoever is merged away is so by this message: nobody is to live on as them.
-        away = [draft for draft in asked.order if draft.name in asked.retired]
+        away = [draft for draft in asked.order if draft.name in asked.retired and draft.identifiers]
         self._away = frozenset(self._named(draft) for draft in away)
         for draft in asked.order:
             found = self.names[draft.name] = self._named(draft)

@@ -8,8 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from fhir_server.authn import keys
+from fhir_server.authn.access_token import issue
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.interactions.context import Tenant as Clinic
+from fhir_server.settings import Settings
 from fhir_server.store import directory, hl7_feeds
 from fhir_server.store.store import Store
 from hl7_gateway.conversion.draft import Said, Stated
@@ -89,6 +92,16 @@ def test_it_is_a_read_of_the_resource(api: Api, hospital: Hospital, new_api: Cal
     assert api.get("Patient/$lineage").status == 405
     assert api.delete(name).status == 204
     assert api.get(f"{name}/$lineage").status == 410
+
+
+def test_whoever_sees_a_part_is_not_told_what_there_is(api: Api, hospital: Hospital, settings: Settings) -> None:
+    name = hospital.hear(patient("1")).names["Patient#1"]
+    for role, status in (("billing", 403), ("clinic_admin", 200)):
+        token = issue(
+            keys.load_or_create(settings.key_file), issuer=settings.issuer, sub=role, client_id="app",
+            tenant=api.slug, scope="user/*.cruds", lifetime=600, roles=[role], fhir_user="Practitioner/r",
+        )  # fmt: skip
+        assert Api(api.app, api.slug, token).get(f"{name}/$lineage").status == status, role
 
 
 def test_a_resource_of_no_message_has_none(api: Api) -> None:
