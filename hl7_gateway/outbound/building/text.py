@@ -1,4 +1,4 @@
-"""Fields, components and segments as text. https://www.hl7.eu/HL7v2x/v281/std281/ch02.html, "2.6 Message construction" """
+"""Fields, components and segments as text. https://www.hl7.eu/HL7v2x/v281/std281/ch02.html"""
 
 from __future__ import annotations
 

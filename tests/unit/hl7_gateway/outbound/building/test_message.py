@@ -100,8 +100,9 @@ def test_a_person() -> None:
         "EVN|A28|20240505010203.000+0000||||20240505010203.000+0000",
         "|".join(
             [
-                "PID|1||77^^^&1.2.3&ISO^MR~A\\F\\b\\S\\c^^^&http://lab.example/ids&URI||O'Neil \\T\\ Sons^Al^B^^Dr^^L||196106",
-                "O|||1 St^Apt 2^X^^1^USA^H^^Y||555 1^PRN^PH|^NET^Internet^a@b.example||M^^HL70002||||||||||||||N",
+                "PID|1||77^^^&1.2.3&ISO^MR~A\\F\\b\\S\\c^^^&http://lab.example/ids&URI|",
+                "O'Neil \\T\\ Sons^Al^B^^Dr^^L||196106|O|||1 St^Apt 2^X^^1^USA^H^^Y||555 1^PRN^PH",
+                "^NET^Internet^a@b.example||M^^HL70002||||||||||||||N",
             ]
         ),
         "NK1|1|Next^Of|||9^^PH",
