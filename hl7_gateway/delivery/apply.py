@@ -13,6 +13,7 @@ from fhir_server.r4 import json
 from fhir_server.store.hl7_lineage import NONE, digest
 from fhir_server.store.resources import Write
 from hl7_gateway.conversion.draft import Conversion, Draft, Said, Stated, Warned
+from hl7_gateway.delivery.elements import kind_of
 from hl7_gateway.delivery.merge import Lineage, Merging
 from hl7_gateway.delivery.references import References
 from hl7_gateway.delivery.resolve import Resolution
@@ -57,6 +58,7 @@ class Application:
         self._names = resolution.names
         self._merged_away = resolution.merged_away
         self._merged: dict[str, Merging] = {}
+        self._statements: dict[str, dict[tuple[str, str], tuple[Stated, list[Said]]]] = {}
         self._applied = Applied()
         self._gone = self._not_there()
         self._references = References(self._path_of, self._applied.warnings)
@@ -65,7 +67,10 @@ class Application:
         """What is to be written. Raises Refused for what would not be valid, naming the field that says so."""
         for draft in self._conversion.drafts:
             if draft.action == "write":
-                self._write(draft)
+                self._gather(draft)
+        for path, statements in self._statements.items():
+            for stated, values in statements.values():
+                self._state(self._merging(path), Stated(stated.path, stated.slot, tuple(values), stated.initial))
         for merge in self._conversion.merges:
             self._merge(merge.type, self._names[merge.retired], self._names[merge.surviving])
         deleted = [self._names[draft.name] for draft in self._conversion.drafts if draft.action == "delete"]
@@ -88,15 +93,32 @@ class Application:
         path = self._names.get(name, "")
         return "" if path in self._gone else path
 
-    def _write(self, draft: Draft) -> None:
+    def _gather(self, draft: Draft) -> None:
+        """Add what a draft says to what others of the message say of the same resource.
+
+        Entries of a list that the message says under one slot are said together: what earlier messages said is
+        replaced, not what this one says. Of an element that does not repeat, the last holds.
+        """
         path = self._names[draft.name]
         if draft.stub and self._shelf.get(path).there:
             return
-        merging = self._merging(path)
+        self._merging(path)
+        statements = self._statements.setdefault(path, {})
         for stated in draft.stated:
             if stated.path == "identifier":
                 stated = self._identifiers(draft, stated)
-            self._state(merging, stated)
+            key = (stated.path, stated.slot)
+            if key in statements and self._repeats(draft.type, stated):
+                statements[key][1].extend(stated.values)
+            else:
+                statements.pop(key, None)
+                statements[key] = (stated, list(stated.values))
+
+    def _repeats(self, resource_type: str, stated: Stated) -> bool:
+        try:
+            return kind_of(resource_type, stated.path).repeats
+        except ValueError as error:
+            raise _unknown(stated, error) from None
 
     def _identifiers(self, draft: Draft, stated: Stated) -> Stated:
         """What a feed says of identifiers replaces what this feed has said of them: others know it by other numbers.
@@ -117,9 +139,7 @@ class Application:
             if resolved is not None:
                 merging.state(resolved)
         except ValueError as error:
-            place = next((place for said in stated.values for place in said.places.values()), None)
-            # The error names an element, of the mapping and not of the message.
-            raise Refused(207, "AE", place, str(error)) from None
+            raise _unknown(stated, error) from None
 
     def _merging(self, path: str) -> Merging:
         found = self._merged.get(path)
@@ -219,6 +239,12 @@ class Application:
                 return _read(text)
             steps.pop()
         return None
+
+
+def _unknown(stated: Stated, error: ValueError) -> Refused:
+    """A statement about an element that there is not. The error names it as the mapping does, not the message."""
+    place = next((place for said in stated.values for place in said.places.values()), None)
+    return Refused(207, "AE", place, str(error))
 
 
 def _after(known: Known, version: int, meta: bytes | None, body: bytes | None, lineage: Lineage) -> Known:

@@ -125,6 +125,19 @@ def test_drafts_that_contradict_each_other_make_no_version_when_they_come_again(
     assert hospital.hear(*drafts).written == []
 
 
+def test_what_one_message_says_under_one_slot_is_said_together(hospital: Hospital) -> None:
+    first, second = ({"system": "phone", "value": value} for value in "12")
+    drafts = [
+        patient("1", said("telecom", "PID-13", first)),
+        patient("1", said("telecom", "PID-13", second), name="Patient#2"),
+    ]
+    name = hospital.hear(*drafts).names["Patient#1"]
+    assert hospital.read(name)["telecom"] == [first, second]
+    assert hospital.hear(*drafts).written == []
+    hospital.hear(drafts[1])
+    assert hospital.read(name)["telecom"] == [second]
+
+
 def mother(*natural: str, name: str = "RelatedPerson#1") -> Draft:
     return Draft(
         name,
