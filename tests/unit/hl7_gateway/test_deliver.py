@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,12 @@ from fhir_server.store.hl7_messages import DEAD, STORED
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
+from hl7_gateway.conversion.convert import convert
 from hl7_gateway.conversion.draft import DRAFT, Draft, Warned
-from hl7_gateway.deliver import deliver_batch
+from hl7_gateway.deliver import Work, deliver_batch
 from hl7_gateway.delivery.apply import Application
+from hl7_gateway.feed_mapping import FeedMapping
+from hl7_gateway.message import Message
 from hl7_gateway.problems import Place, Refused
 from tests.factories.hl7_delivery import AUTHORITY, Hospital, encounter, hospital_of, patient, practitioner, said
 
@@ -370,3 +374,21 @@ def test_meta_of_a_resource_stays(hospital: Hospital) -> None:
 def test_outside_a_transaction_nothing_is_delivered(hospital: Hospital) -> None:
     with pytest.raises(ValueError, match="transaction"):
         deliver_batch(hospital.desk, hospital.store, [hospital.work(patient("1"))])
+
+
+def test_each_sample_is_delivered_and_comes_to_nothing_more_when_it_comes_again(
+    hospital: Hospital, shared_data: Path
+) -> None:
+    work = []
+    for path in sorted((shared_data / "hl7v2").glob("*.hl7")):
+        message = Message(path.read_bytes().decode())
+        try:
+            work += [Work(hospital.kept(), "lab", convert(message, FeedMapping("lab"))) for _ in range(2)]
+        except Refused:
+            # Of a type that is not converted.
+            continue
+    found = hospital.run(*work)
+    assert len(found) > 60
+    assert [one.problem for one in found if one.problem is not None] == []
+    assert [one.message for one in found[1::2] if one.written] == []
+    assert len(hospital.all("Provenance")) == sum(bool(one.written) for one in found)
