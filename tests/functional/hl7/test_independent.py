@@ -1,0 +1,134 @@
+"""A plain splitter finds in resources what it finds in messages, and nothing is invented. docs/hl7-recall.md"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.functional.hl7.known import known
+from tests.functional.hl7.recall import SAMPLES, Found, Measured, Sent, measured, names, pinned
+from tests.functional.hl7.splitter import Fact, facts, moments
+
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample messages are not on this machine")
+
+
+@cache
+def _measured() -> Measured:
+    return measured()
+
+
+def _shown(shares: dict[str, float], missed: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {share} %, missed: {missed.get(name, 'nothing')}" for name, share in shares.items())
+
+
+@needs_samples
+def test_no_less_of_a_message_is_found_than_before() -> None:
+    found = _measured()
+    shares = {segment: found.recall(segment) for segment in sorted(found.facts)}
+    print(_shown(shares, dict(found.missed)))
+    limits = pinned()
+    assert {name: share for name, share in shares.items() if share < limits.get(name, 0)} == {}
+    assert set(shares) <= set(limits), "write docs/hl7-recall.md anew: python -m tests.functional.hl7.recall"
+
+
+@needs_samples
+def test_no_more_of_a_resource_is_invented_than_before() -> None:
+    found = _measured()
+    shares = {kind: found.precision(kind) for kind in sorted(found.values)}
+    print(_shown(shares, dict(found.unsaid)))
+    limits = pinned()
+    assert {kind: share for kind, share in shares.items() if share < limits.get(kind, 0)} == {}
+    assert set(shares) <= set(limits), "write docs/hl7-recall.md anew: python -m tests.functional.hl7.recall"
+
+
+@needs_samples
+def test_the_page_tells_what_is_reached() -> None:
+    """It may lag behind a little, so that each improvement need not write it anew."""
+    found, limits = _measured(), pinned()
+    shares = {one: found.recall(one) for one in found.facts} | {one: found.precision(one) for one in found.values}
+    assert {one: share for one, share in shares.items() if share >= limits.get(one, 0) + 10} == {}
+
+
+MESSAGE = (
+    "MSH|^~\\&|A|B|||20240818||ADT^A01|1|P|2.5\r"
+    "PID|1||123^^^HOSP&1.2.3&ISO^MR||SMITH \\T\\ SONS^ANNA||19610615|F\r"
+    "OBX|1|NM|718-7^Hb^LN||13.5|g/dL^^UCUM|||||F|||202408181126"
+)
+PATIENT: dict[str, Any] = {
+    "resourceType": "Patient",
+    "identifier": [{"system": "urn:oid:1.2.3", "value": "123", "type": {"coding": [{"code": "MR"}]}}],
+    "name": [{"family": "SMITH & SONS", "given": ["ANNA"]}],
+    "birthDate": "1961-06-15",
+    "gender": "female",
+}
+RESULT: dict[str, Any] = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "718-7", "display": "Hb"}]},
+    "effectiveDateTime": "2024-08-18T11:26:00-04:00",
+    "valueQuantity": {"value": 13.5, "unit": "g/dL", "system": "http://unitsofmeasure.org", "code": "g/dL"},
+}
+
+
+def missed(*resources: dict[str, Any]) -> set[str]:
+    found = Found(resources)
+    return {fact.place for fact in facts(MESSAGE, "America/New_York") if not found.holds(fact)}
+
+
+def test_what_is_there_is_found() -> None:
+    assert missed(PATIENT, RESULT) == {"PID-3.4", "OBX-2.1"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "places"),
+    [
+        ({"birthDate": "1961-06-16"}, {"PID-7.1"}),
+        ({"gender": "male"}, {"PID-8.1"}),
+        ({"name": [{"family": "SMITH & SONS"}, {"given": ["ANNA"]}]}, {"PID-5 name"}),
+        ({"identifier": [{"system": "urn:oid:9", "value": "123"}]}, {"PID-3 of whom", "PID-3.4", "PID-3.5"}),
+    ],
+)
+def test_what_is_wrong_in_a_patient_is_missed(changed: dict[str, Any], places: set[str]) -> None:
+    assert missed(PATIENT | changed, RESULT) - {"PID-3.4", "OBX-2.1"} == places - {"PID-3.4"}
+
+
+def test_a_value_of_another_result_is_missed() -> None:
+    other = {"resourceType": "Observation", "valueQuantity": RESULT["valueQuantity"]}
+    found = missed(PATIENT, {key: value for key, value in RESULT.items() if key != "valueQuantity"}, other)
+    assert found - {"PID-3.4", "OBX-2.1"} == {"OBX-5 of OBX-3"}
+
+
+def test_what_is_invented_is_seen() -> None:
+    sent = Sent.of(MESSAGE)
+    assert all(map(sent.says, ["SMITH & SONS", "ANNA SMITH", "1961-06-15", "13.5", "g/dL"]))
+    assert not any(map(sent.says, ["JONES", "ANNA JONES", "1961-06-16", "13.6"]))
+    assert known("use", "official")
+    assert not known("use", "ANNA")
+    assert not known("family", "official")
+
+
+def test_times() -> None:
+    assert moments("196106", "UTC") == ["1961-06"]
+    assert moments("20240818112615.1234-0600", "UTC") == ["2024-08-18T11:26:15.1234-06:00", "2024-08-18"]
+    assert moments("202401181126", "America/New_York") == ["2024-01-18T11:26:00-05:00", "2024-01-18"]
+    assert moments("99999999", "UTC") == moments("20241318", "UTC") == []
+
+
+def test_systems() -> None:
+    assert names("urn:hl7:north:Good%20Hospital")[1:] == ["Good Hospital"]
+    assert names("http://terminology.hl7.org/CodeSystem/v2-0005")[1:] == ["HL70005"]
+
+
+def test_what_must_stand_together() -> None:
+    together = {fact.place: fact for fact in facts(MESSAGE, "UTC") if len(fact.all_of) > 1}
+    assert set(together) == {
+        "PID-3 of whom",
+        "PID-5 name",
+        "OBX-3 code",
+        "OBX-6 code",
+        "OBX-5 of OBX-3",
+        "OBX-6 of OBX-5",
+    }
+    assert isinstance(together["PID-3 of whom"], Fact)
