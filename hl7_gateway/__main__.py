@@ -18,6 +18,11 @@ from fhir_server.settings import ConfigurationError
 COMMANDS: Final = {
     "serve": "hl7_gateway.commands.serve:serve",
     "work": "hl7_gateway.commands.serve:work",
+    "feed": "hl7_gateway.commands.feed:feed",
+    "messages": "hl7_gateway.commands.messages:messages",
+    "replay": "hl7_gateway.commands.replay:replay",
+    "drop": "hl7_gateway.commands.replay:drop",
+    "convert": "hl7_gateway.commands.convert:convert",
     "lint": "hl7_gateway.commands.lint:lint",
     "send": "hl7_gateway.commands.send:send",
     "simulate": "hl7_gateway.commands.simulate:simulate",
@@ -41,7 +46,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    epilog=example("hl7-gateway serve"),
+    epilog=example("hl7-gateway feed add riverside lab --set port=6001"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="hl7-gateway")

@@ -149,8 +149,8 @@ def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int
     where it is no dead letter (any more).
     """
     row = connection.execute(
-        "UPDATE hl7_message SET state = %s, settled = %s WHERE tenant_id = %s AND id = %s AND state = %s"
-        " RETURNING feed_id",
+        "UPDATE hl7_message SET state = %s, settled = %s, attempts = attempts + 1"
+        " WHERE tenant_id = %s AND id = %s AND state = %s RETURNING feed_id",
         [RECEIVED if one.raw is None else DROPPED, 0 if one.raw is None else now, tenant_id, one.id, DEAD],
     ).fetchone()
     if row is None:
@@ -173,9 +173,9 @@ def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int
 
 _CORRECTED = """
 INSERT INTO hl7_message (tenant_id, id, feed_id, received, state, control_id, message_type, event, structure,
-                         application, facility, fingerprint, raw, acknowledgment, replay_of)
+                         application, facility, fingerprint, raw, acknowledgment, attempts, replay_of)
 SELECT tenant_id, nextval('hl7_message_id'), feed_id, %s, %s, control_id, message_type, event, structure, application,
-       facility, fingerprint, %s, acknowledgment, CASE replay_of WHEN 0 THEN id ELSE replay_of END
+       facility, fingerprint, %s, acknowledgment, 1, CASE replay_of WHEN 0 THEN id ELSE replay_of END
   FROM hl7_message WHERE tenant_id = %s AND id = %s RETURNING id
 """
 
@@ -195,13 +195,6 @@ def drop(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int], now
         [DROPPED, now, tenant_id, list(ids), DEAD],
     )
     return sorted(row[0] for row in rows)
-
-
-def note_attempt(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int]) -> None:
-    """Count that messages were tried and wait on, in a transaction of the tenant."""
-    connection.execute(
-        "UPDATE hl7_message SET attempts = attempts + 1 WHERE tenant_id = %s AND id = ANY(%s)", [tenant_id, list(ids)]
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +217,18 @@ def depths(connection: psycopg.Connection, tenant_id: int) -> list[Depth]:
     return [Depth(*row) for row in rows]
 
 
-def waiting_at_all(connection: psycopg.Connection, tenant_id: int) -> bool:
-    """Whether any message of the tenant waits, in a transaction of the tenant."""
-    row = connection.execute("SELECT EXISTS (SELECT FROM hl7_queue WHERE tenant_id = %s)", [tenant_id]).fetchone()
-    return bool(row and row[0])
-
-
 def dead_letters(connection: psycopg.Connection, tenant_id: int) -> dict[int, int]:
     """How many dead letters there are of each feed, in a transaction of the tenant."""
     rows = connection.execute(
         "SELECT feed_id, count(*) FROM hl7_message WHERE tenant_id = %s AND state = 'dead' GROUP BY feed_id",
         [tenant_id],
+    )
+    return dict(rows)
+
+
+def bodies(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) -> dict[int, Any]:
+    """Resources as this transaction of the tenant has them, by key; those that are not there are left out."""
+    rows = connection.execute(
+        "SELECT key, body FROM resource WHERE tenant_id = %s AND key = ANY(%s) AND NOT deleted", [tenant_id, list(keys)]
     )
     return dict(rows)

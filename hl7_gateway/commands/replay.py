@@ -1,0 +1,119 @@
+"""`hl7-gateway replay` and `drop`: what becomes of dead letters. docs/hl7.md, "Dead letters" """
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fhir_server.commands.example import example
+from fhir_server.settings import ConfigurationError
+from fhir_server.store import hl7_found
+from fhir_server.store.hl7_found import Found, Replay, Wanted
+from fhir_server.store.hl7_messages import DEAD
+from fhir_server.store.session import Connection
+from hl7_gateway.commands.clinic import Clinic, clinic
+from hl7_gateway.commands.messages import filters, wanted, whole
+from hl7_gateway.commands.shown import shown_preview
+from hl7_gateway.problems import Malformed
+from hl7_gateway.replaying import NotOneMessage, preview
+from hl7_gateway.replaying import replay as prepared
+from hl7_gateway.wire import files
+
+_TOGETHER = 100
+
+
+@click.command(epilog=example("hl7-gateway replay riverside 4711 --corrected 4711.hl7 --preview"))
+@click.argument("slug")
+@click.argument("numbers", type=int, nargs=-1, metavar="[NUMBER]...")
+@filters
+@click.option("--all", "every", is_flag=True, help="Every dead letter that the options find.")
+@click.option(
+    "--corrected",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What is to be converted in place of the one message; the dead letter stays as it came, and is dropped.",
+)
+@click.option("--preview", "previewed", is_flag=True, help="Tell what would change, and change nothing.")
+def replay(
+    slug: str, numbers: tuple[int, ...], every: bool, corrected: Path | None, previewed: bool, **chosen: Any
+) -> None:
+    """Have dead letters of the clinic SLUG converted again, with the mapping that their feeds have now."""
+    if bool(numbers) == every:
+        raise ConfigurationError("Name the numbers of dead letters, or --all for every one that the options find.")
+    if corrected is not None and len(numbers) != 1:
+        raise ConfigurationError("--corrected is for one message.")
+    with clinic(slug) as found:
+        raw = _correction(corrected) if corrected is not None else None
+        count = 0
+        for some in _chunks(found, numbers, chosen):
+            if previewed:
+                _show(found, some, raw)
+            else:
+                count += _replay(found, some, raw)
+    if not previewed:
+        click.echo(f"{count} to be converted again")
+
+
+@click.command(epilog=example("hl7-gateway drop riverside 4711"))
+@click.argument("slug")
+@click.argument("numbers", type=int, nargs=-1, required=True, metavar="NUMBER...")
+def drop(slug: str, numbers: tuple[int, ...]) -> None:
+    """Close dead letters of the clinic SLUG for good; they can still be found and shown."""
+    with clinic(slug) as found:
+        now = time.time_ns() // 1000
+        gone = found.of.database.transaction(found.of.id, lambda c: hl7_found.drop(c, found.of.id, numbers, now))
+    for number in numbers:
+        click.echo(f"{number}\t{'dropped' if number in gone else 'is no dead letter'}")
+
+
+def _correction(file: Path) -> bytes:
+    try:
+        found = files.messages(file.read_bytes())
+    except Malformed as error:
+        raise ConfigurationError(str(error)) from None
+    if len(found) != 1:
+        raise ConfigurationError(f"{file} must hold one message, and holds {len(found)}.")
+    return found[0]
+
+
+def _chunks(found: Clinic, numbers: tuple[int, ...], chosen: dict[str, Any]) -> Iterator[list[Found]]:
+    """Dead letters, the oldest of each hundred first, since later ones build on them."""
+    asked = wanted(found, **chosen, state=DEAD)
+    if numbers:
+        asked = Wanted(state=DEAD, ids=numbers)
+    ids = [one.id for one in _listed(found, asked, 1_000_000)]
+    for number in numbers:
+        if number not in ids:
+            raise ConfigurationError(f"{number} is no dead letter of {found.of.slug}.")
+    ids.sort()
+    for start in range(0, len(ids), _TOGETHER):
+        some = tuple(ids[start : start + _TOGETHER])
+        yield sorted(_listed(found, Wanted(state=DEAD, ids=some), _TOGETHER), key=lambda one: one.id)
+
+
+def _listed(found: Clinic, asked: Wanted, most: int) -> list[Found]:
+    return found.of.database.transaction(found.of.id, lambda c: hl7_found.listed(c, found.of.id, asked, most))
+
+
+def _show(found: Clinic, some: list[Found], raw: bytes | None) -> None:
+    for one in some:
+        click.echo(str(one.id))
+        content = raw if raw is not None else whole(found, one.id).raw
+        shown_preview(preview(found.store, found.desk, found.numbered(one.feed_id), one.id, content))
+
+
+def _replay(found: Clinic, some: list[Found], raw: bytes | None) -> int:
+    try:
+        asked = [prepared(found.numbered(one.feed_id), found.hasher, whole(found, one.id), raw) for one in some]
+    except NotOneMessage as error:
+        raise ConfigurationError(str(error)) from None
+    return found.of.database.transaction(found.of.id, partial(_queued, found.of.id, asked))
+
+
+def _queued(tenant_id: int, asked: list[Replay], connection: Connection) -> int:
+    now = time.time_ns() // 1000
+    return sum(hl7_found.replay(connection, tenant_id, one, now) is not None for one in asked)
