@@ -96,7 +96,7 @@ def test_every_interaction_of_every_type(api: Api, statement: dict[str, Any], re
         "Observation": {"lastn"},
         "SearchParameter": {"status"},
     }.get(resource_type, set())
-    assert {o["name"] for o in claimed["operation"]} == {"explain", "graphql", "validate", "reindex"} | own
+    assert {o["name"] for o in claimed["operation"]} == {"explain", "graphql", "lineage", "validate", "reindex"} | own
     assert api.post(f"{resource_type}/$validate", body).json["issue"][0]["severity"] == "information"
 
 
