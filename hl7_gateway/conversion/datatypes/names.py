@@ -29,10 +29,15 @@ def human_name(value: Value, walk: Walk, before: int, use: int) -> Converted | N
             parts[f"{element}[{len(listed)}]"] = before + component
             listed.append(said)
 
-    family = clean(_family(value.component(before + 1)))
+    surnames = value.component(before + 1)
+    family = clean(_family(surnames))
     if family:
         found["family"] = family
         parts["family"] = before + 1
+    apart = _apart(surnames) if surnames.count > 1 else []
+    if apart:
+        found["_family"] = {"extension": apart}
+        parts["_family"] = before + 1
     add("given", 2)
     add("given", 3)
     add("suffix", 4)
@@ -73,6 +78,16 @@ def _family(part: Value) -> str:
     if surname or not own:
         return surname
     return f"{prefix} {own}".strip()
+
+
+_SURNAMES: Final = ((2, "own-prefix"), (3, "own-name"), (4, "partner-prefix"), (5, "partner-name"))
+
+
+def _apart(surnames: Value) -> list[dict[str, str]]:
+    """The parts of a surname that were sent apart, as extensions of it."""
+    url = "http://hl7.org/fhir/StructureDefinition/humanname-"
+    sent = ((name, clean(surnames.part(part).strip())) for part, name in _SURNAMES)
+    return [{"url": url + name, "valueString": said} for name, said in sent if said]
 
 
 def display(name: dict[str, Any]) -> str:

@@ -45,11 +45,17 @@ def practitioner(value: Value, walk: Walk) -> Converted | None:
 
 def organization(value: Value, walk: Walk) -> Converted | None:
     """A Reference to the Organization of an XON."""
+    made = organization_of(value, walk)
+    return (made.reference, {"": 1}) if made else None
+
+
+def organization_of(value: Value, walk: Walk) -> Draft | None:
+    """The Organization of an XON."""
     name = clean(value.part(1).strip())
     number = clean(value.part(10).strip() or value.part(3).strip())
     if not name and not number:
         return None
-    return organization_draft(walk, name, number, value.component(6), value.component(8)).reference, {"": 1}
+    return organization_draft(walk, name, number, value.component(6), value.component(8))
 
 
 def organization_draft(

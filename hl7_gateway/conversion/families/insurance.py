@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import code
-from hl7_gateway.conversion.datatypes.names import xad, xpn
+from hl7_gateway.conversion.datatypes.names import xad, xpn, xtn
 from hl7_gateway.conversion.datatypes.references import organization_draft
 from hl7_gateway.conversion.datatypes.simple import clean, date
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.patient import _SELF
 from hl7_gateway.conversion.maps.insurance import IN1_COVERAGE, IN2_COVERAGE
+from hl7_gateway.conversion.table import Convert, within
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
 
@@ -44,17 +45,28 @@ def _payor(walk: Walk, segment: Segment, coverage: Draft) -> None:
     number = clean(value.part(1).strip())
     if number:
         walk.at(segment, 3)
-        coverage.stated = [stated for stated in coverage.stated if stated.path != "payor"]
         insurer = organization_draft(walk, name, number, value.component(4), value.component(6))
-        if insurer.stub:
-            walk.at(segment, 5)
-            address = xad(segment.first(5), walk) if segment[5] else None
-            if address and not any(stated.path == "address" for stated in insurer.stated):
-                walk.state(insurer, "address", *address)
+        if not walk.count(("IN1", insurer.name)):
+            _reached(walk, segment, insurer)
         walk.state(coverage, "payor", insurer.reference, {"": 1}, slot="IN1-4")
     elif not any(stated.path == "payor" for stated in coverage.stated):
         unknown = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
         walk.state(coverage, "payor", unknown, slot="IN1-4", initial=True)
+
+
+def _reached(walk: Walk, segment: Segment, insurer: Draft) -> None:
+    """Where an insurer is that is new, and who is to be asked."""
+    rows: tuple[tuple[int, str, Convert], ...] = (
+        (5, "address", xad),
+        (6, "contact", within("name", xpn)),
+        (7, "telecom", xtn("work")),
+    )
+    for field, path, convert in rows:
+        for number, value in enumerate(segment.repetitions(field), 1):
+            walk.at(segment, field, number)
+            found = convert(value, walk) if value.raw and not value.null else None
+            if found:
+                walk.gather(insurer, path, *found, slot=f"IN1-{field}")
 
 
 def _subscriber(walk: Walk, segment: Segment, coverage: Draft, patient: Draft) -> None:

@@ -40,7 +40,7 @@ IN1_COVERAGE: Final = SegmentMap(
     "Coverage",
     [
         one(2, "class", _class("plan")),
-        many(4, "payor", organization, reads=(3, 5, 6, 7)),
+        many(4, "payor", organization, lambda segment: not segment.text(3), reads=(3, 5, 6, 7)),
         one(8, "class", _class("group", 9), reads=(9,)),
         one(11, "policyHolder", organization),
         one(12, "period.start", date),

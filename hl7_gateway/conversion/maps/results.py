@@ -6,12 +6,29 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
+from hl7_gateway.conversion.datatypes.names import xad
 from hl7_gateway.conversion.datatypes.quantities import cq
-from hl7_gateway.conversion.datatypes.references import named_organization, organization, practitioner
+from hl7_gateway.conversion.datatypes.references import named_organization, organization_of, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, stamp
 from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.walk import Converted, Walk
 from hl7_gateway.message import Segment, Value
+
+
+def _laboratory(value: Value, walk: Walk) -> Converted | None:
+    """Who performed it (OBX-23), with their address (OBX-24) where they are new."""
+    made = organization_of(value, walk)
+    if made is None:
+        return None
+    segment, _, _ = here = walk.here
+    if segment[24] and not any(stated.path == "address" for stated in made.stated):
+        walk.at(segment, 24)
+        address = xad(segment.first(24), walk)
+        if address:
+            walk.state(made, "address", *address)
+        walk.here = here
+    return made.reference, {"": 1}
+
 
 OBX_OBSERVATION: Final = SegmentMap(
     "OBX",
@@ -28,12 +45,13 @@ OBX_OBSERVATION: Final = SegmentMap(
         one(18, "device", logical(ei(), "Device")),
         one(20, "bodySite", concept(table="0163")),
         one(21, "identifier", ei("FILL")),
-        one(23, "performer", organization),
+        one(19, "extension", extension("observation-analysis-date-time", "valueDateTime", date_time)),
+        one(23, "performer", _laboratory, reads=(24,)),
         one(25, "performer", practitioner),
         one(29, "category", concept(table="0936")),
         one(33, "specimen", logical(eip(2, "FILL"), "Specimen"), lambda segment: bool(segment.first(33).component(2))),
     ],
-    ignored=(1, 2, 4, 5, 6, 7, 11, 12, 19, 24),
+    ignored=(1, 2, 4, 5, 6, 7, 11, 12),
 )  # fmt: skip
 
 

@@ -242,7 +242,7 @@ def test_an_insurance() -> None:
         adt("A01", PID, segment("IN1", {2: "HMO^Plan", 3: "55^^^N", 4: "Payer Inc", 12: "20240101", 36: "POL9"}))
     )
     (coverage,) = of_type(found, "Coverage")
-    payer = next(one for one in of_type(found, "Organization") if one["name"] == "Payer Inc" and "identifier" in one)
+    (payer,) = of_type(found, "Organization")
     assert coverage["payor"] == [{"reference": f"Organization/{payer['id']}"}]
     assert coverage["subscriberId"] == "POL9"
 

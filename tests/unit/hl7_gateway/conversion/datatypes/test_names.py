@@ -9,9 +9,9 @@ import pytest
 from tests.unit.hl7_gateway.conversion.applied import converted, of_type
 
 
-def patient(address: str = "", telecom: str = "") -> dict[str, Any]:
+def patient(address: str = "", telecom: str = "", name: str = "DOE") -> dict[str, Any]:
     message = "\r".join(
-        ["MSH|^~\\&|APP|HOSP|R|F|2024||ADT^A28|1|P|2.8", f"PID|1||123^^^A^MR||DOE||||||{address}||{telecom}"]
+        ["MSH|^~\\&|APP|HOSP|R|F|2024||ADT^A28|1|P|2.8", f"PID|1||123^^^A^MR||{name}||||||{address}||{telecom}"]
     )
     return of_type(converted(message), "Patient")[0]
 
@@ -45,3 +45,16 @@ def test_when_a_number_may_be_used_and_in_which_order() -> None:
 
 def test_an_order_that_is_none_is_left_out() -> None:
     assert "rank" not in patient(telecom="5551234^PRN^PH^^^^^^^^^^^^^^^0")["telecom"][0]
+
+
+def test_parts_of_a_surname_that_were_sent_apart() -> None:
+    (name,) = patient(name="van Beethoven&van&Beethoven&de&Vries^Ludwig")["name"]
+    assert name["family"] == "van Beethoven"
+    told = {one["url"].rpartition("/")[2]: one["valueString"] for one in name["_family"]["extension"]}
+    assert told == {
+        "humanname-own-prefix": "van",
+        "humanname-own-name": "Beethoven",
+        "humanname-partner-prefix": "de",
+        "humanname-partner-name": "Vries",
+    }
+    assert "_family" not in patient(name="DOE^JANE")["name"][0]

@@ -66,3 +66,28 @@ def test_where_a_patient_goes_to() -> None:
     (place,) = of_type(found, "Location")
     assert place["name"] == "Homes"
     assert visit["hospitalization"]["destination"] == {"reference": f"Location/{place['id']}"}
+
+
+def test_a_laboratory_has_its_address_and_the_time_of_analysis_is_kept() -> None:
+    result = "OBX|1|NM|X^Y^L||5||||||F" + "|" * 8 + "20240103||||Lab^^^^^A^XX^^^9|1 LAB ST^^TOWN"
+    found = message("ORU^R01", "OBR|1|P1|F1|A^Test^L", result)
+    (laboratory,) = of_type(found, "Organization")
+    assert laboratory["address"] == [{"line": ["1 LAB ST"], "city": "TOWN"}]
+    (observation,) = of_type(found, "Observation")
+    assert observation["performer"] == [{"reference": f"Organization/{laboratory['id']}"}]
+    assert observation["extension"] == [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time",
+            "valueDateTime": "2024-01-03",
+        }
+    ]
+
+
+def test_an_insurer_can_be_reached() -> None:
+    found = message(
+        "ADT^A01", "IN1|1|HMO^Plan|55^^^N|Payer Inc|1 MAIN ST^^TOWN|ROE^JANE|(555)5555555^WPN^PH~^NET^Internet^a@b.c"
+    )
+    (payer,) = of_type(found, "Organization")
+    assert payer["address"][0]["city"] == "TOWN"
+    assert payer["contact"] == [{"name": {"family": "ROE", "given": ["JANE"]}}]
+    assert [one["value"] for one in payer["telecom"]] == ["(555)5555555", "a@b.c"]
