@@ -94,6 +94,11 @@ class Feeds:
         self._by_id: dict[tuple[int, int], Feed] = {}
 
     @property
+    def seen(self) -> bool:
+        """Whether they were ever read: before that nobody's messages may be refused for being of no feed."""
+        return self._due > float("-inf")
+
+    @property
     def all(self) -> tuple[Feed, ...]:
         """Every feed whose configuration can be used, as last seen."""
         return self._all

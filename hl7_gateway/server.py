@@ -77,7 +77,8 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
         try:
             while not stopping.is_set():
                 await asyncio.to_thread(feeds.refresh_if_possible)
-                await ports.follow(feeds.all)
+                if feeds.seen:
+                    await ports.follow(feeds.all)
                 await asyncio.to_thread(watch.look)
                 supervisor.look_after()
                 await _within(stopping, _LOOK_SECONDS)

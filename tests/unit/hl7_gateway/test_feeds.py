@@ -92,6 +92,7 @@ def test_feeds_are_looked_up_again_after_a_while(app_database: Database, tenant:
     def mine() -> list[str]:
         return [one.name for one in known.all if one.tenant_id == tenant.id]
 
+    assert known.seen
     number = app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"port": 1}, 5))
     app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "wrong", {"port": "x"}, 5))
     known.refresh()
@@ -117,6 +118,7 @@ def test_without_a_database_what_was_seen_before_still_holds(database: Any) -> N
         known = Feeds(away)
         known.refresh_if_possible()
         assert known.all == ()
+        assert not known.seen
         with pytest.raises(Unavailable):
             known.refresh(now=True)
     finally:
