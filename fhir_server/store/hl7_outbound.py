@@ -107,10 +107,23 @@ def locked(connection: psycopg.Connection, tenant_id: int, number: int, now: int
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    # The driver gives bytes as they are; the type has a name.
     values = [*row]
     values[2] = TYPE_NAMES[row[2]]
     return Entry(*values)
+
+
+def told_before(connection: psycopg.Connection, tenant_id: int, entry: Entry) -> int:
+    """The version of the resource that a destination knows, 0 where it knows none.
+
+    That is the last one that was sent; where none was, what there was before the first one that waited.
+    """
+    row = connection.execute(
+        "SELECT max(version) FILTER (WHERE state = 'sent'), min(version) FROM hl7_outbox"
+        " WHERE tenant_id = %s AND destination_id = %s AND key = %s AND version < %s",
+        [tenant_id, entry.destination_id, entry.key, entry.version],
+    ).fetchone()
+    sent, first = row if row is not None else (None, None)
+    return int(sent or (first or entry.version) - 1)
 
 
 def made(

@@ -62,6 +62,13 @@ hl7_outbox = Table(
     Column("problem", JSONB),
     PrimaryKeyConstraint("tenant_id", "id", name="hl7_outbox_pkey"),
 )
+Index(
+    "hl7_outbox_key",
+    hl7_outbox.c.tenant_id,
+    hl7_outbox.c.destination_id,
+    hl7_outbox.c.key,
+    hl7_outbox.c.version,
+)
 for _state in ("waiting", "dead"):
     Index(
         f"hl7_outbox_{_state}",

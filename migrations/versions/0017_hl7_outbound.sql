@@ -54,6 +54,8 @@ CREATE TABLE hl7_outbox (
     CONSTRAINT hl7_outbox_pkey PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX hl7_outbox_waiting ON hl7_outbox (tenant_id, destination_id, id) WHERE state = 'waiting';
+-- What was told of a resource before, and whether a later version waits.
+CREATE INDEX hl7_outbox_key ON hl7_outbox (tenant_id, destination_id, key, version);
 CREATE INDEX hl7_outbox_dead ON hl7_outbox (tenant_id, destination_id, id) WHERE state = 'dead';
 ALTER TABLE hl7_outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hl7_outbox FORCE ROW LEVEL SECURITY;

@@ -52,7 +52,7 @@ def _composed(element: str, value: Any, writer: Writer) -> Value:
     if element == "valueDateTime":
         return _filled(writer.time_type, writer.moment(value))
     if element == "valueTime":
-        return "TM", value.replace(":", ""), ""
+        return "TM", text(value.replace(":", "")), ""
     if element == "valuePeriod":
         return _filled("DR", components(writer.moment(value.get("start", "")), writer.moment(value.get("end", ""))))
     # Samples have no data type that every version knows: they are told as they are written.
@@ -123,7 +123,7 @@ def document(form: Resource) -> tuple[str, str]:
     content_type = form.get("contentType", "").partition(";")[0]
     kind, subtype = _KINDS.get(content_type, ("AP", "Octet-stream"))
     if form.get("data"):
-        return "ED", f"^{kind}^{subtype}^Base64^{form['data']}"
+        return "ED", components("", kind, subtype, "Base64", text("".join(form["data"].split())))
     if form.get("url"):
         return "RP", components(text(form["url"]), "", kind, subtype)
     return "", ""

@@ -178,7 +178,8 @@ class Writer:
     @staticmethod
     def day(stamp: str) -> str:
         """The date of a dateTime."""
-        return stamp[:10].replace("-", "")
+        found = _TIME.fullmatch(stamp)
+        return "".join(part or "" for part in found.groups()[:3]) if found else ""
 
     @property
     def time_type(self) -> str:
