@@ -181,7 +181,7 @@ def _trace(shelf: Shelf, asked: Sequence[tuple[Work, Asked]], resolutions: Seque
         resolution.names[draft.name]
         for (_, one), resolution in zip(asked, resolutions, strict=True)
         for draft in one.order
-        if draft.action == "write" and (not draft.stub or draft.name in one.retired)
+        if draft.action != "delete" and draft.stated and (not draft.stub or draft.name in one.retired)
     )
 
 

@@ -66,7 +66,7 @@ class Application:
     def run(self) -> Applied:
         """What is to be written. Raises Refused for what would not be valid, naming the field that says so."""
         for draft in self._conversion.drafts:
-            if draft.action == "write":
+            if draft.action != "delete":
                 self._gather(draft)
         for path, statements in self._statements.items():
             for stated, values in statements.values():
@@ -101,6 +101,8 @@ class Application:
         """
         path = self._names[draft.name]
         if draft.stub and self._shelf.get(path).there:
+            return
+        if draft.action == "none" and (path in self._gone or not draft.stated):
             return
         self._merging(path)
         statements = self._statements.setdefault(path, {})

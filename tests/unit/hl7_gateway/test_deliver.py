@@ -215,6 +215,16 @@ def test_what_is_not_there_is_not_referred_to(hospital: Hospital) -> None:
     }
 
 
+def test_what_is_not_made_is_changed_where_it_is_there(hospital: Hospital) -> None:
+    finished = encounter("9", status="finished", action="none")
+    assert "Encounter" not in [kind for kind, *_ in hospital.hear(patient("1"), finished).written]
+    name = hospital.hear(patient("1"), encounter("9")).names["Encounter#1"]
+    hospital.hear(patient("1"), finished)
+    assert (hospital.read(name)["status"], hospital.version(name)) == ("finished", 2)
+    only_named = Draft("Encounter#1", "Encounter", finished.identifiers, action="none")
+    assert hospital.hear(patient("1"), only_named).unchanged == 1
+
+
 def test_one_invalid_resource_makes_a_dead_letter_that_names_the_field_and_not_its_content(hospital: Hospital) -> None:
     wrong = encounter("9", said("priority", "PV1-4", {"coding": [{"code": "not a code  at all"}]}))
     work = [hospital.work(patient("1")), hospital.work(patient("2"), wrong), hospital.work(patient("3"))]
