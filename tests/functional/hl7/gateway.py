@@ -54,9 +54,9 @@ class Gateway:
         self.hasher = hasher(database)
         self.feeds = Feeds(database)
         self.metrics = Metrics()
-        self._keeper = Keeper(database)
+        self.keeper = Keeper(database)
         self._settlements = Settlements(database, 0.1)
-        self.receiver = Receiver(self.feeds, self._keeper, self._settlements, self.hasher, self.metrics, commit_seconds)
+        self.receiver = Receiver(self.feeds, self.keeper, self._settlements, self.hasher, self.metrics, commit_seconds)
         self.listener: Listener | None = None
 
     def feed(self, name: str = "lab", **configuration: Any) -> int:
@@ -75,7 +75,7 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def serving(self, **feed: Any) -> AsyncIterator[Gateway]:
         """Listen, with one feed, for the time of the block."""
-        self._keeper.start()
+        self.keeper.start()
         self._settlements.start()
         late: list[Any] = []
 
@@ -89,7 +89,7 @@ class Gateway:
                 self.feed(**feed)
                 yield self
         finally:
-            self._keeper.close()
+            self.keeper.close()
             self._settlements.close()
 
     async def connect(self) -> Sender:

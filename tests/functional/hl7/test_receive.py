@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from fhir_server.errors import Unavailable
 from fhir_server.store import hl7_messages
 from fhir_server.store.hl7_messages import Settled
 from fhir_server.store.session import Database
@@ -243,5 +244,42 @@ def test_a_control_id_that_no_column_takes_is_kept_all_the_same(gateway: Gateway
             sender = await gateway.connect()
             assert (await sender.send(message("a\x00b"))).code == "AA"
             assert [one.control_id for one in gateway.found()] == ["a b"]
+
+    run(scenario())
+
+
+def test_who_is_cut_off_between_keeping_and_answering_sends_again_and_is_answered(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with gateway.serving():
+            sender = await gateway.connect()
+            with monkeypatch.context() as patched:
+                # It is committed by then.
+                patched.setattr(gateway.metrics, "answered", lambda *_: 1 / 0)
+                with pytest.raises(ConnectionError):
+                    await sender.send(message("1"))
+            assert len(gateway.found()) == 1
+            again = await gateway.connect()
+            assert (await again.send(message("1"))).code == "AA"
+            assert len(gateway.found()) == 1
+
+    run(scenario())
+
+
+def test_without_a_database_nothing_positive_is_said(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def transaction(*_: object) -> None:
+        raise Unavailable("away")
+
+    async def scenario() -> None:
+        async with gateway.serving():
+            sender = await gateway.connect()
+            with monkeypatch.context() as patched:
+                patched.setattr(gateway.keeper, "_patience", 0.3)
+                patched.setattr(gateway.database, "transaction", transaction)
+                answer = await sender.send(message("1"))
+                assert (answer.code, answer.complaints[0].code) == ("AE", "207")
+            assert (await sender.send(message("1"))).code == "AA"
+            assert len(gateway.found()) == 1
 
     run(scenario())

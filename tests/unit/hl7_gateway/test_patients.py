@@ -1,0 +1,64 @@
+"""Whom messages are about: the same as conversion says. docs/decisions/0018-messages-in-order.md"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fhir_server.crypto.hashing import Hasher
+from hl7_gateway.conversion.convert import MOST_SEGMENTS, convert
+from hl7_gateway.feed_mapping import FeedMapping
+from hl7_gateway.message import Message
+from hl7_gateway.overrides.reading import read
+from hl7_gateway.patients import patient_hash, patients
+from hl7_gateway.problems import Refused
+
+HASHER = Hasher(b"0123456789abcdef")
+FEED = FeedMapping("lab", authorities={"HOSP": "urn:oid:1.2.3"})
+SAMPLES = sorted((Path(__file__).parents[4] / "shared/data/hl7v2").glob("*.hl7"))
+
+
+def message(rest: str, event: str = "A01") -> Message:
+    return Message(f"MSH|^~\\&|A|B|C|D|20260101||ADT^{event}|7|P|2.5.1\r{rest}")
+
+
+def test_each_identifier_that_tells_a_patient_apart_counts() -> None:
+    found = patients(message("PID|1|9^^^OLD|123^^^HOSP^MR~77^^^X^SS|8^^^ALT\r"), FEED, HASHER)
+    assert set(found) == {
+        patient_hash(HASHER, "urn:oid:1.2.3", "123"),
+        patient_hash(HASHER, "urn:hl7:lab:OLD", "9"),
+        patient_hash(HASHER, "urn:hl7:lab:ALT", "8"),
+    }
+
+
+def test_who_is_merged_counts_too_and_so_does_everybody_of_a_message_with_several() -> None:
+    rest = "PID|1||1^^^HOSP\rMRG|2^^^HOSP\rPID|2||3^^^HOSP\rMRG|4^^^HOSP\r"
+    wanted = {patient_hash(HASHER, "urn:oid:1.2.3", number) for number in "1234"}
+    assert set(patients(message(rest, "A40"), FEED, HASHER)) == wanted
+
+
+def test_a_feeds_own_mapping_counts() -> None:
+    own = FeedMapping("lab", overrides=read('[[copy]]\nfrom = "ZPI-1"\nto = "PID-3"\n'))
+    found = patients(message("PID|1||\rZPI|5^^^HOSP\r"), own, HASHER)
+    assert found == (patient_hash(HASHER, "urn:hl7:lab:HOSP", "5"),)
+
+
+def test_a_message_that_is_too_long_to_be_converted_names_nobody() -> None:
+    rest = "".join(f"PID|1||{number}^^^HOSP\r" for number in range(MOST_SEGMENTS))
+    assert patients(message(rest), FEED, HASHER) == ()
+
+
+@pytest.mark.skipif(not SAMPLES, reason="the sample messages are not here")
+def test_order_is_kept_for_every_patient_that_conversion_knows() -> None:
+    seen = 0
+    for path in SAMPLES:
+        sample = Message(path.read_bytes().decode("utf-8", "replace"))
+        try:
+            drafts = convert(sample, FEED).drafts
+        except Refused:
+            continue
+        known = {one for draft in drafts if draft.type == "Patient" for one in draft.identifiers}
+        assert {patient_hash(HASHER, *one) for one in known} <= set(patients(sample, FEED, HASHER)), path.name
+        seen += bool(known)
+    assert seen > 10
