@@ -16,6 +16,7 @@ from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.dosage import dosages
 from hl7_gateway.conversion.families.family import Family
+from hl7_gateway.conversion.families.finance import ft1
 from hl7_gateway.conversion.maps.orders import PRIORITIES
 from hl7_gateway.conversion.maps.pharmacy import (
     ORC_MEDICATION_REQUEST,
@@ -288,6 +289,7 @@ PHARMACY: Final = Family(
         "RXO": rxo,
         "RXE": rxe,
         "RXD": rxd,
+        "FT1": ft1,
         "TQ1": told_before,
         "RXR": told_before,
         "RXC": told_before,
