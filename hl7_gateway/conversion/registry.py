@@ -7,6 +7,7 @@ from typing import Final
 
 from hl7_gateway.conversion.families.adt import ADT
 from hl7_gateway.conversion.families.family import Family
+from hl7_gateway.conversion.families.finance import ACCOUNTS, CHARGES
 from hl7_gateway.conversion.families.pharmacy import PHARMACY
 from hl7_gateway.conversion.families.results import ORDERS, RESULTS, SPECIMENS
 
@@ -23,6 +24,8 @@ FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "ORM": (ORDERS, _events("O", 1)),
     "OML": (ORDERS, _events("O", 21, 33, 35)),
     "OMG": (ORDERS, _events("O", 19)),
+    "BAR": (ACCOUNTS, _events("P", 1, 2, 5, 6, 10, 12)),
+    "DFT": (CHARGES, _events("P", 3, 11)),
     "RDE": (PHARMACY, _events("O", 11, 25)),
     "RDS": (PHARMACY, _events("O", 13)),
 }
