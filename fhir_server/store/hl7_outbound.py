@@ -193,6 +193,15 @@ def listed(
     return [_entry(row) for row in rows]
 
 
+def dead(connection: psycopg.Connection, tenant_id: int, destination_id: int) -> list[int]:
+    """The dead rows of a destination, the oldest first."""
+    rows = connection.execute(
+        "SELECT id FROM hl7_outbox WHERE tenant_id = %s AND destination_id = %s AND state = 'dead' ORDER BY id",
+        [tenant_id, destination_id],
+    ).fetchall()
+    return [int(row[0]) for row in rows]
+
+
 def counts(connection: psycopg.Connection, tenant_id: int, destination_id: int) -> dict[str, int]:
     """How many rows of a destination are in which state."""
     rows = connection.execute(

@@ -36,6 +36,17 @@ def prepared(entry: Entry, known: int, destination: Destination, shelf: Shelf, n
     return build(change, control_id(entry), shelf, destination.configuration)
 
 
+def previewed(kind: str, number: str, destination: Destination, shelf: Shelf, now: int) -> Made:
+    """The message that would tell a destination of a resource that it does not know, as it is now. Raises as above."""
+    resource = shelf.read(kind, number)
+    if resource is None:
+        raise Impossible("It is not there, or the destination may not see it.")
+    if not _wanted(destination, resource):
+        raise Untold("No rule wants it.")
+    at = str(resource.get("meta", {}).get("lastUpdated", format_instant(now)))
+    return build(Change(kind, None, resource, at, format_instant(now)), "PREVIEW", shelf, destination.configuration)
+
+
 def _wanted(destination: Destination, resource: Resource) -> bool:
     try:
         rules = destination.configuration.rules

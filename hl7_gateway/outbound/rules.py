@@ -132,10 +132,13 @@ _KINDS: Final[Mapping[str, tuple[Any, str]]] = {
 }
 
 
+KEYS: Final = (*_KINDS, "rules")
+"""What may be configured."""
+
+
 def read(configuration: Mapping[str, Any]) -> Configuration:
     """A configuration as it is stored, checked. Raises NotADestination."""
-    known = [*_KINDS, "rules"]
-    problems = [f"{key[:40]} is not known; there are {', '.join(known)}." for key in configuration if key not in known]
+    problems = [f"{key[:40]} is not known; there are {', '.join(KEYS)}." for key in configuration if key not in KEYS]
     found: dict[str, Any] = {}
     for key, (kind, said) in _KINDS.items():
         if key in configuration:
