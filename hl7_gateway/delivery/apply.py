@@ -13,7 +13,7 @@ from fhir_server.r4 import json
 from fhir_server.store.hl7_lineage import NONE, digest
 from fhir_server.store.resources import Write
 from hl7_gateway.conversion.draft import Conversion, Draft, Said, Stated, Warned
-from hl7_gateway.delivery.elements import kind_of
+from hl7_gateway.delivery.elements import NoSuchElement, kind_of
 from hl7_gateway.delivery.merge import Lineage, Merging
 from hl7_gateway.delivery.references import References
 from hl7_gateway.delivery.resolve import Resolution
@@ -119,7 +119,7 @@ class Application:
     def _repeats(self, resource_type: str, stated: Stated) -> bool:
         try:
             return kind_of(resource_type, stated.path).repeats
-        except ValueError as error:
+        except NoSuchElement as error:
             raise _unknown(stated, error) from None
 
     def _identifiers(self, draft: Draft, stated: Stated) -> Stated:
@@ -140,7 +140,7 @@ class Application:
             resolved = self._references.resolved(merging.type, stated) if stated.values else stated
             if resolved is not None:
                 merging.state(resolved)
-        except ValueError as error:
+        except NoSuchElement as error:
             raise _unknown(stated, error) from None
 
     def _merging(self, path: str) -> Merging:
@@ -243,8 +243,8 @@ class Application:
         return None
 
 
-def _unknown(stated: Stated, error: ValueError) -> Refused:
-    """A statement about an element that there is not. The error names it as the mapping does, not the message."""
+def _unknown(stated: Stated, error: NoSuchElement) -> Refused:
+    """A statement about an element that there is not."""
     place = next((place for said in stated.values for place in said.places.values()), None)
     return Refused(207, "AE", place, str(error))
 

@@ -9,6 +9,10 @@ from fhir_server.r4 import definitions
 from fhir_server.r4.definitions import Element, TypeRef
 
 
+class NoSuchElement(ValueError):
+    """A path that a resource type does not have. What it says names the path, which a mapping has, not a message."""
+
+
 class Kind(NamedTuple):
     """Of an element: whether it repeats, whether it has to be there, and what else it could be instead.
 
@@ -30,19 +34,19 @@ def _properties(type_name: str) -> dict[str, tuple[Element, TypeRef]]:
 def kind_of(resource_type: str, path: str) -> Kind:
     """What is known of the element at a path ("period.start", "_birthDate").
 
-    Raises ValueError for a path that the resource type does not have, or that leads through an element that repeats.
+    Raises NoSuchElement for a path that the resource type does not have, or that leads through what repeats.
     """
     names = path.split(".")
     current = resource_type
     for place, name in enumerate(names):
         plain = name.removeprefix("_")
         if current not in definitions.load().types or plain not in _properties(current):
-            raise ValueError(f"{resource_type} has no element {path}")
+            raise NoSuchElement(f"{resource_type} has no element {path}")
         element, ref = _properties(current)[plain]
         if place == len(names) - 1:
             return _kind(element, name)
         if element.max != 1:
-            raise ValueError(f"{resource_type}.{path} leads through an element that repeats")
+            raise NoSuchElement(f"{resource_type}.{path} leads through an element that repeats")
         current = ref.code
     raise AssertionError("a path has a name at least")
 

@@ -47,7 +47,7 @@ class Merging:
     _lists: dict[str, _List] = field(default_factory=dict)
 
     def state(self, stated: Stated) -> None:
-        """Take a statement in. Raises ValueError for an element that the resource type does not have."""
+        """Take a statement in. Raises NoSuchElement for one that the resource type does not have."""
         kind = kind_of(self.type, stated.path)
         holder, name = self._holder(stated.path, make=bool(stated.values))
         if holder is None:

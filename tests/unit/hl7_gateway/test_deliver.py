@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.conversion.convert import convert
-from hl7_gateway.conversion.draft import DRAFT, Draft, Warned
+from hl7_gateway.conversion.draft import DRAFT, Draft, Stated, Warned
 from hl7_gateway.deliver import Work, deliver_batch
 from hl7_gateway.delivery.apply import Application
 from hl7_gateway.feed_mapping import FeedMapping
@@ -235,6 +236,29 @@ def test_one_invalid_resource_makes_a_dead_letter_that_names_the_field_and_not_i
     assert (problem["code"], problem["place"]) == (207, "PV1-4")
     assert problem["said"] == "Encounter.priority.coding[0].code is not valid (value)."
     assert "not a code" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        said("name", "PID-5", {"family": "SECRET\0"}),
+        said("name", "PID-5", {"family": "SECRET\udc80"}),
+        said("name", "PID-5", {"family": "SECRET" * 200_000}),
+        said("birthDate", "PID-7", ["SECRET"]),
+        said("telecom", "PID-13", "SECRET"),
+        said("multipleBirthInteger", "PID-25", Decimal("1E+999999")),
+        said("extension", "PID-6", *({"url": f"SECRET {number}"} for number in range(2000))),
+        said("link", "PID", {"other": {"reference": "SECRET"}, "type": "SECRET"}),
+    ],
+    ids=range(8),
+)
+def test_hostile_values_are_dead_letters_without_their_content(
+    hospital: Hospital, hostile: Stated, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = hospital.run(hospital.work(patient("1")), hospital.work(patient("2", hostile)), hospital.work(patient("3")))
+    assert [one.state for one in found] == [STORED, DEAD, STORED]
+    assert "SECRET" not in str(found[1].problem) + caplog.text + str([record.__dict__ for record in caplog.records])
+    assert len(hospital.all("Patient")) == 2
 
 
 def test_why_a_message_was_not_converted_is_kept(hospital: Hospital) -> None:

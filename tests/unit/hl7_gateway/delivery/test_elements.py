@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hl7_gateway.delivery.elements import kind_of, required_in, type_at
+from hl7_gateway.delivery.elements import NoSuchElement, kind_of, required_in, type_at
 
 
 def test_what_repeats_and_what_does_not() -> None:
@@ -24,7 +24,7 @@ def test_a_choice_is_one_element() -> None:
 
 @pytest.mark.parametrize("path", ["nickname", "name.family", "birthDate.year", "contact.name.family"])
 def test_a_path_that_is_none_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="Patient"):
+    with pytest.raises(NoSuchElement, match="Patient"):
         kind_of("Patient", path)
 
 
