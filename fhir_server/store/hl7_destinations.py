@@ -61,6 +61,22 @@ def add(
     return int(row[0]) if row else None
 
 
+def configure(
+    connection: psycopg.Connection,
+    tenant_id: int,
+    name: str,
+    types: Sequence[str],
+    configuration: dict[str, Any],
+    now: int,
+) -> bool:
+    """Change a destination, in a transaction of its tenant; what waits stays. False where there is none of this name."""
+    done = connection.execute(
+        "UPDATE hl7_destination SET changed = %s, type_ids = %s, configuration = %s WHERE tenant_id = %s AND name = %s",
+        [now, sorted({TYPE_IDS[one] for one in types}), Jsonb(configuration), tenant_id, name],
+    )
+    return done.rowcount == 1
+
+
 def pause(connection: psycopg.Connection, tenant_id: int, name: str, now: int, *, paused: bool) -> bool:
     """Send nothing to it, or send again, in a transaction of its tenant; False where there is none of this name.
 

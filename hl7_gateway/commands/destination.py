@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import click
 
@@ -32,9 +33,17 @@ T = TypeVar("T")
 _STATES = (WAITING, SENT, DEAD, SKIPPED)
 
 
+_SET = click.option(
+    "--set", "words", multiple=True, metavar="KEY=VALUE", help=f"Of {', '.join(KEYS)}. JSON, a text, or @FILE."
+)
+_RULES = click.option(
+    "--rule", "rules", multiple=True, metavar="RESOURCE[:WHEN]", help="Tell of these, where WHEN is true of them."
+)
+
+
 @click.group(epilog=example("hl7-gateway destination list riverside"))
 def destination() -> None:
-    """Add, test, pause and list destinations: systems that are told what changes. docs/hl7-outbound.md lists the keys."""
+    """Add, test, pause, list destinations: systems that are told what changes. docs/hl7-outbound.md has the keys."""
 
 
 @destination.command(
@@ -42,10 +51,8 @@ def destination() -> None:
 )
 @click.argument("slug")
 @click.argument("name")
-@click.option(
-    "--set", "words", multiple=True, metavar="KEY=VALUE", help=f"Of {', '.join(KEYS)}. JSON, a text, or @FILE."
-)
-@click.option("--rule", "rules", multiple=True, metavar="RESOURCE[:WHEN]", help="Tell of these, where WHEN is true.")
+@_SET
+@_RULES
 @click.option("--feed", "feed_name", default="", help="The feed that the same system sends by: it is not told its own.")
 def add(slug: str, name: str, words: tuple[str, ...], rules: tuple[str, ...], feed_name: str) -> None:
     """Give the clinic SLUG the destination NAME. It is told what changes from now on."""
@@ -67,6 +74,24 @@ def add(slug: str, name: str, words: tuple[str, ...], rules: tuple[str, ...], fe
 def _rule(text: str) -> dict[str, str]:
     resource, _, when = text.partition(":")
     return {"resource": resource, "when": when}
+
+
+@destination.command(name="set", epilog=example("hl7-gateway destination set riverside his --set port=2576"))
+@click.argument("slug")
+@click.argument("name")
+@_SET
+@_RULES
+def set_(slug: str, name: str, words: tuple[str, ...], rules: tuple[str, ...]) -> None:
+    """Change keys of the destination NAME; null takes one back. With --rule, its rules are these from now on."""
+    with clinic(slug) as found:
+        row = _row(found, name)
+        whole = {**row.configuration, **assignments(words)}
+        if rules:
+            whole["rules"] = [*map(_rule, rules)]
+        whole = {key: value for key, value in whole.items() if value is not None}
+        types = _usable(replace(row, configuration=whole)).configuration.types
+        _within(found, lambda c: hl7_destinations.configure(c, found.of.id, name, types, whole, now()))
+    click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
 
 
 @destination.command(name="list", epilog=example("hl7-gateway destination list"))

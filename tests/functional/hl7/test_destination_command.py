@@ -67,6 +67,13 @@ def test_destinations_are_added_paused_listed_and_removed(command: Command, told
     listed = command("list", slug).rstrip("\n").split("\t")
     assert listed[:4] == [f"{slug}/his", "on", "lab", "nothing yet"]
     assert json.loads(listed[4])["rules"] == [{"resource": "Patient", "when": "active"}]
+    changed = command("set", slug, "his", "--set", "zone=Europe/Paris", "--set", "port=1", "--rule", "Encounter")
+    assert json.loads(changed) == {
+        "host": "127.0.0.1", "port": 1, "zone": "Europe/Paris", "rules": [{"resource": "Encounter", "when": ""}]
+    }  # fmt: skip
+    write(told, "1")
+    assert "nothing yet" in command("list", slug)
+    assert "zone must be" in command("set", slug, "his", "--set", "zone=Nowhere", status=1)
     assert command("pause", slug, "his") == f"{slug}/his\tpaused\n"
     assert "\tpaused\t" in command("list", slug)
     assert command("resume", slug, "his") == f"{slug}/his\tresumed\n"
