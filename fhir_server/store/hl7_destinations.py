@@ -69,7 +69,7 @@ def configure(
     configuration: dict[str, Any],
     now: int,
 ) -> bool:
-    """Change a destination, in a transaction of its tenant; what waits stays. False where there is none of this name."""
+    """Change a destination, in a transaction of its tenant; what waits stays. False where there is none of the name."""
     done = connection.execute(
         "UPDATE hl7_destination SET changed = %s, type_ids = %s, configuration = %s WHERE tenant_id = %s AND name = %s",
         [now, sorted({TYPE_IDS[one] for one in types}), Jsonb(configuration), tenant_id, name],
