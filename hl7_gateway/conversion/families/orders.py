@@ -82,7 +82,7 @@ def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
         made = walk.draft("ServiceRequest")
     walk.current["ServiceRequest"] = made
     made.identifiers = known
-    made.natural = ("OBR", DRAFT + patient.name, key_of(obr, 4), obr.text(7).strip())
+    made.natural = _without_number(walk, obr, orc_segment, patient)
     for value, kind in numbers:
         walk.at(obr, 2 if kind == "PLAC" else 3)
         identifier = ei(kind)(value, walk)
@@ -96,6 +96,14 @@ def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
     _about(walk, obr, made, patient)
     _request_status(walk, obr, orc_segment, made, mentioned)
     return made
+
+
+def _without_number(walk: Walk, obr: Segment, control: Segment | None, patient: Draft) -> tuple[str, ...]:
+    """What an order is known by that has no number; those alike in a message are told apart by their order in it."""
+    group = control.text(4).strip() if control is not None else ""
+    key = ("OBR", DRAFT + patient.name, key_of(obr, 4), obr.text(7).strip(), *([group] if group else []))
+    again = walk.count(key)
+    return (*key, str(again)) if again else key
 
 
 def _about(walk: Walk, obr: Segment, made: Draft, patient: Draft) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.hl7_gateway.conversion.applied import converted, of_type
+from hl7_gateway.conversion.convert import convert
+from hl7_gateway.message import Message
+from tests.unit.hl7_gateway.conversion.applied import FEED, converted, of_type
+
+HEADER = "MSH|^~\\&|LAB|HOSP|R|F|2024||{}|1|P|2.8"
+PATIENT = "PID|1||123^^^A^MR||DOE"
 
 
 def message(kind: str, *segments: str) -> dict[str, dict[str, Any]]:
-    return converted("\r".join([f"MSH|^~\\&|LAB|HOSP|R|F|2024||{kind}|1|P|2.8", "PID|1||123^^^A^MR||DOE", *segments]))
+    return converted("\r".join([HEADER.format(kind), PATIENT, *segments]))
 
 
 def test_a_control_after_its_request_does_not_end_it() -> None:
@@ -32,6 +37,24 @@ def test_a_control_after_its_request_may_have_its_numbers() -> None:
         {one["value"] for one in report["identifier"]} == {"P1", "F1"} == {one["value"] for one in order["identifier"]}
     )
     assert report["basedOn"] == [{"reference": f"ServiceRequest/{order['id']}"}]
+
+
+def test_orders_that_are_alike_are_two() -> None:
+    order = "OBR|1|||A^Test^L|||20240102"
+    text = "\r".join(
+        [HEADER.format("OMG^O19"), PATIENT, "ORC|NW", order, "ORC|NW", order, "ORC|NW||||", "OBR|1|||B^Test^L"]
+    )
+    keys = keys_of(text)
+    assert len(set(keys)) == 3
+    assert keys_of(text) == keys
+    grouped = keys_of(text.replace("ORC|NW", "ORC|NW|||G1", 1))
+    assert grouped[0] not in keys
+    assert grouped[1] == keys[0]
+
+
+def keys_of(text: str) -> list[tuple[str, ...]]:
+    """What the orders of a message are known by."""
+    return [draft.natural for draft in convert(Message(text), FEED).drafts if draft.type == "ServiceRequest"]
 
 
 def test_a_diagnosis_under_an_order_is_why_it_was_given() -> None:
