@@ -69,8 +69,9 @@ class Application:
             if draft.action != "delete":
                 self._gather(draft)
         for path, statements in self._statements.items():
+            merging = self._merging(path)
             for stated, values in statements.values():
-                self._state(self._merging(path), Stated(stated.path, stated.slot, tuple(values), stated.initial))
+                self._state(merging, Stated(stated.path, stated.slot, tuple(values), stated.initial))
         for merge in self._conversion.merges:
             self._merge(merge.type, self._names[merge.retired], self._names[merge.surviving])
         deleted = [self._names[draft.name] for draft in self._conversion.drafts if draft.action == "delete"]
