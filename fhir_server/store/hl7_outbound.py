@@ -126,6 +126,18 @@ def told_before(connection: psycopg.Connection, tenant_id: int, entry: Entry) ->
     return int(sent or (first or entry.version) - 1)
 
 
+def last_message(
+    connection: psycopg.Connection, tenant_id: int, destination_id: int, keys: Sequence[int]
+) -> bytes | None:
+    """The last message that any of these resources was told by, or is to be; dead ones do not count."""
+    row = connection.execute(
+        "SELECT message FROM hl7_outbox WHERE tenant_id = %s AND destination_id = %s AND key = ANY(%s)"
+        " AND message IS NOT NULL AND state <> 'dead' ORDER BY id DESC LIMIT 1",
+        [tenant_id, destination_id, list(keys)],
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def made(
     connection: psycopg.Connection, tenant_id: int, number: int, event: str, control_id: str, message: bytes
 ) -> None:

@@ -17,6 +17,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "Patient": "ADT",
     "Encounter": "ADT",
     "DiagnosticReport": "ORU",
+    "Observation": "ORU",
     "Appointment": "SIU",
 }
 """Which resources are told, and by which message type."""

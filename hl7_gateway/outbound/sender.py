@@ -25,6 +25,7 @@ from fhir_server.store import audit, hl7_outbound
 from fhir_server.store.hl7_outbound import DEAD, SENT, SKIPPED, Entry
 from fhir_server.store.reading import now
 from fhir_server.store.session import Connection, Database
+from hl7_gateway.outbound.building.message import Made
 from hl7_gateway.outbound.building.sources import Impossible, Untold
 from hl7_gateway.outbound.destination import Destination
 from hl7_gateway.outbound.preparing import control_id, prepared
@@ -157,6 +158,7 @@ class Sender:
         try:
             known = hl7_outbound.told_before(connection, self._tenant, entry)
             made = prepared(entry, known, self.destination, shelf, now())
+            self._refuse_repetition(connection, entry, made)
         except Untold as reason:
             self._settle(connection, entry, SKIPPED, {"said": str(reason)}, tried=False)
             return False
@@ -172,6 +174,15 @@ class Sender:
             return False
         hl7_outbound.made(connection, self._tenant, number, made.event, control_id(entry), made.raw)
         return True
+
+    def _refuse_repetition(self, connection: Connection, entry: Entry, made: Made) -> None:
+        """A report and its results are told together: whichever of them comes first. Raises Untold."""
+        if not made.about:
+            return
+        keys = [self._hasher.uncached(path) for path in made.about]
+        last = hl7_outbound.last_message(connection, self._tenant, entry.destination_id, [entry.key, *keys])
+        if last is not None and made.says_the_same(last):
+            raise Untold("It was told with what belongs to it.")
 
     def _incident(self, error: Exception) -> str:
         """What the error says may quote a resource: the log holds its kind and where it was raised."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.interactions import past
+from fhir_server.interactions import past, search
 from fhir_server.interactions.context import Context, Tenant
+from fhir_server.interactions.search import Match
 from fhir_server.r4 import json
 from fhir_server.r4.own_references import relative_to
 from fhir_server.store.resources import TYPE_IDS, Stored
+from fhir_server.store.searching import ConsentsFound
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from hl7_gateway.outbound.destination import Destination
 
 Resource = dict[str, Any]
+
+_MOST: Final = 20
+"""How many reports of one result are told of."""
 
 
 class Shelf:
@@ -53,6 +58,28 @@ class Shelf:
             self.patients.add(found.patient)
         opened: Resource = relative_to(self._ctx.base_url, json.parse(found.to_bytes()))
         return opened
+
+    def reports_of(self, number: str) -> list[Resource]:
+        """The DiagnosticReports that an Observation is a result of, itself or as a member of one."""
+        panels = self._matches("Observation", "has-member", number)
+        found: dict[str, Resource] = {}
+        for one in (number, *(panel.id for panel in panels)):
+            for match in self._matches("DiagnosticReport", "result", one):
+                report = self.read("DiagnosticReport", match.id)
+                if report is not None:
+                    found[match.id] = report
+        return list(found.values())
+
+    def _matches(self, kind: str, parameter: str, observation: str) -> list[Match]:
+        access = self._ctx.decide("search-type", kind)
+        if access.nothing:
+            return []
+        inner = self._ctx.within(self._ctx.store, access)
+        try:
+            return search.matches(inner, kind, ((parameter, f"Observation/{observation}"),), _MOST)
+        except ConsentsFound:
+            # The store knows better from now on.
+            return search.matches(inner, kind, ((parameter, f"Observation/{observation}"),), _MOST)
 
     def deleted(self, kind: str, number: str, version: int) -> bool:
         """Whether a version says that the resource was deleted."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hl7_gateway.conformance.definitions import known_version
 from hl7_gateway.lint import event_structure
 from hl7_gateway.outbound.building import events, patient, scheduling, visit
-from hl7_gateway.outbound.building.results import Report
-from hl7_gateway.outbound.building.sources import Impossible, Resource, Sources, Untold, found
+from hl7_gateway.outbound.building.results import Report, alone
+from hl7_gateway.outbound.building.sources import Impossible, Instead, Resource, Sources, Untold, found
 from hl7_gateway.outbound.building.text import segment, taken_back, text
 from hl7_gateway.outbound.building.writer import Writer
 from hl7_gateway.outbound.rules import Configuration
@@ -43,10 +43,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A message: its trigger event, and its bytes."""
+    """A message: its trigger event, its bytes, and what it says all there is to say of ("DiagnosticReport/123")."""
 
     event: str
     raw: bytes
+    about: tuple[str, ...] = ()
+
+    def says_the_same(self, raw: bytes) -> bool:
+        """Whether another message differs by its header alone."""
+        return self.raw.partition(b"\r")[2] == raw.partition(b"\r")[2]
 
 
 def build(change: Change, control_id: str, sources: Sources, configuration: Configuration) -> Made:
@@ -59,9 +64,10 @@ def build(change: Change, control_id: str, sources: Sources, configuration: Conf
         "Patient": told.of_patient,
         "Encounter": told.of_encounter,
         "DiagnosticReport": told.of_report,
+        "Observation": told.of_observation,
         "Appointment": told.of_appointment,
     }[change.kind]()
-    return Made(event, "".join(f"{line}\r" for line in lines).encode())
+    return Made(event, "".join(f"{line}\r" for line in lines).encode(), tuple(told.about))
 
 
 class _Message:
@@ -70,6 +76,7 @@ class _Message:
         self._control_id = control_id
         self._sources = sources
         self._writer = Writer(configuration)
+        self.about: list[str] = []
 
     def of_patient(self) -> tuple[str, list[str]]:
         """ADT about a person."""
@@ -113,12 +120,32 @@ class _Message:
             if known.get("status") == "entered-in-error":
                 raise Untold("The report was told to be an error before.")
             known = {**known, "status": "entered-in-error"}
+        return "R01", self._reports([known], self._sources)
+
+    def of_observation(self) -> tuple[str, list[str]]:
+        """ORU: the reports that a result belongs to, or the result alone."""
+        known = self._change.resource
+        sources = self._sources
+        if self._change.after is None:
+            if known.get("status") == "entered-in-error":
+                raise Untold("The result was told to be an error before.")
+            known = {**known, "status": "entered-in-error"}
+            sources = Instead(sources, known)
+        reports = list(sources.reports_of(known["id"]))
+        return "R01", self._reports(reports or [alone(known)], sources)
+
+    def _reports(self, reports: list[Resource], sources: Sources) -> list[str]:
+        known = reports[0]
         lines = self._head("ORU", "R01")
         lines.append(segment("PID", patient.pid(self._subject(known), self._writer)))
-        encounter = found(self._sources, known.get("encounter"), known)
+        encounter = found(sources, known.get("encounter"), known)
         if encounter is not None and encounter.get("resourceType") == "Encounter":
-            lines.append(segment("PV1", visit.pv1(encounter, self._sources, self._writer)))
-        return "R01", [*lines, *Report(known, self._sources, self._writer).segments()]
+            lines.append(segment("PV1", visit.pv1(encounter, sources, self._writer)))
+        for place, report in enumerate(reports, 1):
+            lines += Report(report, sources, self._writer, place).segments()
+            self.about.append(f"DiagnosticReport/{report['id']}")
+            self.about += [str(one.get("reference", "")) for one in report.get("result", ())]
+        return lines
 
     def of_appointment(self) -> tuple[str, list[str]]:
         """SIU: an appointment."""

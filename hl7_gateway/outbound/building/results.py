@@ -24,10 +24,11 @@ _CONCLUDED: Final = 32_000
 
 
 class Report:
-    """Writes one report."""
+    """Writes one report, the ``place``-th of a message."""
 
-    def __init__(self, report: Resource, sources: Sources, writer: Writer) -> None:
+    def __init__(self, report: Resource, sources: Sources, writer: Writer, place: int = 1) -> None:
         self._report = report
+        self._place = place
         self._sources = sources
         self._writer = writer
         self._order = self._first("basedOn", "ServiceRequest")
@@ -92,7 +93,7 @@ class Report:
         readers = [writer.ndl(one) for one in self._people("resultsInterpreter")]
         doers = [writer.ndl(one) for one in self._people("performer")]
         return {
-            1: "1",
+            1: str(self._place),
             2: self._placer(),
             3: writer.ei(self._filler()),
             4: writer.concept(report.get("code"), "OBR-4") or "^Report",
@@ -228,3 +229,28 @@ class Report:
             17: "^".join(times).rstrip("^"),
             18: writer.moment(specimen.get("receivedTime", "")),
         }
+
+
+def alone(observation: Resource) -> dict[str, Any]:
+    """The report that an Observation is by itself, where no other has it as a result."""
+    status = observation.get("status", "")
+    told = {
+        "resourceType": "DiagnosticReport",
+        "status": status if status in translated("ResultStatus[Non-Queries]") else "unknown",
+        "result": [{"reference": f"Observation/{observation['id']}"}],
+    }
+    kept = (
+        "id",
+        "identifier",
+        "basedOn",
+        "code",
+        "subject",
+        "encounter",
+        "effectiveDateTime",
+        "effectivePeriod",
+        "issued",
+    )
+    told |= {name: observation[name] for name in kept if name in observation}
+    if "specimen" in observation:
+        told["specimen"] = [observation["specimen"]]
+    return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 Resource = Mapping[str, Any]
@@ -13,6 +13,9 @@ class Sources(Protocol):
 
     def read(self, kind: str, number: str, version: int = 0) -> Resource | None:
         """A resource as it is now, or a version of it; None for what is not there, was deleted, or is out of reach."""
+
+    def reports_of(self, number: str) -> Sequence[Resource]:
+        """The DiagnosticReports that an Observation is a result of, itself or as a member of one."""
 
 
 def found(sources: Sources, reference: Resource | None, container: Resource) -> Resource | None:
@@ -36,6 +39,23 @@ def found(sources: Sources, reference: Resource | None, container: Resource) -> 
     if reference.get("display"):
         said["display"] = reference["display"]
     return said or None
+
+
+class Instead:
+    """Sources where one resource is another one than is stored."""
+
+    def __init__(self, sources: Sources, resource: Resource) -> None:
+        self._sources = sources
+        self._path = (resource["resourceType"], resource["id"])
+        self._resource = resource
+
+    def read(self, kind: str, number: str, version: int = 0) -> Resource | None:
+        """The resource itself, or what is stored."""
+        return self._resource if (kind, number) == self._path else self._sources.read(kind, number, version)
+
+    def reports_of(self, number: str) -> Sequence[Resource]:
+        """What is stored."""
+        return self._sources.reports_of(number)
 
 
 class Impossible(Exception):

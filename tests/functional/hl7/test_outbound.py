@@ -228,6 +228,54 @@ def test_what_came_from_a_system_does_not_go_back(api: Api, told: Told, system: 
         other.close()
 
 
+def report(*results: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "DiagnosticReport",
+        "id": "r",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "58410-2"}]},
+        "subject": {"reference": "Patient/1"},
+        "result": [{"reference": f"Observation/{one}"} for one in results],
+        **more,
+    }
+
+
+def result(number: str, value: int, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": number,
+        "status": "final",
+        "code": {"text": f"test {number}"},
+        "subject": {"reference": "Patient/1"},
+        "valueInteger": value,
+        **more,
+    }
+
+
+def test_a_report_and_its_results_are_told_together_once(api: Api, told: Told, system: System) -> None:
+    told.add(system, rules=[{"resource": "DiagnosticReport"}, {"resource": "Observation"}])
+    put(api, patient("1"))
+    together = [result("a", 1), result("b", 2), report("a", "b")]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+            for one in together
+        ],
+    }
+    assert api.post("", bundle).status == 200
+    with told.sending():
+        until(lambda: sorted(told.states()) == ["sent", "skipped", "skipped"])
+        put(api, result("b", 3, status="corrected"))
+        put(api, result("vital", 7))
+        until(lambda: sorted(told.states()) == ["sent"] * 3 + ["skipped"] * 2)
+        assert api.delete("Observation/vital").status in (200, 204)
+        until(lambda: len(system.raw) == 4)
+    values = [[(one[5], one[11]) for one in m.all("OBX")] for m in system.received]
+    assert values == [[("1", "F"), ("2", "F")], [("1", "F"), ("3", "C")], [("7", "F")], [("7", "W")]]
+
+
 def test_what_is_paused_waits(api: Api, told: Told, system: System) -> None:
     told.add(system)
     told.within(hl7_destinations.pause, "his", 2, paused=True)

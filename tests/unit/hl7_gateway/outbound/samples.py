@@ -131,6 +131,10 @@ class Shelf:
     def read(self, kind: str, number: str, version: int = 0) -> Mapping[str, Any] | None:
         return self._known.get(f"{kind}/{number}")
 
+    def reports_of(self, number: str) -> list[Mapping[str, Any]]:
+        reference = {"reference": f"Observation/{number}"}
+        return [one for one in self._known.values() if reference in one.get("result", ())]
+
 
 def made(
     before: Mapping[str, Any] | None,

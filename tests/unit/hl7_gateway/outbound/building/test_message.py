@@ -198,6 +198,29 @@ def test_results_of_one_code_are_told_apart_and_members_are_told() -> None:
     ]
 
 
+def test_a_result_is_told_with_its_report() -> None:
+    changed = {**OBSERVATION, "status": "corrected", "subject": {"reference": "Patient/p"}}
+    found = made(OBSERVATION, changed, changed)
+    assert found.raw.partition(b"\r")[2] == made(None, REPORT, changed).raw.partition(b"\r")[2]
+    assert found.says_the_same(made(None, REPORT, changed).raw)
+    assert not found.says_the_same(made(None, REPORT).raw)
+    assert found.about == ("DiagnosticReport/r", "Observation/o")
+
+
+def test_a_result_without_a_report_is_told_alone() -> None:
+    vital = {**OBSERVATION, "id": "v", "subject": {"reference": "Patient/p"}, "effectiveDateTime": "2024-02-03"}
+    message = Message(made(None, vital, vital).raw.decode())
+    obr, obx = message.all("OBR")[0], message.all("OBX")[0]
+    assert (obr[3], obr[4], obr[7], obr[25]) == ("v^^urn:fhir:HERE^URI", obx[3], "20240203", "F")
+    assert [one.severity for one in lint(message) if one.severity == "E"] == []
+
+
+def test_a_result_that_is_deleted_was_an_error() -> None:
+    gone = {**OBSERVATION, "subject": {"reference": "Patient/p"}}
+    message = Message(made(gone, None).raw.decode())
+    assert (message.all("OBR")[0][25], message.all("OBX")[0][11]) == ("F", "W")
+
+
 def test_a_panel_is_told_by_its_components() -> None:
     panel = {
         **OBSERVATION,
