@@ -9,6 +9,7 @@ from hl7_gateway.conversion.families.adt import ADT
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.finance import ACCOUNTS, CHARGES
 from hl7_gateway.conversion.families.pharmacy import PHARMACY
+from hl7_gateway.conversion.families.problems import PROBLEMS
 from hl7_gateway.conversion.families.results import ORDERS, RESULTS, SPECIMENS
 
 
@@ -26,6 +27,7 @@ FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "OMG": (ORDERS, _events("O", 19)),
     "BAR": (ACCOUNTS, _events("P", 1, 2, 5, 6, 10, 12)),
     "DFT": (CHARGES, _events("P", 3, 11)),
+    "PPR": (PROBLEMS, frozenset({"PC1", "PC2", "PC3"})),
     "RDE": (PHARMACY, _events("O", 11, 25)),
     "RDS": (PHARMACY, _events("O", 13)),
 }
