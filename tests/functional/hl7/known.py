@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 SYSTEMS: Final = (
@@ -13,47 +14,54 @@ SYSTEMS: Final = (
     "http://dicom.nema.org/resources/ontology/DCM",
     "urn:iso:std:iso:3166",
     "urn:oid:2.16.840.1.113883.6.238",
-    "urn:ietf:rfc3986",
+    "urn:ietf:rfc:3986",
     "urn:hl7:north:location",
     "urn:hl7:north:US-DL",
+    "urn:hl7:north:prescription",
 )
 """What HL7 v2 names otherwise or not at all: code systems, places of the feed "north", licences to drive."""
 
 VALUES: Final[dict[str, frozenset[str]]] = {
-    element: frozenset(line.strip() for line in lines.strip().splitlines())
-    for element, lines in {
+    element: frozenset(value.strip() for value in re.split(r"[;\n]", values) if value.strip())
+    for element, values in {
         # How to reach somebody, and what their names, addresses and numbers are for.
-        "system": "phone\nemail\nfax\npager\nother\nurl",
-        "use": "home\nwork\nmobile\nold\nofficial\nusual\nmaiden\nanonymous\ntemp\nbilling\nnickname",
-        "type": "postal\nallergy\nDevice\nServiceRequest\nProcedure",
+        "system": "phone; email; fax; pager; other; url",
+        "use": "claim; home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname",
+        "type": "postal; allergy; Device; ServiceRequest; Procedure",
         # Codes of FHIR.
         "status": """
-            active\ninactive\nplanned\nin-progress\nfinished\ncancelled\ncompleted\nreserved\nfinal\npartial\npreliminary
-            registered\navailable\non-hold\nrevoked\nunknown\nonleave\nentered-in-error
+            active; inactive; planned; in-progress; finished; cancelled; completed; reserved; final; partial
+            preliminary; registered; available; on-hold; revoked; unknown; onleave; entered-in-error; current; billable
         """,
-        "active": "True\nFalse",
-        "deceasedBoolean": "True\nFalse",
-        "gender": "male\nfemale\nother\nunknown",
+        "active": "True; False",
+        "deceasedBoolean": "True; False",
+        "gender": "male; female; other; unknown",
         "mode": "instance",
         "intent": "order",
-        "priority": "routine\nasap\nstat",
-        "category": "environment\nmedication\nfood",
-        "criticality": "low\nhigh",
-        "severity": "mild\nmoderate\nsevere",
+        "priority": "routine; asap; stat",
+        "category": "environment; medication; food",
+        "criticality": "low; high",
+        "severity": "mild; moderate; severe",
+        "contentType": "image/jpeg; image/pict; application/octet-stream; application/pdf",
+        "periodUnit": "d",
+        "unit": "days; d",
+        "url": "code; ombCategory; detailed; text; species; breed",
         # What a field means, or what the code that was sent is called elsewhere.
         "code": """
-            VN\nMR\nSS\nDL\nAN\nMB\nPLAC\nFILL\nPGN\nSHIP\nREF\nATND\nADM\nCON\nPART\nPRENC\nIMP\nAMB\nEMER\nUR\nEL\nEM
-            AD\nd\nbu\nlvl\nwa\nro\nbd\nsi\nactive\nconfirmed\nprovisional\nencounter-diagnosis\nplan\ngroup\nGUAR\nMTH
-            CHILD\nSPS\nOF\n446050000\n1009
+            VN; RXN; MR; SS; DL; AN; MB; PLAC; FILL; PGN; SHIP; REF; ATND; ADM; CON; PART; PRENC; IMP; AMB; EMER; UR; EL
+            EM; AD; d; IVINJ; appends; replaces; bu; lvl; wa; ro; bd; si; active; confirmed; provisional
+            encounter-diagnosis; plan; group; inpatient; institutional; normal
+            GUAR; MTH; CHILD; SPS; OF; 446050000; 1009
         """,
         "display": """
-            referrer\nattender\nadmitter\nconsultant\nParticipation\npre-admission\ninpatient encounter\nambulatory
-            emergency\nurgent\nelective\nAdmission Diagnosis\nPCP - Primary care physician\nWard\nRoom\nBuilding\nBed
-            Level\nSite\nAbnormal\nNormal\nBetter\nLow\nCritical high\nMarried\nNever Married\nspouse\nmother\nchild
-            brother\nguarantor\nEmergency Contact\nOutpatient facility\nFuruncle\nPhenol\nClotted
+            referrer; attender; admitter; consultant; Participation; pre-admission; inpatient encounter; ambulatory
+            emergency; urgent; elective; Admission Diagnosis; PCP - Primary care physician; Ward; Room; Building; Bed
+            Level; Site; Abnormal; Normal; Better; Low; Critical high; Married; Never Married; spouse; mother; child
+            brother; guarantor; Emergency Contact; Outpatient facility; Furuncle; Phenol; Clotted; Swallow, oral
+            Injection, intravenous
         """,
-        "text": "temporary\nanaesthetist\nsurgeon\nprocedure practitioner\nunknown",
-        "unit": "days",
+        "text": "prescription number; temporary; anaesthetist; surgeon; procedure practitioner; unknown",
+        "title": "not sent",
     }.items()
 }
 """The values of an element that are right although no message has them."""
@@ -61,4 +69,4 @@ VALUES: Final[dict[str, frozenset[str]]] = {
 
 def known(element: str, text: str) -> bool:
     """Whether a value needs no message to say it."""
-    return text in VALUES.get(element, ()) or (element == "system" and text.startswith(SYSTEMS))
+    return text in VALUES.get(element, ()) or (element in ("system", "url") and text.startswith(SYSTEMS))
