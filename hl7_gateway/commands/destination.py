@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from fhir_server import logs
 from fhir_server.commands.database import database
 from fhir_server.commands.example import example
 from fhir_server.settings import ConfigurationError, Settings
@@ -22,6 +23,7 @@ from hl7_gateway.commands.clinic import Clinic, assignments, clinic
 from hl7_gateway.commands.shown import segments, time_of
 from hl7_gateway.lint import lint
 from hl7_gateway.message import Message
+from hl7_gateway.outbound import process
 from hl7_gateway.outbound.building.sources import Impossible, Untold
 from hl7_gateway.outbound.destination import Destination, parsed
 from hl7_gateway.outbound.preparing import previewed
@@ -250,6 +252,15 @@ def resend(slug: str, name: str, numbers: tuple[int, ...], every: bool) -> None:
     missing = sorted(set(numbers) - set(again))
     if missing:
         raise ConfigurationError(f"Not dead letters of {slug}/{name}: {', '.join(map(str, missing))}.")
+
+
+@destination.command(epilog=example("hl7-gateway destination send"))
+def send() -> None:
+    """Send to the destinations of all clinics, until told to stop. Any number of processes may."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    with database(settings) as urls:
+        process.run(settings, urls.app)
 
 
 def _row(found: Clinic, name: str) -> DestinationRow:

@@ -300,17 +300,23 @@ def test_several_processes_share_the_work_in_order(api: Api, told: Told, system:
     assert len(system.raw) == 18
 
 
-CHILD = """
-import sys, threading
-from fhir_server.store.session import Database
-from fhir_server.store import directory
-from fhir_server.crypto.hashing import Hasher
-from hl7_gateway.outbound.senders import Senders
-database = Database(sys.argv[1], 3)
-database.open()
-Senders(database, Hasher(directory.hash_key(database)), lambda slug: "http://localhost").start()
-threading.Event().wait()
-"""
+def process(settings: Settings) -> subprocess.Popen[bytes]:
+    """A process that sends."""
+    assert settings.app_database_url is not None
+    environ = {**os.environ, "APP_DATABASE_URL": settings.app_database_url, "DATA_DIR": str(settings.data_dir)}
+    command = "from hl7_gateway.commands.destination import destination; destination(['send'])"
+    return subprocess.Popen([sys.executable, "-c", command], env=environ)
+
+
+def test_a_process_sends_until_it_is_told_to_stop(api: Api, told: Told, system: System, settings: Settings) -> None:
+    told.add(system)
+    child = process(settings)
+    try:
+        put(api, patient("1"))
+        until(lambda: told.states() == ["sent"], 30)
+    finally:
+        child.terminate()
+        assert child.wait(10) == 0
 
 
 def test_a_sender_that_is_killed_loses_nothing(api: Api, told: Told, system: System, settings: Settings) -> None:
@@ -326,8 +332,7 @@ def test_a_sender_that_is_killed_loses_nothing(api: Api, told: Told, system: Sys
         return None if holding[0] == 0 else answer(raw)
 
     system.behave = behave
-    assert settings.app_database_url is not None
-    child = subprocess.Popen([sys.executable, "-c", CHILD, settings.app_database_url])
+    child = process(settings)
     try:
         until(lambda: len(system.raw) == 4, 30)
     finally:
