@@ -171,7 +171,9 @@ class Writer:
         if self._zone is not None and offset and second != "60" and int(year) >= 1900:
             sent = datetime.fromisoformat(f"{year}-{month}-{day}T{hour}:{minute}:{second or '00'}{offset}")
             local = sent.astimezone(self._zone)
-            return f"{local:%Y%m%d%H%M%S}{fraction}{local:%z}"
+            # Before there were time zones clocks went by the sun, at offsets that HL7 v2 cannot say.
+            if len(f"{local:%z}") == 5:
+                return f"{local:%Y%m%d%H%M%S}{fraction}{local:%z}"
         offset = "+0000" if offset == "Z" else (offset or "").replace(":", "")
         return f"{year}{month}{day}{hour}{minute}{second or '00'}{fraction}{offset}"
 
