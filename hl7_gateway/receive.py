@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -42,6 +44,48 @@ COMMIT_SECONDS: Final = 20.0
 _NO_FEED: Final = Refused(207, "AR", None, "No feed takes messages of this sender.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A message that is ready to be kept; ``later``: it is answered when it is stored."""
+
+    read: Read
+    incoming: Incoming
+    later: bool
+
+
+_Key = tuple[int, str, int]
+
+
+class _Turn:
+    """Messages of a connection are kept in the order in which they came, however long each takes to be read."""
+
+    def __init__(self, last: dict[_Key, _Turn], key: _Key) -> None:
+        self._last = last
+        self._key = key
+        self._before = last.get(key)
+        self._ended = asyncio.Event()
+        last[key] = self
+
+    async def come(self) -> None:
+        """Wait for those before, and for those before one that gave its turn up."""
+        while self._before is not None:
+            await self._before._ended.wait()
+            self._before = self._before._before
+
+    def end(self) -> None:
+        """Let those after have their turn, once those before have had theirs."""
+        self._ended.set()
+        if self._last.get(self._key) is not self:
+            return
+        before = self._before
+        while before is not None and before._ended.is_set():
+            before = before._before
+        if before is None:
+            del self._last[self._key]
+        else:
+            self._last[self._key] = before
+
+
 class Receiver:
     """What happens to a message between its frame and its acknowledgment."""
 
@@ -60,6 +104,7 @@ class Receiver:
         self._hasher = hasher
         self._metrics = metrics
         self._commit_seconds = commit_seconds
+        self._last: dict[_Key, _Turn] = {}
 
     def handler(self, port: int) -> Handler:
         """Takes the messages that come to a port."""
@@ -70,20 +115,27 @@ class Receiver:
 
         Nothing positive is said before it is committed.
         """
-        feed = self._feeds.recognise(peer, port, header(raw))
-        if feed is None:
-            return self._unknown(port, peer, raw)
-        self._metrics.came(feed, datetime.now(UTC).timestamp())
+        turn = _Turn(self._last, (port, peer.address, peer.port))
+        try:
+            feed = self._feeds.recognise(peer, port, header(raw))
+            if feed is None:
+                return self._unknown(port, peer, raw)
+            self._metrics.came(feed, datetime.now(UTC).timestamp())
+            found = await self._read(feed, raw)
+            if isinstance(found, ReadBatch):
+                return await self._batch(port, peer, found, turn)
+            prepared = await self._prepare(found)
+            await turn.come()
+            kept = self._keeper.keep(feed.tenant_id, prepared.incoming)
+        finally:
+            turn.end()
+        return await self._answer(prepared, kept, peer.send)
+
+    async def _read(self, feed: Feed, raw: bytes) -> Read | ReadBatch:
         if len(raw) > feed.limit:
             said = f"The message has {len(raw):,} bytes, of which this feed takes {feed.limit:,}."
-            found: Read | ReadBatch = Read(feed, raw, None, Refused(207, "AR", None, said))
-        elif len(raw) > _LARGE:
-            found = await asyncio.to_thread(read, feed, raw)
-        else:
-            found = read(feed, raw)
-        if isinstance(found, ReadBatch):
-            return await self._batch(port, peer, found)
-        return await self._message(found, peer.send)
+            return Read(feed, raw, None, Refused(207, "AR", None, said))
+        return await asyncio.to_thread(read, feed, raw) if len(raw) > _LARGE else read(feed, raw)
 
     def _unknown(self, port: int, peer: Peer, raw: bytes) -> bytes | None:
         self._metrics.unknown()
@@ -94,26 +146,31 @@ class Receiver:
             answer = answers.refused(raw, _NO_FEED)
         return answer or None
 
-    async def _message(self, found: Read, send: Send) -> bytes | None:
-        """Keep one message and answer it; what goes out before the last answer goes to ``send``."""
-        feed, message, problem = found.feed, found.message, found.problem
-        later = feed.acknowledgment == COMMIT and problem is None
-        if message is None or problem is not None:
-            answer = answers.refused(found.received, problem or _NO_FEED)
+    async def _prepare(self, found: Read) -> _Prepared:
+        """A message with what is going to be answered to it once it is kept."""
+        later = found.feed.acknowledgment == COMMIT and found.problem is None
+        if found.message is None or found.problem is not None:
+            answer = answers.refused(found.received, found.problem or _NO_FEED)
         else:
-            answer = answers.taken(message, later=later)
+            answer = answers.taken(found.message, later=later)
         if len(found.raw) > _LARGE:
             told = await asyncio.to_thread(incoming, found, self._hasher, answer)
         else:
             told = incoming(found, self._hasher, answer)
+        return _Prepared(found, told, later)
+
+    async def _answer(self, prepared: _Prepared, future: Future[Kept], send: Send) -> bytes | None:
+        """What is answered to a message; what goes out before the last answer goes to ``send``."""
+        found, told = prepared.read, prepared.incoming
+        feed = found.feed
         try:
-            kept = await asyncio.wrap_future(self._keeper.keep(feed.tenant_id, told))
+            kept = await asyncio.wrap_future(future)
         except NotKept:
             self._metrics.answered(feed, "failed")
             return answers.refused(found.received, answers.NOT_KEPT) or None
         self._count(feed, told, kept)
-        if later and kept.state == RECEIVED and message is not None:
-            return await self._stored(feed, message, kept, send)
+        if prepared.later and kept.state == RECEIVED and found.message is not None:
+            return await self._stored(feed, found.message, kept, send)
         *before, last = answers.parts(kept.acknowledgment) or [b""]
         for one in before:
             send(one)
@@ -145,24 +202,36 @@ class Receiver:
             return None if promised else answers.parts(kept.acknowledgment)[-1]
         return (answers.parts(stored)[1 if promised else 0 :] or [b""])[-1] or None
 
-    async def _batch(self, port: int, peer: Peer, found: ReadBatch) -> bytes:
+    async def _batch(self, port: int, peer: Peer, found: ReadBatch, turn: _Turn) -> bytes:
         """Each message of a batch has an outcome of its own; the acknowledgments are a batch as well."""
+        await turn.come()
         told: list[bytes] = []
         for start in range(0, len(found.messages), _TOGETHER):
             some = found.messages[start : start + _TOGETHER]
-            outcomes = await asyncio.gather(*(self._of_batch(port, peer, raw) for raw in some))
-            for outcome in outcomes:
+            outcomes = [await self._of_batch(port, peer, raw) for raw in some]
+            if start + _TOGETHER >= len(found.messages):
+                # All of them are on their way in their order: what comes after the batch may follow.
+                turn.end()
+            for outcome in await asyncio.gather(*outcomes):
                 told.extend(outcome)
         return batch_answers.batch(found, told, answers.control_id(), datetime.now(UTC))
 
-    async def _of_batch(self, port: int, peer: Peer, raw: bytes) -> list[bytes]:
+    async def _of_batch(self, port: int, peer: Peer, raw: bytes) -> Coroutine[None, None, list[bytes]]:
+        """Have a message of a batch kept; what waits for that, and tells its answers."""
         feed = self._feeds.recognise(peer, port, header(raw))
-        before: list[bytes] = []
         if feed is None:
-            last = self._unknown(port, peer, raw)
-        else:
-            found = read(feed, raw)
-            if isinstance(found, ReadBatch):
-                found = Read(feed, raw, None, Refused(100, "AE", None, "It is not one message."))
-            last = await self._message(found, before.append)
+            return _told(self._unknown(port, peer, raw))
+        found = await self._read(feed, raw)
+        if isinstance(found, ReadBatch):
+            found = Read(feed, raw, None, Refused(100, "AE", None, "It is not one message."))
+        prepared = await self._prepare(found)
+        return self._answers(prepared, self._keeper.keep(feed.tenant_id, prepared.incoming))
+
+    async def _answers(self, prepared: _Prepared, kept: Future[Kept]) -> list[bytes]:
+        before: list[bytes] = []
+        last = await self._answer(prepared, kept, before.append)
         return [*before, last] if last is not None else before
+
+
+async def _told(answer: bytes | None) -> list[bytes]:
+    return [] if answer is None else [answer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,8 +13,10 @@ from fhir_server.store import hl7_messages
 from fhir_server.store.hl7_messages import Settled
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
-from hl7_gateway import answers
+from hl7_gateway import answers, receive
+from hl7_gateway.feed import Feed
 from hl7_gateway.message import Message
+from hl7_gateway.reading import Read, ReadBatch
 from hl7_gateway.wire.client import read
 from hl7_gateway.wire.mllp import frame
 from tests.functional.hl7.gateway import Gateway, message
@@ -281,5 +284,35 @@ def test_without_a_database_nothing_positive_is_said(gateway: Gateway, monkeypat
                 assert (answer.code, answer.complaints[0].code) == ("AE", "207")
             assert (await sender.send(message("1"))).code == "AA"
             assert len(gateway.found()) == 1
+
+    run(scenario())
+
+
+def test_messages_of_a_connection_are_kept_in_order_however_long_each_takes_to_be_read(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = receive.read
+
+    def slow(feed: Feed, raw: bytes) -> Read | ReadBatch:
+        if len(raw) > 1_000:
+            time.sleep(0.3)
+        return real(feed, raw)
+
+    monkeypatch.setattr(receive, "_LARGE", 1_000)
+    monkeypatch.setattr(receive, "read", slow)
+    large = message("1", rest="NTE|1||" + "x" * 1_000 + "\r")
+    batch = b"BHS|^~\\&|EPIC\r" + message("3", rest="NTE|1||" + "x" * 1_000 + "\r") + message("4") + b"BTS|2\r"
+
+    async def scenario() -> None:
+        async with gateway.serving(application="EPIC"):
+            sender, other = await gateway.connect(), await gateway.connect()
+            stranger = message("0", application="NOBODY")
+            frames = (large, stranger, message("2"), stranger, batch, message("5"))
+            sender.writer.write(b"".join(frame(one) for one in frames))
+            assert (await other.send(message("first"))).code == "AA"
+            told = [await sender.next() for _ in frames]
+            assert [read(told[place]).control_id for place in (0, 1, 2, 3, 5)] == ["1", "0", "2", "0", "5"]
+            assert [one.control_id for one in gateway.found()] == ["first", "1", "2", "3", "4", "5"]
+            assert gateway.receiver._last == {}
 
     run(scenario())
