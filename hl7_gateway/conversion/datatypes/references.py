@@ -84,6 +84,15 @@ def named_organization(value: Value, walk: Walk) -> Converted | None:
     return (organization_draft(walk, name, "").reference, {"": 1}) if name else None
 
 
+def coded_organization(value: Value, walk: Walk) -> Converted | None:
+    """A Reference to the Organization of a CWE: its code, its name, and whose code it is."""
+    code, name = clean(value.part(1).strip()), clean(value.part(2).strip())
+    if not code and not name:
+        return None
+    number = code if name else ""
+    return organization_draft(walk, name or code, number, value.component(3)).reference, {"": 1}
+
+
 def destination(value: Value, walk: Walk) -> Converted | None:
     """A Reference to the Location that a DLD names, by a code and its meaning."""
     kind = value.component(1)

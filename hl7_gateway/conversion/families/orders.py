@@ -8,7 +8,7 @@ from hl7_gateway.conversion.datatypes.codes import code, concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
 from hl7_gateway.conversion.datatypes.quantities import cq
 from hl7_gateway.conversion.datatypes.references import practitioner
-from hl7_gateway.conversion.datatypes.simple import date_time, stamp
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, period, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.maps.orders import OBR_REPORT, OBR_REQUEST, ORC_REQUEST, PRIORITIES
@@ -93,6 +93,8 @@ def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
         ORC_REQUEST.apply(orc_segment, made, walk)
         if orc_segment[12] and obr[16]:
             made.stated = [said for said in made.stated if said.slot != "OBR-16"]
+    if not mentioned and walk.message.first("TQ1") is None:
+        _quantity_and_timing(walk, obr, orc_segment, made)
     _about(walk, obr, made, patient)
     _request_status(walk, obr, orc_segment, made, mentioned)
     return made
@@ -104,6 +106,30 @@ def _without_number(walk: Walk, obr: Segment, control: Segment | None, patient: 
     key = ("OBR", DRAFT + patient.name, key_of(obr, 4), obr.text(7).strip(), *([group] if group else []))
     again = walk.count(key)
     return (*key, str(again)) if again else key
+
+
+def _quantity_and_timing(walk: Walk, obr: Segment, control: Segment | None, made: Draft) -> None:
+    """When and how much, as versions before 2.5 tell it in a field (TQ)."""
+    segment, field = (control, 7) if control is not None and control[7] else (obr, 27)
+    if not segment[field]:
+        return
+    walk.at(segment, field)
+    value = segment.first(field)
+    measured = cq(value.component(1), walk) if value.component(1).raw else None
+    if measured:
+        walk.state(made, "quantityQuantity", *measured)
+    lasting = period(value.part(4), value.part(5), walk, (4, 5)) if not obr[6] else None
+    if lasting and len(lasting[0]) > 1:
+        walk.state(made, "occurrencePeriod", *lasting, slot="OBR-6")
+    elif lasting and "start" in lasting[0]:
+        walk.state(made, "occurrenceDateTime", lasting[0]["start"], {"": 4}, slot="OBR-6")
+    if value.part(6).strip() in PRIORITIES and not obr[5]:
+        found = code("ExtendedPriorityCodes")(value.component(6), walk)
+        if found:
+            walk.state(made, "priority", found[0], {"": 6})
+    said = clean(value.part(8).strip())
+    if said:
+        walk.gather(made, "note", {"text": said}, {"text": 8}, "TQ-8")
 
 
 def _about(walk: Walk, obr: Segment, made: Draft, patient: Draft) -> None:

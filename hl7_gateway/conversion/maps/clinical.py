@@ -81,7 +81,7 @@ IAM_ALLERGY: Final = SegmentMap(
         one(13, "recordedDate", date_time),
         one(14, "recorder", _named),
     ],
-    ignored=(1, 6, 9, 17),
+    ignored=(1, 6, 17),
 )
 
 

@@ -88,7 +88,7 @@ OBR_REQUEST: Final = SegmentMap(
         many(47, "orderDetail", concept()),
         one(53, "identifier", cx("PLAC")),
     ],
-    ignored=(1, 2, 3, 11, 27),
+    ignored=(1, 2, 3, 11),
 )
 
 ORC_REQUEST: Final = SegmentMap(
@@ -104,5 +104,5 @@ ORC_REQUEST: Final = SegmentMap(
         one(29, "locationCode", concept("OrderType", "0482")),
         one(33, "identifier", cx("PLAC")),
     ],
-    ignored=(1, 2, 3, 5, 7),
+    ignored=(1, 2, 3, 5),
 )

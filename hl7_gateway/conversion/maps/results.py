@@ -8,11 +8,29 @@ from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
 from hl7_gateway.conversion.datatypes.names import xad
 from hl7_gateway.conversion.datatypes.quantities import cq
-from hl7_gateway.conversion.datatypes.references import named_organization, organization_of, practitioner
-from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, stamp
+from hl7_gateway.conversion.datatypes.references import coded_organization, organization_of, practitioner
+from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, number, stamp
 from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.walk import Converted, Walk
 from hl7_gateway.message import Segment, Value
+
+_SUB: Final = ((1, "original-sub-identifier", ""), (2, "group", "d"), (3, "sequence", "d"), (4, "identifier", ""))
+
+
+def _sub_identifier(value: Value, walk: Walk) -> Converted | None:
+    """What tells results of the same code apart (OG, before version 2.8.2 an ST)."""
+    inner: list[dict[str, Any]] = []
+    for part, name, kind in _SUB:
+        said = clean(value.part(part).strip())
+        measured = number(said) if kind else None
+        if said and measured is not None:
+            inner.append({"url": name, "valueDecimal": measured})
+        elif said and not kind:
+            inner.append({"url": name, "valueString": said})
+        elif said:
+            walk.warn("A group or sequence of a sub-identifier must be a number; it was left out.")
+    url = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
+    return ({"url": url, "extension": inner}, {"": 0}) if inner else None
 
 
 def _laboratory(value: Value, walk: Walk) -> Converted | None:
@@ -35,11 +53,12 @@ OBX_OBSERVATION: Final = SegmentMap(
     "Observation",
     [
         one(3, "code", concept()),
+        one(4, "extension", _sub_identifier),
         many(8, "interpretation", concept("InterpretationCodes", "0078")),
         one(10, "extension", extension("observation-nature-of-abnormal-test", "valueCodeableConcept",
             concept("NatureOfAbnormalTesting", "0080"))),
         one(14, "effectiveDateTime", date_time),
-        one(15, "performer", named_organization, lambda segment: not segment[23]),
+        one(15, "performer", coded_organization),
         many(16, "performer", practitioner),
         one(17, "method", concept()),
         one(18, "device", logical(ei(), "Device")),
@@ -51,7 +70,7 @@ OBX_OBSERVATION: Final = SegmentMap(
         one(29, "category", concept(table="0936")),
         one(33, "specimen", logical(eip(2, "FILL"), "Specimen"), lambda segment: bool(segment.first(33).component(2))),
     ],
-    ignored=(1, 2, 4, 5, 6, 7, 11, 12),
+    ignored=(1, 2, 5, 6, 7, 11, 12),
 )  # fmt: skip
 
 

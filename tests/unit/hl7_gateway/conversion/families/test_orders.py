@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.message import Message
 from tests.unit.hl7_gateway.conversion.applied import FEED, converted, of_type
@@ -114,3 +116,44 @@ def test_an_insurer_can_be_reached() -> None:
     assert payer["address"][0]["city"] == "TOWN"
     assert payer["contact"] == [{"name": {"family": "ROE", "given": ["JANE"]}}]
     assert [one["value"] for one in payer["telecom"]] == ["(555)5555555", "a@b.c"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "inner"),
+    [
+        ("1", {"original-sub-identifier": "1"}),
+        ("1.2^3^4^x", {"original-sub-identifier": "1.2", "group": 3, "sequence": 4, "identifier": "x"}),
+        ("^a", {}),
+    ],
+)
+def test_a_sub_identifier(sent: str, inner: dict[str, Any]) -> None:
+    (result,) = of_type(message("ORU^R01", "OBR|1|P1|F1|A^Test^L", f"OBX|1|NM|X^Y^L|{sent}|5||||||F"), "Observation")
+    told = [one for one in result.get("extension", ()) if one["url"].endswith("observation-v2-subid")]
+    found = {
+        one["url"]: one.get("valueString", one.get("valueDecimal")) for whole in told for one in whole["extension"]
+    }
+    assert found == inner
+
+
+def test_who_produced_a_result_by_a_code() -> None:
+    found = message("ORU^R01", "OBR|1|P1|F1|A^Test^L", "OBX|1|NM|X^Y^L||5||||||F||||05D0642827^Lab^CLIA")
+    (laboratory,) = of_type(found, "Organization")
+    assert laboratory["name"] == "Lab"
+    assert laboratory["identifier"] == [{"system": "urn:hl7:north:CLIA", "value": "05D0642827"}]
+
+
+@pytest.mark.parametrize(
+    "order", ["ORC|NW|P1|||||{}\rOBR|1|P1||A^Test^L", "ORC|NW|P1\rOBR|1|P1||A^Test^L" + "|" * 23 + "{}"]
+)
+def test_quantity_and_timing_in_a_field(order: str) -> None:
+    (found,) = of_type(message("ORM^O01", order.format("2&mL^BID^^20240101^20240102^S^^at once")), "ServiceRequest")
+    assert found["quantityQuantity"] == {"value": 2, "unit": "mL"}
+    assert found["occurrencePeriod"] == {"start": "2024-01-01", "end": "2024-01-02"}
+    assert found["priority"] == "stat"
+    assert found["note"] == [{"text": "at once"}]
+
+
+def test_a_segment_of_timing_is_newer_than_the_field() -> None:
+    order = ["ORC|NW|P1|||||^^^20240101^^S", "TQ1|1||||||20250101||R", "OBR|1|P1||A^Test^L"]
+    (found,) = of_type(message("OML^O21", *order[:1], *order[2:], order[1]), "ServiceRequest")
+    assert (found["occurrenceDateTime"], found["priority"]) == ("2025-01-01", "routine")
