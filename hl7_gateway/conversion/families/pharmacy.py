@@ -223,7 +223,7 @@ def _product(walk: Walk, owner: Draft, head: Segment, rows: SegmentMap, parts: l
         if found:
             walk.gather(made, "ingredient", *found, slot="RXC")
     if not made.stated and not parts:
-        walk.conversion.drafts.remove(made)
+        walk.conversion.drafts.pop()
         return
     walk.at(head)
     walk.state(owner, "supportingInformation", made.reference, slot="RX#product")
