@@ -10,6 +10,7 @@ from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.finance import ACCOUNTS, CHARGES
 from hl7_gateway.conversion.families.pharmacy import PHARMACY
 from hl7_gateway.conversion.families.problems import PROBLEMS
+from hl7_gateway.conversion.families.referral import REFERRALS
 from hl7_gateway.conversion.families.results import ORDERS, RESULTS, SPECIMENS
 
 
@@ -30,6 +31,7 @@ FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "PPR": (PROBLEMS, frozenset({"PC1", "PC2", "PC3"})),
     "RDE": (PHARMACY, _events("O", 11, 25)),
     "RDS": (PHARMACY, _events("O", 13)),
+    "REF": (REFERRALS, _events("I", (12, 14))),
 }
 """Message type (MSH-9.1) -> family and trigger events."""
 
