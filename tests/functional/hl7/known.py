@@ -26,12 +26,13 @@ VALUES: Final[dict[str, frozenset[str]]] = {
     for element, values in {
         # How to reach somebody, and what their names, addresses and numbers are for.
         "system": "phone; email; fax; pager; other; url",
-        "use": "claim; home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname",
+        "outcome": "complete",
+        "use": "claim; preauthorization; home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname",
         "type": "postal; allergy; Device; ServiceRequest; Procedure",
         # Codes of FHIR.
         "status": """
             active; inactive; planned; in-progress; finished; cancelled; completed; reserved; final; partial
-            preliminary; registered; available; on-hold; revoked; unknown; onleave; entered-in-error; current; billable
+            preliminary; registered; available; on-hold; revoked; unknown; onleave; entered-in-error; current; billable; requested
         """,
         "active": "True; False",
         "deceasedBoolean": "True; False",
@@ -45,11 +46,12 @@ VALUES: Final[dict[str, frozenset[str]]] = {
         "contentType": "image/jpeg; image/pict; application/octet-stream; application/pdf",
         "periodUnit": "d",
         "unit": "days; d",
-        "url": "code; ombCategory; detailed; text; species; breed",
+        "url": "code; ombCategory; detailed; text; species; breed; original-sub-identifier; group; sequence; identifier",
         # What a field means, or what the code that was sent is called elsewhere.
         "code": """
             VN; RXN; MR; SS; DL; AN; MB; PLAC; FILL; PGN; SHIP; REF; ATND; ADM; CON; PART; PRENC; IMP; AMB; EMER; UR; EL
             EM; AD; d; IVINJ; appends; replaces; bu; lvl; wa; ro; bd; si; active; confirmed; provisional
+            problem-list-item; 3457005; fulfill; benefit; professional
             encounter-diagnosis; plan; group; inpatient; institutional; normal
             GUAR; MTH; CHILD; SPS; OF; 446050000; 1009
         """,
@@ -58,7 +60,7 @@ VALUES: Final[dict[str, frozenset[str]]] = {
             emergency; urgent; elective; Admission Diagnosis; PCP - Primary care physician; Ward; Room; Building; Bed
             Level; Site; Abnormal; Normal; Better; Low; Critical high; Married; Never Married; spouse; mother; child
             brother; guarantor; Emergency Contact; Outpatient facility; Furuncle; Phenol; Clotted; Swallow, oral
-            Injection, intravenous
+            Injection, intravenous; Problem List Item; Patient referral; Fulfill the focal request
         """,
         "text": "prescription number; temporary; anaesthetist; surgeon; procedure practitioner; unknown",
         "title": "not sent",

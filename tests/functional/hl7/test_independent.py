@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -56,6 +57,37 @@ def test_the_page_tells_what_is_reached() -> None:
     shares = {one: found.recall(one) for one in found.facts} | {one: found.precision(one) for one in found.values}
     assert {one: share for one, share in shares.items() if share >= limits.get(one, share) + 10} == {}
     assert set(limits) <= set(shares)
+
+
+SILENT = {
+    "OBX-2": "the type of OBX-5", "OBX-6": "a unit of what has none", "PID-24": "PID-25 tells it better",
+    "PID-30": "neither Y nor N", "PID-33": "when the record was changed, of which lineage tells", "PD1-4": "nobody",
+    "PV2-22": "not restricted", "OBR-11": "no reflex order", "OBR-25": "of an order", "ORC-29": "translated",
+    "DG1-6": "translated, or of a charge", "DG1-15": "of an order or a charge", "DG1-21": "no deletion",
+    "NTE-4": "what kind of note", "FT1-6": "translated", "TQ1-4": "hours of a repeat that is coded",
+    "PRT-2": "what is to be done", "ROL-2": "what is to be done", "PRB-1": "what is to be done", "PRB-2": "no time",
+    "PRD-1": "translated", "PRT-4": "translated", "PRT-11": "of a mention", "PRT-12": "of a mention",
+    "RF1-1": "translated", "RF1-2": "translated", "RF1-25": "translated", "AUT-1": "a kind of plan",
+    "RXO-7": "RXE tells it better", "RXO-11": "RXE tells it better", "RXO-21": "RXE tells it better",
+    "RXO-22": "RXE tells it better", "TXA-3": "the type of the content", "TXA-13": "of a document that is not sent",
+}  # fmt: skip
+"""Fields that are looked at, and of which nothing is to be found in any resource: why that is no loss."""
+
+
+@needs_samples
+def test_nothing_is_lost_in_silence() -> None:
+    """Of each field something is found, or the field is reported as unmapped."""
+    silent: Counter[str] = Counter()
+    for message in converted():
+        conversion = convert(Message(message), FEED)
+        reported = {f"{place.segment}-{place.field}" for place in conversion.unmapped}
+        said = {fact.place.split(".")[0] for fact in facts(message, ZONE) if len(fact.all_of) == 1}
+        lost = missing(message, *applied(conversion).values())
+        found = {
+            fact.place.split(".")[0] for fact in facts(message, ZONE) if len(fact.all_of) == 1 and fact not in lost
+        }
+        silent.update(said - found - reported)
+    assert {field: times for field, times in silent.items() if field not in SILENT} == {}
 
 
 def various() -> list[str]:
