@@ -27,12 +27,15 @@ VALUES: Final[dict[str, frozenset[str]]] = {
         # How to reach somebody, and what their names, addresses and numbers are for.
         "system": "phone; email; fax; pager; other; url",
         "outcome": "complete",
-        "use": "claim; preauthorization; home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname",
+        "use": """
+            home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname; claim; preauthorization
+        """,
         "type": "postal; allergy; Device; ServiceRequest; Procedure",
         # Codes of FHIR.
         "status": """
             active; inactive; planned; in-progress; finished; cancelled; completed; reserved; final; partial
-            preliminary; registered; available; on-hold; revoked; unknown; onleave; entered-in-error; current; billable; requested
+            preliminary; registered; available; on-hold; revoked; unknown; onleave; entered-in-error
+            current; billable; requested
         """,
         "active": "True; False",
         "deceasedBoolean": "True; False",
@@ -46,7 +49,9 @@ VALUES: Final[dict[str, frozenset[str]]] = {
         "contentType": "image/jpeg; image/pict; application/octet-stream; application/pdf",
         "periodUnit": "d",
         "unit": "days; d",
-        "url": "code; ombCategory; detailed; text; species; breed; original-sub-identifier; group; sequence; identifier",
+        "url": """
+            code; ombCategory; detailed; text; species; breed; original-sub-identifier; group; sequence; identifier
+        """,
         # What a field means, or what the code that was sent is called elsewhere.
         "code": """
             VN; RXN; MR; SS; DL; AN; MB; PLAC; FILL; PGN; SHIP; REF; ATND; ADM; CON; PART; PRENC; IMP; AMB; EMER; UR; EL
