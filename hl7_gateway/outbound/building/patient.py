@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from hl7_gateway.conversion.datatypes.identifiers import SHARED
 from hl7_gateway.outbound.building.codes import translated
 from hl7_gateway.outbound.building.sources import Resource, Sources, found
 from hl7_gateway.outbound.building.text import Fields, components, repetitions, text
@@ -18,9 +19,15 @@ _UNNAMED: Final = components(*[""] * 6, "U")
 
 
 def identifiers(patient: Resource, writer: Writer) -> str:
-    """The numbers of a patient, without those that are not in use any more."""
-    known = [writer.cx(one, "PI") for one in patient.get("identifier", ()) if one.get("use") != "old"]
-    return repetitions(known) or writer.cx(writer.own(patient), "PI")
+    """The numbers of a patient, without those that are not in use any more.
+
+    Their id is among them where no other number tells them apart.
+    """
+    known = [one for one in patient.get("identifier", ()) if one.get("value") and one.get("use") != "old"]
+    numbers = [writer.cx(one, "PI") for one in known]
+    if all(writer.kind_of(one) in SHARED for one in known):
+        numbers.append(writer.cx(writer.own(patient), "PI"))
+    return repetitions(numbers)
 
 
 def pid(patient: Resource, writer: Writer) -> Fields:

@@ -157,7 +157,8 @@ class Report:
         methods = [observation["method"]] if "method" in observation else []
         return {
             1: self._next(),
-            2: kind,
+            # Later versions want a type even where there is no value.
+            2: kind or ("" if before(writer.version, "2.7") else "ST"),
             3: code,
             4: self._sub_id(code),
             5: content,

@@ -76,14 +76,26 @@ def _quantity(value: Resource, writer: Writer) -> Value:
         return _NOTHING
     measured = number(value["value"])
     comparator = value.get("comparator")
+    if "E" in measured:
+        # NM and SN know no exponents.
+        return "ST", text(" ".join(one for one in (comparator, measured, value.get("unit")) if one)), ""
     if comparator:
         return "SN", components(text(comparator), measured), _unit(value, writer)
     return "NM", measured, _unit(value, writer)
 
 
+_DIGITS: Final = 30
+"""How many digits a number is written out with, on either side of its point."""
+
+
 def number(value: Decimal | int | None) -> str:
-    """A number with its digits and without an exponent."""
-    return "" if value is None else format(Decimal(value), "f")
+    """A number with its digits, and with an exponent only where it would have no end of them."""
+    if value is None:
+        return ""
+    exact = Decimal(value)
+    exponent = exact.as_tuple().exponent
+    few = exact.adjusted() < _DIGITS and isinstance(exponent, int) and exponent >= -_DIGITS
+    return format(exact, "f" if few else "E")
 
 
 def _unit(value: Resource, writer: Writer) -> str:

@@ -25,6 +25,7 @@ from tests.unit.hl7_gateway.outbound.samples import (
 )
 
 IN_WARD = {**ENCOUNTER, "location": [{"location": {"reference": "Location/ward"}, "status": "active"}]}
+SSN = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "SS"}]}
 MERGED = {
     **PATIENT,
     "id": "old",
@@ -109,6 +110,14 @@ def test_a_person() -> None:
         "PV1|1|N",
         "",
     ]
+
+
+@pytest.mark.parametrize("numbers", [[], [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": "1", "type": SSN}]])
+def test_a_person_whom_no_number_tells_apart_has_one(numbers: list[dict[str, Any]]) -> None:
+    message = Message(made(None, {**PATIENT, "identifier": numbers}).raw.decode())
+    conversion = convert(message, FeedMapping("x"))
+    (known,) = (draft.identifiers for draft in conversion.drafts if draft.type == "Patient")
+    assert known == [("urn:fhir:HERE", "p")]
 
 
 def test_what_is_gone_is_taken_back() -> None:

@@ -22,6 +22,8 @@ WRITER = Writer(Configuration("host", 1, ()))
         ({"valueQuantity": {"value": Decimal("1.50")}}, ("NM", "1.50", "")),
         ({"valueQuantity": {"value": Decimal("1E+3"), "unit": "mg"}}, ("NM", "1000", "mg")),
         ({"valueQuantity": {"value": 5, "comparator": ">="}}, ("SN", ">=^5", "")),
+        ({"valueQuantity": {"value": Decimal("1E+999999"), "unit": "mg"}}, ("ST", "1E+999999 mg", "")),
+        ({"valueQuantity": {"value": Decimal("-1E-245"), "comparator": "<"}}, ("ST", "< -1E-245", "")),
         ({"valueRange": {"low": {"value": 1, "unit": "mg"}}}, ("SN", ">=^1", "mg")),
         ({"valueRange": {"low": {"value": 1}, "high": {"value": 2, "unit": "mg"}}}, ("SN", "^1^-^2", "mg")),
         ({"valueRange": {}}, ("", "", "")),
