@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from hl7_gateway.conversion.convert import convert
+from hl7_gateway.conversion.draft import Conversion
 from hl7_gateway.conversion.registry import FAMILIES
 from hl7_gateway.message import Message
 from tests.functional.hl7.known import known
@@ -182,11 +183,19 @@ def converted() -> list[str]:
     return [message for message in messages if Message(message).message_type in FAMILIES]
 
 
+@cache
+def conversions() -> tuple[tuple[str, Conversion, list[Resource]], ...]:
+    """The sample messages, what each says, and what it comes to by itself."""
+    said = ((message, convert(Message(message), FEED)) for message in converted())
+    return tuple((message, conversion, list(applied(conversion).values())) for message, conversion in said)
+
+
+@cache
 def measured() -> Measured:
-    """All sample messages, each converted by itself."""
+    """What is found of all sample messages."""
     found = Measured()
-    for message in converted():
-        found.add(message, list(applied(convert(Message(message), FEED)).values()))
+    for message, _, resources in conversions():
+        found.add(message, resources)
     return found
 
 

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
 
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
-from hl7_gateway.conversion.convert import convert
-from hl7_gateway.message import Message
 from tests.functional.conftest import Api
 from tests.functional.hl7.known import known
-from tests.functional.hl7.recall import SAMPLES, ZONE, Found, Measured, Sent, converted, measured, names, pinned
+from tests.functional.hl7.recall import SAMPLES, ZONE, Found, Sent, conversions, converted, measured, names, pinned
 from tests.functional.hl7.splitter import Fact, facts, moments, split
 from tests.functional.hl7.ward import Ward
-from tests.unit.hl7_gateway.conversion.applied import FEED, applied
 
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample messages are not on this machine")
-
-
-@cache
-def _measured() -> Measured:
-    return measured()
 
 
 def _shown(shares: dict[str, float], missed: dict[str, Any]) -> str:
@@ -34,7 +25,7 @@ def _shown(shares: dict[str, float], missed: dict[str, Any]) -> str:
 
 @needs_samples
 def test_no_less_of_a_message_is_found_than_before() -> None:
-    found = _measured()
+    found = measured()
     shares = {segment: found.recall(segment) for segment in sorted(found.facts)}
     print(_shown(shares, dict(found.missed)))
     limits = pinned()
@@ -43,7 +34,7 @@ def test_no_less_of_a_message_is_found_than_before() -> None:
 
 @needs_samples
 def test_no_more_of_a_resource_is_invented_than_before() -> None:
-    found = _measured()
+    found = measured()
     shares = {kind: found.precision(kind) for kind in sorted(found.values)}
     print(_shown(shares, dict(found.unsaid)))
     limits = pinned()
@@ -53,7 +44,7 @@ def test_no_more_of_a_resource_is_invented_than_before() -> None:
 @needs_samples
 def test_the_page_tells_what_is_reached() -> None:
     """It may lag behind a little, so that each improvement need not write it anew: see `recall.py`."""
-    found, limits = _measured(), pinned()
+    found, limits = measured(), pinned()
     shares = {one: found.recall(one) for one in found.facts} | {one: found.precision(one) for one in found.values}
     assert {one: share for one, share in shares.items() if share >= limits.get(one, share) + 10} == {}
     assert set(limits) <= set(shares)
@@ -78,15 +69,11 @@ SILENT = {
 def test_nothing_is_lost_in_silence() -> None:
     """Of each field something is found, or the field is reported as unmapped."""
     silent: Counter[str] = Counter()
-    for message in converted():
-        conversion = convert(Message(message), FEED)
+    for message, conversion, resources in conversions():
         reported = {f"{place.segment}-{place.field}" for place in conversion.unmapped}
-        said = {fact.place.split(".")[0] for fact in facts(message, ZONE) if len(fact.all_of) == 1}
-        lost = missing(message, *applied(conversion).values())
-        found = {
-            fact.place.split(".")[0] for fact in facts(message, ZONE) if len(fact.all_of) == 1 and fact not in lost
-        }
-        silent.update(said - found - reported)
+        found, sent = Found(resources), [fact for fact in facts(message, ZONE) if len(fact.all_of) == 1]
+        there = {fact.place.split(".")[0] for fact in sent if found.holds(fact)}
+        silent.update({fact.place.split(".")[0] for fact in sent} - there - reported)
     assert {field: times for field, times in silent.items() if field not in SILENT} == {}
 
 
@@ -108,6 +95,7 @@ def test_no_less_is_found_over_rest(
     app_database: Database, new_tenant: Callable[[], Tenant], new_api: Callable[..., Api]
 ) -> None:
     """What a message comes to is in the store of a clinic that had nothing before, and can be read."""
+    meant = {message: resources for message, _, resources in conversions()}
     for message in various():
         tenant = new_tenant()
         api, ward = new_api(slug=tenant.slug), Ward(app_database, tenant, zone=ZONE)
@@ -115,8 +103,7 @@ def test_no_less_is_found_over_rest(
         assert ward.work() == 1
         assert [(one.state, one.problem) for one in ward.found()] == [("stored", None)]
         stored = [entry["resource"] for entry in api.get("?_count=1000").json["entry"]]
-        meant = list(applied(convert(Message(message), FEED)).values())
-        assert missing(message, *stored) <= missing(message, *meant), message.splitlines()[0]
+        assert missing(message, *stored) <= missing(message, *meant[message]), message.splitlines()[0]
 
 
 MESSAGE = (
