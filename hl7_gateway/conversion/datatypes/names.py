@@ -17,6 +17,12 @@ def xpn(value: Value, walk: Walk) -> Converted | None:
     return human_name(value, walk, 0, use=7)
 
 
+def called(value: Value, walk: Walk) -> Converted | None:
+    """What a person is called by (XPN.15), as a HumanName of its own."""
+    said = clean(value.part(15).strip())
+    return ({"use": "nickname", "given": [said]}, {"given[0]": 15}) if said else None
+
+
 def human_name(value: Value, walk: Walk, before: int, use: int) -> Converted | None:
     """A HumanName whose family name is component ``before`` + 1, and whose type is component ``use`` (0: none)."""
     found: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import code, concept, fixed_concept
 from hl7_gateway.conversion.datatypes.identifiers import cx, licence, ssn
-from hl7_gateway.conversion.datatypes.names import display, xad, xpn, xtn
+from hl7_gateway.conversion.datatypes.names import called, display, xad, xpn, xtn
 from hl7_gateway.conversion.datatypes.references import organization, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date, date_time, first, integer, text, yes_no
 from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
@@ -112,6 +112,7 @@ PID_PATIENT: Final = SegmentMap(
         many(3, "identifier", cx()),
         many(4, "identifier", cx()),
         many(5, "name", xpn),
+        many(5, "name", called, label="called"),
         one(6, "extension", extension("patient-mothersMaidenName", "valueString", _maiden)),
         one(7, "birthDate", date),
         one(7, "_birthDate", _birth_time, _has_time, label="time"),

@@ -47,6 +47,15 @@ def test_an_order_that_is_none_is_left_out() -> None:
     assert "rank" not in patient(telecom="5551234^PRN^PH^^^^^^^^^^^^^^^0")["telecom"][0]
 
 
+def test_what_a_person_is_called_by_is_a_name_of_its_own() -> None:
+    names = patient(name="DOE^JANE^^^^^L^^^^^^^^JAN~ROE^JANE")["name"]
+    assert [(name.get("family"), name["given"], name.get("use")) for name in names] == [
+        ("DOE", ["JANE"], "official"),
+        ("ROE", ["JANE"], None),
+        (None, ["JAN"], "nickname"),
+    ]
+
+
 def test_parts_of_a_surname_that_were_sent_apart() -> None:
     (name,) = patient(name="van Beethoven&van&Beethoven&de&Vries^Ludwig")["name"]
     assert name["family"] == "van Beethoven"
