@@ -14,6 +14,7 @@ from hl7_gateway.conversion.families.claims import acc, finish_claims
 from hl7_gateway.conversion.families.clinical import key_of, pr1
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.orders import finish_reports
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.families.results import RESULTS
 from hl7_gateway.conversion.families.visit import pv1
 from hl7_gateway.conversion.maps.finance import FT1_CHARGE_ITEM
@@ -58,8 +59,11 @@ def ft1(walk: Walk, segment: Segment) -> None:
         visit = DRAFT + encounter.name if encounter is not None else ""
         made.natural = (*alone, visit, segment.text(1).strip())
     FT1_CHARGE_ITEM.apply(segment, made, walk)
+    if segment[7]:
+        # The procedure code is the charge's only where that has none: what it says, or takes away, is not of this one.
+        made.stated = [said for said in made.stated if said.slot != "FT1-25"]
     walk.at(segment)
-    if not any(said.path == "code" for said in made.stated):
+    if not known_of(made, "code"):
         walk.state(made, "code", {"text": "unknown"}, slot="FT1-7", initial=True)
     walk.state(made, "subject", patient.reference, slot="FT1#subject")
     for path, name in (("context", "Encounter"), ("account", "Account")):

@@ -17,6 +17,7 @@ from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.dosage import dosages
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.finance import ft1
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import PRIORITIES
 from hl7_gateway.conversion.maps.pharmacy import (
     ORC_MEDICATION_REQUEST,
@@ -183,7 +184,7 @@ def _about(walk: Walk, made: Draft, patient: Draft) -> None:
     coverage = walk.current.get("Coverage")
     if coverage is not None:
         walk.state(made, "insurance", coverage.reference, slot="RX#insurance")
-    if not any(said.path == "medicationCodeableConcept" for said in made.stated):
+    if not known_of(made, "medicationCodeableConcept"):
         walk.state(made, "medicationCodeableConcept", {"text": "unknown"}, slot="RXE-2", initial=True)
 
 
@@ -243,7 +244,7 @@ def rxd(walk: Walk, segment: Segment) -> None:
     made.natural = ("RXD", DRAFT + order.name, number)
     RXD_MEDICATION_DISPENSE.apply(segment, made, walk)
     walk.at(segment)
-    if not segment[2]:
+    if not known_of(made, "medicationCodeableConcept"):
         walk.state(made, "medicationCodeableConcept", {"text": "unknown"}, slot="RXD-2", initial=True)
     walk.state(made, "status", "completed", slot="RXD#status")
     walk.state(made, "subject", patient.reference, slot="RXD#subject")

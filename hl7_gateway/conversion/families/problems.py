@@ -14,6 +14,7 @@ from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.observations import obx
 from hl7_gateway.conversion.families.participants import rol
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.families.results import ORDERS
 from hl7_gateway.conversion.maps.problems import (
     GOAL,
@@ -70,6 +71,9 @@ def prb(walk: Walk, segment: Segment) -> None:
     if encounter is not None:
         walk.state(made, "encounter", encounter.reference, slot="PRB#encounter")
     if _deleted(walk, segment):
+        # R4 has no abatement without a clinical status, and no clinical status of an error.
+        made.stated = [said for said in made.stated if said.path != "abatementDateTime"]
+        walk.take_back(made, "abatementDateTime", "PRB-9")
         walk.take_back(made, "clinicalStatus", "PRB-14")
         _status(walk, made, "verificationStatus", _ERROR, "condition-ver-status", "PRB-13")
         return
@@ -122,7 +126,7 @@ def gol(walk: Walk, segment: Segment) -> None:
     GOL_GOAL.apply(segment, made, walk)
     walk.at(segment)
     walk.state(made, "subject", patient.reference, slot="GOL#subject")
-    if not any(said.path == "description" for said in made.stated):
+    if not known_of(made, "description"):
         walk.state(made, "description", {"text": "unknown"}, slot="GOL-3", initial=True)
     _addresses(walk, made, "GOL")
     _life(walk, segment, made, ("lifecycleStatus", 18, GOAL))

@@ -17,6 +17,7 @@ from hl7_gateway.conversion.families.family import Family, Handler
 from hl7_gateway.conversion.families.insurance import ABSENT, in1
 from hl7_gateway.conversion.families.patient import pid
 from hl7_gateway.conversion.families.providers import ctd, prd
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.families.results import RESULTS
 from hl7_gateway.conversion.families.visit import pv1
 from hl7_gateway.conversion.maps.problems import word
@@ -57,7 +58,7 @@ def rf1(walk: Walk, segment: Segment) -> None:
     walk.state(made, "subject", patient.reference, slot="RF1#subject")
     walk.state(made, "intent", "order", slot="RF1#intent")
     walk.state(made, "category", REFERRAL, slot="RF1#category")
-    if not any(said.path == "code" for said in made.stated):
+    if not known_of(made, "code"):
         walk.state(made, "code", {"text": "Referral"}, slot="RF1-3", initial=True)
     task = _task(walk, segment, made, patient)
     _status(walk, segment, made, task)
@@ -138,7 +139,7 @@ def aut(walk: Walk, segment: Segment) -> None:
     else:
         unknown = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
         walk.state(made, "insurer", unknown, slot="AUT-3", initial=True)
-    if not any(said.path == "created" for said in made.stated):
+    if not known_of(made, "created"):
         header = walk.message.header
         walk.at(header, 7)
         sent = stamp(header.text(7), walk)

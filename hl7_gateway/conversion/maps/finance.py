@@ -5,10 +5,11 @@ The v2-to-FHIR guide has no map of it.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
+from fhir_server.r4.definitions import load
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import cx
 from hl7_gateway.conversion.datatypes.quantities import unit
@@ -19,7 +20,12 @@ from hl7_gateway.conversion.walk import Converted, Walk
 from hl7_gateway.message import Segment, Value
 from hl7_gateway.problems import Place
 
-_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+
+@cache
+def _currencies() -> frozenset[str]:
+    """https://hl7.org/fhir/R4/valueset-currencies.html"""
+    (codes,) = load().value_sets["http://hl7.org/fhir/ValueSet/currencies"].values()
+    return frozenset(codes)
 
 
 def money(value: Value, walk: Walk) -> Converted | None:
@@ -33,7 +39,7 @@ def money(value: Value, walk: Walk) -> Converted | None:
     currency = sent.part(2).strip().upper()
     if not currency:
         return {"value": amount}, {"value": 1}
-    if not _CURRENCY.fullmatch(currency):
+    if currency not in _currencies():
         walk.warn("This is no currency of ISO 4217, and was left out.")
         return {"value": amount}, {"value": 1}
     return {"value": amount, "currency": currency}, {"value": 1, "currency": 1}

@@ -92,6 +92,15 @@ RF1_TASK: Final = SegmentMap(
 )
 
 
+def _valid(value: Value, walk: Walk) -> Converted | None:
+    """From when (AUT-4) to when (AUT-5) it is valid."""
+    segment = walk.here[0]
+    found = period(segment.text(4), segment.text(5), walk, (1, 1))
+    if found is None:
+        return None
+    return found[0], {"start": Place("AUT", segment.number, 4), "end": Place("AUT", segment.number, 5)}
+
+
 def _number(value: Value, walk: Walk) -> Converted | None:
     said = clean(value.part(1).strip())
     return (said, {"": 1}) if said else None
@@ -123,8 +132,8 @@ AUT_RESPONSE: Final = SegmentMap(
     "AUT",
     "ClaimResponse",
     [
-        one(4, "preAuthPeriod.start", date_time),
-        one(5, "preAuthPeriod.end", date_time),
+        one(4, "preAuthPeriod", _valid, reads=(5,)),
+        one(5, "preAuthPeriod", _valid, lambda segment: not segment[4]),
         one(6, "identifier", ei()),
         one(6, "preAuthRef", _number, label="reference"),
         one(7, "total", _benefit),

@@ -198,3 +198,13 @@ def test_a_charge_for_a_medication_that_was_dispensed() -> None:
     found = resources(PID, "ORC|RE|P1^EHR", "RXD|1|N1^Aspirin^NDC|20240818|30", FT1, kind="RDS^O13")
     (item,), (given,) = of_type(found, "ChargeItem"), of_type(found, "MedicationDispense")
     assert item["service"] == [{"reference": f"MedicationDispense/{given['id']}"}]
+
+
+def test_a_code_that_is_taken_away_becomes_unknown() -> None:
+    assert charge('FT1|1|T1||20240818||CG|""')["code"] == {"text": "unknown"}
+    kept = "|".join(["FT1", "1", "T1", "", "20240818", "", "CG", "X", *[""] * 17, '""'])
+    assert charge(kept)["code"]["coding"][0]["code"] == "X"
+
+
+def test_a_currency_that_does_not_exist_is_left_out() -> None:
+    assert "currency" not in charge("FT1|1|T1||20240818||CG|X|||1|12.5&XXQ")["priceOverride"]

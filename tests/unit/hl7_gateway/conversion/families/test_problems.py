@@ -195,3 +195,7 @@ def test_two_problems_do_not_mix() -> None:
     _, second = of_type(found, "Condition")
     (goal,) = of_type(found, "Goal")
     assert goal["addresses"] == [{"reference": f"Condition/{second['id']}"}]
+
+
+def test_a_problem_that_is_deleted_has_no_abatement() -> None:
+    assert "abatementDateTime" not in problem(problem_segment(f1="DE", f9="20240901"))

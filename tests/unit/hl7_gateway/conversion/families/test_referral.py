@@ -192,3 +192,8 @@ def test_referrals_of_two_patients() -> None:
     assert [one["identifier"][0]["value"] for one in requests] == ["R1", "R2"]
     assert [one["subject"]["reference"] for one in requests] == [f"Patient/{one['id']}" for one in patients]
     assert ["performer" in one for one in requests] == [False, True]
+
+
+def test_an_authorization_does_not_end_before_it_begins() -> None:
+    found = only(resources(RF1, AUT.replace("20240901", "20240701"), PID), "ClaimResponse")
+    assert found["preAuthPeriod"] == {"start": "2024-08-01"}
