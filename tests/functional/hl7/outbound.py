@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,8 @@ def answer(raw: bytes, code: str = "AA") -> bytes:
 class System:
     """Another system. ``behave`` says what is answered to a message; None: the connection is silent."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._tls = context
         self.received: list[Message] = []
         self.raw: list[bytes] = []
         self.behave: Callable[[bytes], bytes | None] = answer
@@ -54,7 +56,7 @@ class System:
             self.received.append(Message(raw.decode()))
             return self.behave(raw)
 
-        self._listener = Listener(HOST, self.port, handler=handler)
+        self._listener = Listener(HOST, self.port, handler=handler, tls=self._tls)
         self._run(self._listener.start())
         self.port = self._listener.port
 

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +22,12 @@ from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Write
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
+from hl7_gateway.outbound import preparing
+from hl7_gateway.wire import tls
 from tests.functional.conftest import Api
+from tests.functional.hl7.certificates import Authority
 from tests.functional.hl7.outbound import System, Told, answer, until
+from tests.functional.test_care_versions import consent
 
 
 @pytest.fixture
@@ -298,6 +304,94 @@ def test_several_processes_share_the_work_in_order(api: Api, told: Told, system:
         sent = [m.all("PID")[0].text(5) for m in system.received if m.all("PID")[0].text(3) == number]
         assert sent == [f"V{version}" for version in range(6)]
     assert len(system.raw) == 18
+
+
+def test_what_a_consent_withholds_is_not_told(api: Api, told: Told, system: System) -> None:
+    told.add(system)
+    put(api, patient("1"))
+    put(api, patient("2"))
+    put(api, consent("c", "1", "OPTOUT"))
+    with told.sending():
+        until(lambda: sorted(told.states()) == ["sent", "skipped"])
+    assert [one.all("PID")[0].text(3) for one in system.received] == ["2"]
+    (withheld,) = told.outbox("skipped")
+    assert (withheld.resource_id, withheld.problem) == ("1", {"said": "The destination may not see it."})
+
+
+def test_what_nobody_has_foreseen_is_dead_and_holds_up_nobody(
+    api: Api, told: Told, system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told.add(system)
+    real = preparing.build
+
+    def broken(change: Any, *more: Any) -> Any:
+        if change.resource["id"] == "1":
+            raise KeyError(change.resource["name"][0]["family"])
+        return real(change, *more)
+
+    monkeypatch.setattr(preparing, "build", broken)
+    put(api, patient("1"))
+    put(api, patient("2"))
+    with told.sending():
+        until(lambda: told.states() == ["dead", "sent"])
+    (dead,) = told.outbox("dead")
+    assert dead.problem is not None
+    incident = str(dead.problem["said"]).removeprefix("Unexpected; incident ").rstrip(".")
+    (record,) = (one for one in caplog.records if getattr(one, "incident", "") == incident)
+    assert "Family 1" not in str(vars(record))
+    # Once it can be made, it is.
+    monkeypatch.setattr(preparing, "build", real)
+    assert told.within(hl7_outbound.resend, [dead.id]) == [dead.id]
+    with told.sending():
+        until(lambda: told.states() == ["sent", "sent"])
+
+
+def test_what_is_under_way_at_a_stop_is_finished(api: Api, told: Told, system: System) -> None:
+    told.add(system, timeout=10.0)
+    begun = threading.Event()
+
+    def slow(raw: bytes) -> bytes:
+        begun.set()
+        time.sleep(0.5)
+        return answer(raw)
+
+    system.behave = slow
+    put(api, patient("1"))
+    put(api, patient("2"))
+    with told.sending():
+        assert begun.wait(10)
+    assert told.states() == ["sent", "waiting"]
+
+
+def test_a_destination_that_is_changed_is_sent_to_as_it_is_now(api: Api, told: Told, system: System) -> None:
+    told.add(system)
+    port, system.port = system.port, 0
+    system.down()
+    with told.sending():
+        put(api, patient("1"))
+        until(lambda: told.outbox()[0].attempts > 0)
+        system.up()
+        assert system.port != port
+        whole = {"host": "127.0.0.1", "port": system.port, "rules": [{"resource": "Patient"}]}
+        assert told.within(hl7_destinations.configure, "his", ["Patient"], whole, 5)
+        until(lambda: told.states() == ["sent"])
+
+
+def test_over_tls_with_certificates_of_both_sides(api: Api, told: Told, tmp_path: Path) -> None:
+    made = Authority(tmp_path, "hospital")
+    server, own = made.issue("server"), made.issue("own")
+    ca = str(made.certificate)
+    other = System(tls.context(server.certificate, server.key, ca))
+    other.up()
+    try:
+        told.add(other, ca=ca, certificate=str(own.certificate), key=str(own.key))
+        told.add(other, "stranger", ca=ca)
+        put(api, patient("1"))
+        with told.sending():
+            until(lambda: told.states() == ["sent"] and told.outbox(name="stranger")[0].attempts > 0)
+        assert told.states("stranger") == ["waiting"]
+    finally:
+        other.close()
 
 
 def process(settings: Settings) -> subprocess.Popen[bytes]:

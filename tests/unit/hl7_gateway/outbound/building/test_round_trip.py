@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hl7_gateway.conversion.bundle import as_bundle
@@ -127,6 +127,7 @@ def by_text(many: list[Json]) -> list[str]:
     return sorted(repr(sorted(one.items())) for one in many)
 
 
+@settings(max_examples=60)
 @given(PATIENTS, st.sampled_from(VERSIONS))
 def test_a_person(patient: Json, version: str) -> None:
     (again,) = read_again(made(None, patient, version=version).raw)["Patient"]
@@ -143,6 +144,7 @@ def test_a_person(patient: Json, version: str) -> None:
         assert married["coding"][0].items() <= again["maritalStatus"]["coding"][0].items()
 
 
+@settings(max_examples=60)
 @given(PATIENTS, PATIENTS)
 def test_a_change_of_a_person_takes_back_what_is_gone(before: Json, after: Json) -> None:
     conversion = convert(Message(made(before, after).raw.decode()), FeedMapping("x"))
@@ -175,6 +177,7 @@ ENCOUNTERS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=60)
 @given(ENCOUNTERS, st.sampled_from(VERSIONS), NAMES)
 def test_a_visit(encounter: Json, version: str, name: Json) -> None:
     found = read_again(made(None, encounter, {**DOCTOR, "name": [name]}, version=version).raw)
@@ -234,6 +237,7 @@ def plain(value: Any) -> Any:
     return Decimal(value) if isinstance(value, int | Decimal) else value
 
 
+@settings(max_examples=60)
 @given(
     st.lists(OBSERVATIONS, min_size=1, max_size=3, unique_by=lambda one: repr(coded(one["code"]))),
     st.sampled_from(VERSIONS),
