@@ -28,6 +28,9 @@ class Fields(NamedTuple):
     timing: int
 
 
+MOST: Final = 100
+"""How many timings and routes of one order are taken over: each timing repeats what they have in common."""
+
 _FIELDS: Final = {
     "RXO": Fields(2, 3, 4, 7, 0, 21, 23, 0),
     "RXE": Fields(3, 4, 5, 7, 22, 23, 19, 1),
@@ -44,7 +47,7 @@ def dosages(
     for segment in (ordered, encoded):
         if segment is not None:
             _amounts(walk, segment, shared, parts)
-    _routes(walk, routes, shared, parts)
+    _routes(walk, _few(walk, routes), shared, parts)
     head = encoded or ordered
     if not timed:
         timing = _old_timing(walk, head)
@@ -54,14 +57,25 @@ def dosages(
             walk.at(head)
             yield shared, parts
         return
-    for place, segment in enumerate(timed, 1):
+    for place, segment in enumerate(_few(walk, timed), 1):
         said, places = dict(shared), dict(parts)
+        if place > 1:
+            # It is of the whole order, and read once.
+            said.pop("text", None)
+            places.pop("text", None)
         _timed(walk, segment, said, places)
         if len(timed) > 1:
             said["sequence"] = place
         if said:
             walk.at(segment)
             yield said, places
+
+
+def _few(walk: Walk, segments: list[Segment]) -> list[Segment]:
+    if len(segments) > MOST:
+        walk.at(segments[MOST])
+        walk.warn(f"An order has at most {MOST} of these; the others were left out.")
+    return segments[:MOST]
 
 
 def _amounts(walk: Walk, segment: Segment, said: dict[str, Any], parts: Parts) -> None:

@@ -258,3 +258,19 @@ def test_numbers_are_not_known_without_their_authority() -> None:
 
 def test_without_a_patient_nothing_is_said() -> None:
     assert not drafts(conversion_of(ORC, RXE, "RXD|1|N1"), "MedicationRequest")
+
+
+def test_instructions_are_told_once() -> None:
+    found = order(ORC, RXE, "TQ1|1||BID", "TQ1|2||QD")["dosageInstruction"]
+    assert ["text" in one for one in found] == [True, False]
+
+
+def test_more_timings_than_anybody_needs_are_told() -> None:
+    found = conversion_of(PID, ORC, RXE, *["TQ1|1||BID"] * 101)
+    assert [str(one.place) for one in found.warnings] == ["TQ1[101]"]
+    (made,) = drafts(found, "MedicationRequest")
+    assert [len(one.values) for one in made.stated if one.path == "dosageInstruction"] == [100]
+
+
+def test_a_code_that_is_taken_away_becomes_unknown() -> None:
+    assert order(ORC, 'RXE||""|1||mg')["medicationCodeableConcept"] == {"text": "unknown"}
