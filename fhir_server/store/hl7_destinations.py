@@ -102,3 +102,21 @@ def remove(connection: psycopg.Connection, tenant_id: int, name: str, now: int) 
         [now, tenant_id, row[0]],
     )
     return True
+
+
+def answering_feeds(connection: psycopg.Connection, tenant_id: int) -> dict[str, int]:
+    """The feeds of systems that are destinations as well, by name, in a transaction of the tenant."""
+    rows = connection.execute(
+        "SELECT DISTINCT f.name, f.id FROM hl7_destination d"
+        " JOIN hl7_feed f ON f.tenant_id = d.tenant_id AND f.id = d.feed_id WHERE d.tenant_id = %s",
+        [tenant_id],
+    ).fetchall()
+    return {str(name): int(number) for name, number in rows}
+
+
+def write_for_feed(connection: psycopg.Connection, feed_id: int) -> None:
+    """Have what is written from here on, to the end of the transaction, be of a feed (0: of none).
+
+    It does not go back to the system that the feed is of.
+    """
+    connection.execute("SELECT set_config('fhir.hl7_feed', %s, true)", [str(feed_id)])

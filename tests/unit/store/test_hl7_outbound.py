@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from fhir_server.store import hl7_destinations, hl7_outbound
+from fhir_server.store import hl7_destinations, hl7_feeds, hl7_outbound
 from fhir_server.store.hl7_outbound import DEAD, SENT, SKIPPED, WAITING
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Write
@@ -106,6 +106,25 @@ def test_what_came_from_a_system_does_not_go_back_to_it(store: Store, feed: str,
     # The feed does not outlive its transaction.
     store.put(write("Patient/a"))
     assert len(outbox.versions()) == expected * 2 + 1
+
+
+def test_each_write_of_a_transaction_may_be_of_another_feed(store: Store) -> None:
+    tenant = store.tenant_id
+    lab, other = (
+        store.within(lambda c, name=name: hl7_feeds.add(c, tenant, name, {"port": 1}, 1)) for name in ("lab", "other")
+    )
+    assert lab is not None
+    assert other is not None
+    outbox = Outbox(store, "Patient", feed=lab)
+    assert store.within(lambda c: hl7_destinations.answering_feeds(c, tenant)) == {"lab": lab}
+
+    def mixed(inner: Store) -> None:
+        for number, feed in (("a", lab), ("b", other), ("c", lab), ("d", 0)):
+            inner.within(lambda c, feed=feed: hl7_destinations.write_for_feed(c, feed))
+            inner.put(write(f"Patient/{number}"))
+
+    store.transaction(mixed)
+    assert [one.resource_id for one in outbox.listed()] == ["b", "d"]
 
 
 def test_one_of_a_patient_at_a_time(outbox: Outbox) -> None:
