@@ -155,7 +155,11 @@ def _rate(walk: Walk, segment: Segment, fields: Fields) -> dict[str, Any]:
 def _routes(walk: Walk, routes: list[Segment], said: dict[str, Any], parts: Parts) -> None:
     """Route, site and method of the first RXR; the others are alternatives, which a Dosage has no element for."""
     for place, segment in enumerate(routes):
-        rows = ((1, "route", "RouteOfAdministration", "0162"), (2, "site", "", "0163"), (4, "method", "", "0165"))
+        rows = (
+            (1, "route", "RouteOfAdministration", "0162"),
+            (2, "site", "BodyParts", "0163"),
+            (4, "method", "AdministrationMethod", "0165"),
+        )
         for field, element, name, table in rows:
             if not segment[field]:
                 continue

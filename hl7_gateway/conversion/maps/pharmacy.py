@@ -12,7 +12,7 @@ from hl7_gateway.conversion.datatypes.identifiers import ei
 from hl7_gateway.conversion.datatypes.quantities import unit
 from hl7_gateway.conversion.datatypes.references import destination, organization_draft, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_time, integer, number
-from hl7_gateway.conversion.table import Convert, SegmentMap, below, many, one, within
+from hl7_gateway.conversion.table import Convert, Row, SegmentMap, below, many, one, within
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.feed_mapping import own_system
@@ -191,15 +191,18 @@ RXD_MEDICATION_DISPENSE: Final = SegmentMap(
 )
 
 
-def product(code: int, form: int, strength: int, lot: int, expires: int, maker: int) -> list[Any]:
-    """The rows for the product itself. Field numbers differ between RXO, RXE and RXD; 0: there is no such field."""
-    rows = [one(code, "code", concept()), one(form, "form", concept())]
-    if strength:
-        rows.append(one(strength, "ingredient", _strength(code), label="strength", reads=(strength + 1,)))
+def product(code: int, form: int, strength: int, volume: int, lot: int = 0) -> list[Row]:
+    """The rows for the product itself, by the numbers of its fields; a lot (RXD) has expiration and maker behind it."""
+    measured = _strength(code, volume)
+    rows = [
+        one(code, "code", concept()),
+        one(form, "form", concept()),
+        one(strength, "ingredient", measured, label="strength", reads=(strength + 1, volume, volume + 1)),
+    ]
     if lot:
         rows.append(one(lot, "batch.lotNumber", _lot))
-        rows.append(one(expires, "batch.expirationDate", date_time))
-        rows.append(one(maker, "manufacturer", _pharmacy))
+        rows.append(one(lot + 1, "batch.expirationDate", date_time))
+        rows.append(one(lot + 2, "manufacturer", _pharmacy))
     return rows
 
 
@@ -208,33 +211,35 @@ def _lot(value: Value, walk: Walk) -> Converted | None:
     return (said, {}) if said else None
 
 
-def _strength(code: int) -> Convert:
+def _strength(code: int, volume: int) -> Convert:
     """The strength of what is given, which is an ingredient of itself: R4 has no other place for it."""
-    measured = _portion
 
     def converted(value: Value, walk: Walk) -> Converted | None:
         segment, field, _ = walk.here
         item = concept()(segment.first(code), walk)
-        strength = measured(segment, field, field + 1, walk)
+        strength = _portion(segment, field, walk)
         if item is None or strength is None:
             return None
+        whole = _portion(segment, volume, walk)
+        if whole is not None:
+            strength["denominator"] = whole["numerator"]
         return {"itemCodeableConcept": item[0], "strength": strength}, {"strength": 1}
 
     return converted
 
 
-def _portion(segment: Segment, field: int, units: int, walk: Walk) -> dict[str, Any] | None:
-    """A strength: so much of it in one."""
+def _portion(segment: Segment, field: int, walk: Walk) -> dict[str, Any] | None:
+    """A strength: so much of it, in the units of the next field, in one."""
     found = number(segment.text(field))
     if found is None:
         return None
-    label = unit(segment.first(units), walk) if segment[units] else {}
+    label = unit(segment.first(field + 1), walk) if segment[field + 1] else {}
     return {"numerator": {"value": found, **label}, "denominator": {"value": 1}}
 
 
-RXO_MEDICATION: Final = SegmentMap("RXO", "Medication", product(1, 5, 18, 0, 0, 0))
-RXE_MEDICATION: Final = SegmentMap("RXE", "Medication", product(2, 6, 25, 0, 0, 0))
-RXD_MEDICATION: Final = SegmentMap("RXD", "Medication", product(2, 6, 16, 18, 19, 20))
+RXO_MEDICATION: Final = SegmentMap("RXO", "Medication", product(1, 5, 18, 25))
+RXE_MEDICATION: Final = SegmentMap("RXE", "Medication", product(2, 6, 25, 33))
+RXD_MEDICATION: Final = SegmentMap("RXD", "Medication", product(2, 6, 16, 28, lot=18))
 
 
 def ingredient(segment: Segment, walk: Walk) -> Converted | None:
@@ -252,7 +257,7 @@ def ingredient(segment: Segment, walk: Walk) -> Converted | None:
             made["itemCodeableConcept"].setdefault("coding", []).extend(again[0]["coding"])
     # How much is put in says more than how strong the component is by itself.
     for field in (3, 5):
-        strength = _portion(segment, field, field + 1, walk)
+        strength = _portion(segment, field, walk)
         if strength:
             made.setdefault("strength", strength)
             parts.setdefault("strength", Place("RXC", segment.number, field))

@@ -274,3 +274,15 @@ def test_more_timings_than_anybody_needs_are_told() -> None:
 
 def test_a_code_that_is_taken_away_becomes_unknown() -> None:
     assert order(ORC, 'RXE||""|1||mg')["medicationCodeableConcept"] == {"text": "unknown"}
+
+
+def test_how_strong_the_product_is() -> None:
+    sent = {2: "N1^Syrup^NDC", 3: "5", 5: "mL", 6: "SYR^Syrup^L", 25: "125", 26: "mg", 33: "5", 34: "mL"}
+    rxe = "|".join(["RXE", *(sent.get(field, "") for field in range(1, 36))])
+    (product,) = of_type(resources(PID, ORC, rxe), "Medication")
+    (itself,) = product["ingredient"]
+    assert itself["strength"] == {
+        "numerator": {"value": 125, "unit": "mg"},
+        "denominator": {"value": 5, "unit": "mL"},
+    }
+    assert product["form"]["coding"][0]["display"] == "Syrup"
