@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "replay": "hl7_gateway.commands.replay:replay",
     "drop": "hl7_gateway.commands.replay:drop",
     "convert": "hl7_gateway.commands.convert:convert",
+    "destination": "hl7_gateway.commands.destination:destination",
     "lint": "hl7_gateway.commands.lint:lint",
     "send": "hl7_gateway.commands.send:send",
     "simulate": "hl7_gateway.commands.simulate:simulate",

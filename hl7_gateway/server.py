@@ -16,12 +16,12 @@ from typing import Final
 
 from fhir_server import logs
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.errors import FhirError
+from fhir_server.errors import FhirError, Unavailable
 from fhir_server.settings import ConfigurationError, Settings
-from fhir_server.store import directory
+from fhir_server.store import directory, hl7_destinations
 from fhir_server.store.session import Database
 from fhir_server.supervisor import Child, Supervisor
-from hl7_gateway.feeds import Feeds
+from hl7_gateway.feeds import PERIOD, Feeds
 from hl7_gateway.keeping import Keeper
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.ports import Ports
@@ -44,15 +44,43 @@ _DATABASE_SECONDS: Final = 2.0
 def serve(settings: Settings, app_url: str) -> None:
     """Receive until SIGINT or SIGTERM, with MLLP_WORKERS processes that convert. Raises ConfigurationError."""
     supervisor = Supervisor()
-    environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    environ["APP_DATABASE_URL"] = app_url
     try:
         for number in range(1, settings.mllp_workers + 1):
-            words = [sys.executable, "-m", "hl7_gateway", "work"]
-            supervisor.start(Child(f"HL7 worker {number}", words, environ))
+            supervisor.start(_child(f"HL7 worker {number}", app_url, "work"))
         asyncio.run(_receive(settings, app_url, supervisor))
     finally:
         supervisor.stop()
+
+
+def _child(name: str, app_url: str, *words: str) -> Child:
+    environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environ["APP_DATABASE_URL"] = app_url
+    return Child(name, [sys.executable, "-m", "hl7_gateway", *words], environ)
+
+
+class _Destinations:
+    """Starts the process that sends to destinations, once there is one: most clinics have none."""
+
+    def __init__(self, database: Database, start: Callable[[], None]) -> None:
+        self._database = database
+        self._start = start
+        self._due = 0.0
+        self._started = False
+
+    async def look(self) -> None:
+        """Look again, where the last look is longer ago than feeds are looked at."""
+        if self._started or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + PERIOD
+        if await asyncio.to_thread(self._any):
+            self._started = True
+            self._start()
+
+    def _any(self) -> bool:
+        try:
+            return bool(self._database.run(lambda c: hl7_destinations.listed(c), read_only=True))
+        except Unavailable:
+            return False
 
 
 async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> None:
@@ -72,6 +100,9 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
         receiver = Receiver(feeds, keeper, settlements, hasher, metrics)
         ports = Ports(settings.host, settings.mllp_port, receiver.handler, _tls(settings))
         watch = Watch(database, feeds, metrics)
+        destinations = _Destinations(
+            database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
+        )
         keeper.start()
         settlements.start()
         try:
@@ -80,6 +111,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
                 if feeds.seen:
                     await ports.follow(feeds.all)
                 await asyncio.to_thread(watch.look)
+                await destinations.look()
                 supervisor.look_after()
                 await _within(stopping, _LOOK_SECONDS)
         finally:

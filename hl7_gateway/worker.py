@@ -17,7 +17,7 @@ from typing import Final
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Tenant
-from fhir_server.store import directory, hl7_messages
+from fhir_server.store import directory, hl7_found, hl7_messages
 from fhir_server.store.hl7_messages import CAME, DEAD, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
@@ -108,6 +108,7 @@ class Worker:
         self._desks: dict[int, tuple[float, Desk]] = {}
         self._slow: dict[tuple[int, int], int] = {}
         self._swept = 0
+        self._more = True
 
     def run(self, stopping: threading.Event) -> None:
         """Deliver what waits and what comes. What is under way at a stop is finished first."""
@@ -124,7 +125,7 @@ class Worker:
             if tenant_id is None:
                 continue
             try:
-                if self.once(tenant_id):
+                if self.once(tenant_id) and self._more:
                     self._turns.add([tenant_id])
                 failures = 0
             except FhirError as error:
@@ -158,6 +159,7 @@ class Worker:
             self._swept = start + _SWEPT
 
     def _deliver(self, tenant_id: int, most: int) -> int:
+        self._more = True
         desk = self._desk(tenant_id)
         taken: list[Waiting] = []
         try:
@@ -183,6 +185,8 @@ class Worker:
         store.within(lambda c: hl7_messages.lock_patients(c, tenant_id, whom))
         prepared = {one.id: self._prepare(tenant_id, one) for one in found}
         deliver_batch(desk, store, [one.work for one in prepared.values()], partial(_acknowledge, prepared))
+        # Those that these kept waiting; what comes from now on is told of.
+        self._more = store.within(lambda c: hl7_found.waits(c, tenant_id))
         return len(found)
 
     def _one_failed(self, tenant_id: int, taken: list[Waiting], error: Exception) -> int:

@@ -217,6 +217,12 @@ def depths(connection: psycopg.Connection, tenant_id: int) -> list[Depth]:
     return [Depth(*row) for row in rows]
 
 
+def waits(connection: psycopg.Connection, tenant_id: int) -> bool:
+    """Whether any message of the tenant waits, in a transaction of the tenant."""
+    row = connection.execute("SELECT EXISTS (SELECT FROM hl7_queue WHERE tenant_id = %s)", [tenant_id]).fetchone()
+    return bool(row and row[0])
+
+
 def dead_letters(connection: psycopg.Connection, tenant_id: int) -> dict[int, int]:
     """How many dead letters there are of each feed, in a transaction of the tenant."""
     rows = connection.execute(

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fhir_server.store import hl7_destinations
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
@@ -223,3 +224,55 @@ def test_settings_that_cannot_be_used_are_told_in_a_sentence(database: DatabaseU
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     assert line.startswith("hl7-gateway: MLLP_CERTIFICATE_FILE")
+
+
+def test_whoever_is_to_be_told_is_sent_to_once_there_is_one(
+    process: Process, ward: Ward, app_database: Database
+) -> None:
+    number = ward.tenant.id
+
+    def senders() -> list[str]:
+        assert process.process is not None
+        children = psutil.Process(process.process.pid).children()
+        return [child.name() for child in children if "destination" in child.cmdline()]
+
+    async def scenario() -> None:
+        await insist(process.port, own(ward, "1", "A01", "123"))
+        with app_database.connection() as connection:
+            # Other tests may have left some.
+            assert senders() == [] or hl7_destinations.listed(connection)
+        configuration = {"host": "127.0.0.1", "port": 9, "rules": [{"resource": "Patient", "message": "ADT"}]}
+        made = app_database.transaction(
+            number, lambda c: hl7_destinations.add(c, number, "his", ["Patient"], configuration, 5)
+        )
+        assert made is not None
+        await until(lambda: len(senders()) == 1)
+
+    run(scenario())
+    app_database.transaction(number, lambda c: hl7_destinations.remove(c, number, "his", 6))
+
+
+def test_several_processes_end_where_one_does(database: DatabaseUrls, ward: Ward, tmp_path: Path) -> None:
+    """Forty patients are admitted, changed and discharged or cancelled, and three processes deliver."""
+    events = ("A01", "A08", "A02", "A03")
+    story = [
+        own(ward, f"{n}-{place}", "A11" if event == "A03" and n % 4 == 0 else event, str(n))
+        for place, event in enumerate(events)
+        for n in range(100, 140)
+    ]
+    ward.keep(*story)
+    assert database.owner is not None
+    environ = environment(DATABASE_URL=database.owner, DATA_DIR=str(tmp_path))
+    with (tmp_path / "log").open("wb") as log:
+        words = [sys.executable, "-m", "hl7_gateway", "work"]
+        workers = [subprocess.Popen(words, env=environ, cwd=REPOSITORY, stdout=log, stderr=log) for _ in range(3)]
+    try:
+        begun = time.monotonic()
+        while ward.found(state="received") and time.monotonic() - begun < 60:
+            time.sleep(0.1)
+    finally:
+        for worker in workers:
+            worker.terminate()
+        assert [worker.wait(20) for worker in workers] == [0, 0, 0]
+    assert {one.state for one in ward.found()} == {"stored"}, (tmp_path / "log").read_text()
+    assert ward.encounters() == {f"V{n}": "cancelled" if n % 4 == 0 else "finished" for n in range(100, 140)}
