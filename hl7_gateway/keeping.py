@@ -5,12 +5,14 @@ docs/hl7.md, "Safe before it is acknowledged"
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import queue
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -41,19 +43,43 @@ class _Pending:
     tenant_id: int
     incoming: Incoming
     until: float
-    kept: Future[Kept] = field(default_factory=Future)
-
-    def answer(self, answer: Kept | NotKept) -> None:
-        """Tell whoever waits, unless its connection is gone."""
-        if self.kept.set_running_or_notify_cancel():
-            if isinstance(answer, NotKept):
-                self.kept.set_exception(answer)
-            else:
-                self.kept.set_result(answer)
+    kept: Future[Kept] | asyncio.Future[Kept]
 
     @property
     def key(self) -> tuple[int, bytes]:
         return self.incoming.feed_id, self.incoming.fingerprint
+
+    def answer(self, answer: Kept | NotKept) -> None:
+        """Tell whoever waits, unless its connection is gone."""
+        kept = self.kept
+        if kept.cancelled() or (isinstance(kept, Future) and not kept.set_running_or_notify_cancel()):
+            return
+        if isinstance(answer, NotKept):
+            kept.set_exception(answer)
+        else:
+            kept.set_result(answer)
+
+
+_Answers = list[tuple[_Pending, Kept | NotKept]]
+
+
+def _answer(answers: _Answers) -> None:
+    for one, answer in answers:
+        one.answer(answer)
+
+
+def _answer_all(answers: _Answers) -> None:
+    """Tell all that wait: those of an event loop at once, since to wake it costs as much as to answer one of them."""
+    by_loop: dict[asyncio.AbstractEventLoop, _Answers] = {}
+    for one, answer in answers:
+        if isinstance(one.kept, Future):
+            one.answer(answer)
+        else:
+            by_loop.setdefault(one.kept.get_loop(), []).append((one, answer))
+    for loop, of_loop in by_loop.items():
+        # A loop that has ended has nobody any more who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_answer, of_loop)
 
 
 class Keeper:
@@ -80,9 +106,15 @@ class Keeper:
 
     def keep(self, tenant_id: int, incoming: Incoming) -> Future[Kept]:
         """What became of a message once it is committed. The Future raises NotKept."""
-        pending = _Pending(tenant_id, incoming, time.monotonic() + self._patience)
-        self._came.put(pending)
-        return pending.kept
+        future: Future[Kept] = Future()
+        self._came.put(_Pending(tenant_id, incoming, time.monotonic() + self._patience, future))
+        return future
+
+    def kept(self, tenant_id: int, incoming: Incoming) -> asyncio.Future[Kept]:
+        """The same for the running event loop."""
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        self._came.put(_Pending(tenant_id, incoming, time.monotonic() + self._patience, future))
+        return future
 
     def _work(self) -> None:
         while True:
@@ -142,8 +174,7 @@ class Keeper:
     ) -> None:
         if len(firsts) == 1:
             logger.error("a message cannot be kept", exc_info=error, extra={"tenant_id": tenant_id})
-            for one in many:
-                one.answer(NotKept())
+            _answer_all([(one, NotKept()) for one in many])
             return
         for key in firsts:
             self._keep(tenant_id, [one for one in many if one.key == key])
@@ -155,19 +186,16 @@ def _kept(tenant_id: int, incoming: list[Incoming], connection: Connection) -> l
 
 def _given_up(many: list[_Pending], at: float) -> list[_Pending]:
     """Those that may go on to wait; the others are told that they were not kept."""
-    waiting = []
-    for one in many:
-        if one.until > at:
-            waiting.append(one)
-        else:
-            one.answer(NotKept())
-    return waiting
+    _answer_all([(one, NotKept()) for one in many if one.until <= at])
+    return [one for one in many if one.until > at]
 
 
 def _tell(many: list[_Pending], kept: dict[tuple[int, bytes], Kept], firsts: dict[tuple[int, bytes], _Pending]) -> None:
+    answers: _Answers = []
     for one in many:
         found = kept[one.key]
         if found.new and firsts[one.key] is not one:
             # The same message twice at the same moment: the second one came again.
             found = Kept(found.id, False, found.state, found.acknowledgment)
-        one.answer(found)
+        answers.append((one, found))
+    _answer_all(answers)

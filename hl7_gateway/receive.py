@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -126,7 +125,7 @@ class Receiver:
                 return await self._batch(port, peer, found, turn)
             prepared = await self._prepare(found)
             await turn.come()
-            kept = self._keeper.keep(feed.tenant_id, prepared.incoming)
+            kept = self._keeper.kept(feed.tenant_id, prepared.incoming)
         finally:
             turn.end()
         return await self._answer(prepared, kept, peer.send)
@@ -159,12 +158,12 @@ class Receiver:
             told = incoming(found, self._hasher, answer)
         return _Prepared(found, told, later)
 
-    async def _answer(self, prepared: _Prepared, future: Future[Kept], send: Send) -> bytes | None:
+    async def _answer(self, prepared: _Prepared, future: asyncio.Future[Kept], send: Send) -> bytes | None:
         """What is answered to a message; what goes out before the last answer goes to ``send``."""
         found, told = prepared.read, prepared.incoming
         feed = found.feed
         try:
-            kept = await asyncio.wrap_future(future)
+            kept = await future
         except NotKept:
             self._metrics.answered(feed, "failed")
             return answers.refused(found.received, answers.NOT_KEPT) or None
@@ -225,9 +224,9 @@ class Receiver:
         if isinstance(found, ReadBatch):
             found = Read(feed, raw, None, Refused(100, "AE", None, "It is not one message."))
         prepared = await self._prepare(found)
-        return self._answers(prepared, self._keeper.keep(feed.tenant_id, prepared.incoming))
+        return self._answers(prepared, self._keeper.kept(feed.tenant_id, prepared.incoming))
 
-    async def _answers(self, prepared: _Prepared, kept: Future[Kept]) -> list[bytes]:
+    async def _answers(self, prepared: _Prepared, kept: asyncio.Future[Kept]) -> list[bytes]:
         before: list[bytes] = []
         last = await self._answer(prepared, kept, before.append)
         return [*before, last] if last is not None else before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -134,3 +135,30 @@ def test_at_the_end_what_has_come_is_kept(store: Store) -> None:
     keeper.close()
     assert all(one.done() for one in waiting)
     assert [len(raws) for _, raws in store.transactions] == [256, 256, 88]
+
+
+def test_an_event_loop_is_told_of_all_that_was_kept_together(store: Store, keeper: Keeper) -> None:
+    async def scenario() -> None:
+        store.gate.clear()
+        many = [keeper.kept(1, incoming(str(number).encode())) for number in range(20)]
+        many[5].cancel()
+        store.gate.set()
+        kept = await asyncio.gather(*many, return_exceptions=True)
+        assert [one.new for place, one in enumerate(kept) if place != 5 and isinstance(one, Kept)] == [True] * 19
+        store.failing = [Unavailable("away")] * 200
+        with pytest.raises(NotKept):
+            await keeper.kept(1, incoming(b"late"))
+        store.failing.clear()
+
+    asyncio.run(scenario())
+
+
+def test_an_event_loop_that_has_ended_disturbs_nobody(store: Store, keeper: Keeper) -> None:
+    async def scenario() -> None:
+        keeper.kept(1, incoming(b"a"))
+
+    store.gate.clear()
+    asyncio.run(scenario())
+    here = keeper.keep(1, incoming(b"b"))
+    store.gate.set()
+    assert outcome(here)[1]
