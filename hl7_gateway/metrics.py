@@ -25,6 +25,8 @@ class Metrics:
         )
         self._dead = Gauge("hl7_dead_letters", "Messages that somebody must look at.", _LABELS, registry=self.registry)
         self._seen: dict[tuple[int, int], float] = {}
+        # To find a counter by its labels costs more than to count.
+        self._counters: dict[tuple[str, str], Counter] = {}
 
     def serve(self, host: str, port: int) -> None:
         """Answer Prometheus. Raises OSError where the port is taken."""
@@ -32,8 +34,10 @@ class Metrics:
 
     def came(self, feed: Feed, at: float) -> None:
         """A message came by a feed; ``at`` in seconds since 1970 UTC."""
-        self._seen[feed.tenant_id, feed.id] = at
-        self._last.labels(feed.slug, feed.name).set(at)
+        key = feed.tenant_id, feed.id
+        if key not in self._seen:
+            self._last.labels(feed.slug, feed.name).set_function(lambda: self._seen[key])
+        self._seen[key] = at
 
     def last(self, feed: Feed) -> float | None:
         """When the last message of a feed came to this process."""
@@ -41,7 +45,11 @@ class Metrics:
 
     def answered(self, feed: Feed, answer: str) -> None:
         """What became of a message: accepted, repeated, refused, failed."""
-        self._received.labels(feed.slug, feed.name, answer).inc()
+        key = feed.label, answer
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = self._received.labels(feed.slug, feed.name, answer)
+        counter.inc()
 
     def unknown(self) -> None:
         """A message came that no feed takes."""

@@ -103,6 +103,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
         destinations = _Destinations(
             database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
         )
+        _settle_memory()
         keeper.start()
         settlements.start()
         try:
@@ -172,6 +173,13 @@ def _hasher(database: Database, stopped: Callable[[], bool]) -> Hasher | None:
     return None
 
 
+def _settle_memory() -> None:
+    """What is loaded stays: walking it over and over is what would cost."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def work(settings: Settings, app_url: str) -> None:
     """Convert messages in this process until SIGINT or SIGTERM."""
     stopping = threading.Event()
@@ -188,10 +196,7 @@ def work(settings: Settings, app_url: str) -> None:
             return f"{settings.public_url}/t/{slug}/fhir"
 
         worker = Worker(database, hasher, feeds, base_url, full_text=settings.full_text)
-        # What is loaded stays: walking it over and over is what would cost.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        _settle_memory()
         logs.event("hl7 worker started")
         worker.run(stopping)
         logs.event("hl7 worker stopped")
