@@ -10,6 +10,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from fhir_server.store.resources import TYPE_IDS
+from fhir_server.store.wire import Statement, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,18 @@ def remove(connection: psycopg.Connection, tenant_id: int, name: str, now: int) 
     return True
 
 
+_ANSWERING = Statement(
+    "hl7_answering_feeds",
+    "SELECT f.name, f.id FROM hl7_destination d JOIN hl7_feed f ON f.tenant_id = d.tenant_id AND f.id = d.feed_id"
+    " WHERE d.tenant_id = $1::int",
+)
+
+
 def answering_feeds(connection: psycopg.Connection, tenant_id: int) -> dict[str, int]:
     """The feeds of systems that are destinations as well, by name, in a transaction of the tenant."""
-    rows = connection.execute(
-        "SELECT DISTINCT f.name, f.id FROM hl7_destination d"
-        " JOIN hl7_feed f ON f.tenant_id = d.tenant_id AND f.id = d.feed_id WHERE d.tenant_id = %s",
-        [tenant_id],
-    ).fetchall()
-    return {str(name): int(number) for name, number in rows}
+    result = run(connection, _ANSWERING, [b"%d" % tenant_id])
+    get = result.get_value
+    return {(get(row, 0) or b"").decode(): int(get(row, 1) or 0) for row in range(result.ntuples)}
 
 
 def write_for_feed(connection: psycopg.Connection, feed_id: int) -> None:
