@@ -5,6 +5,8 @@ docs/decisions/0018-messages-in-order.md
 
 from __future__ import annotations
 
+from typing import Final
+
 from fhir_server.crypto.hashing import Hasher
 from hl7_gateway.conversion.convert import MOST_SEGMENTS
 from hl7_gateway.conversion.datatypes.identifiers import pair
@@ -13,6 +15,26 @@ from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
 from hl7_gateway.overrides.changed import changed
+from hl7_gateway.problems import Place, Refused
+
+MOST: Final = 200
+"""How many identifiers of patients a message may name: each is a lock while it is converted."""
+
+_IDENTIFYING: Final = (("PID", (3, 2, 4)), ("MRG", (1, 2, 4)))
+
+
+def refuse_crowds(message: Message) -> None:
+    """Raises Refused for a message that names more identifiers of patients than can be kept in order."""
+    cut = message.delimiters.repetition
+    count = 0
+    for name, fields in _IDENTIFYING:
+        for segment in message.all(name):
+            for field in fields:
+                content = segment[field]
+                count += (content.count(cut) if cut else 0) + bool(content)
+            if count > MOST:
+                said = f"A message may name {MOST} identifiers of patients; send it in parts."
+                raise Refused(207, "AE", Place(segment.name, segment.number, fields[0]), said)
 
 
 def patients(message: Message, mapping: FeedMapping, hasher: Hasher) -> tuple[int, ...]:
@@ -32,7 +54,8 @@ def patients(message: Message, mapping: FeedMapping, hasher: Hasher) -> tuple[in
                 known = pair(value, walk)
                 if known is not None:
                     found.add(known)
-    return tuple({patient_hash(hasher, *one) for one in found})
+    # A feed's own mapping may have made more of them than there were.
+    return tuple(sorted({patient_hash(hasher, *one) for one in found})[:MOST])
 
 
 def patient_hash(hasher: Hasher, system: str, value: str) -> int:

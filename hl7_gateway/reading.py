@@ -13,11 +13,11 @@ from hl7_gateway.conversion.registry import SUPPORTED
 from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import sender
 from hl7_gateway.message import Message, Segment
-from hl7_gateway.patients import patients
+from hl7_gateway.patients import patients, refuse_crowds
 from hl7_gateway.problems import Malformed, Place, Refused
 from hl7_gateway.wire import batch, charset
 from hl7_gateway.wire.batch import Batch
-from hl7_gateway.wire.checks import problems
+from hl7_gateway.wire.checks import check
 
 _HEADER: Final = 16_384
 _TEXT: Final = 200
@@ -89,8 +89,12 @@ def read(feed: Feed, raw: bytes) -> Read | ReadBatch:
 
 def checked(feed: Feed, raw: bytes, message: Message) -> Read:
     """A message, with the first reason not to take it."""
-    found = next(problems(message, SUPPORTED, processing_ids=feed.processing_ids), None)
-    return Read(feed, raw, message, found)
+    try:
+        check(message, SUPPORTED, processing_ids=feed.processing_ids)
+        refuse_crowds(message)
+    except Refused as problem:
+        return Read(feed, raw, message, problem)
+    return Read(feed, raw, message)
 
 
 def fingerprint(said: tuple[str, str], control_id: str, raw: bytes) -> bytes:

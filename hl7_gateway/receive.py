@@ -196,9 +196,10 @@ class Receiver:
             async with asyncio.timeout(self._commit_seconds):
                 stored = await asyncio.wrap_future(future)
         except TimeoutError:
-            self._settlements.leave(feed.tenant_id, kept.id, future)
             logger.warning("a message takes long to be stored", extra={"feed": feed.label, "hl7_message": kept.id})
             return None if promised else answers.parts(kept.acknowledgment)[-1]
+        finally:
+            self._settlements.leave(feed.tenant_id, kept.id, future)
         return (answers.parts(stored)[1 if promised else 0 :] or [b""])[-1] or None
 
     async def _batch(self, port: int, peer: Peer, found: ReadBatch, turn: _Turn) -> bytes:

@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 MOST: Final = 32
 """Messages of one transaction: its commit is shared by them, and its locks are not held for long."""
 
+_LOCKS: Final = 500
+"""Patients of one transaction: PostgreSQL has room for some thousands of locks over all of them."""
+
 _SWEEP_SECONDS: Final = 1.0
 _SWEPT: Final = 20
 """How many clinics are looked at in a sweep, which finds what nobody has told of."""
@@ -178,7 +181,8 @@ class Worker:
         tenant_id = store.tenant_id
         held = self._feeds.held(tenant_id)
         # The transaction may be run again, and take others.
-        taken[:] = found = store.within(lambda c: hl7_messages.take(c, tenant_id, held, most))
+        found = _bearable(store.within(lambda c: hl7_messages.take(c, tenant_id, held, most)))
+        taken[:] = found
         if not found:
             return 0
         whom = [patient for one in found for patient in one.patients]
@@ -238,6 +242,16 @@ class Worker:
         desk = Desk(Tenant(tenant_id, slug, entry.taken), self._base_url(slug))
         self._desks[tenant_id] = time.monotonic(), desk
         return desk
+
+
+def _bearable(found: list[Waiting]) -> list[Waiting]:
+    """As many of the messages as have few enough patients together; the others are free again at once after these."""
+    locks = 0
+    for place, one in enumerate(found):
+        locks += len(one.patients)
+        if locks > _LOCKS and place:
+            return found[:place]
+    return found
 
 
 def _timed_out(error: FhirError) -> bool:

@@ -218,3 +218,14 @@ def test_many_workers_that_fail_at_random_end_where_one_does(
     assert len(set(ward.encounters().values())) > 1
     versions = "SELECT type_id, version, count(*) FROM resource GROUP BY 1, 2 ORDER BY 1, 2"
     assert ward.rows(versions) == serial.rows(versions)
+
+
+def test_messages_of_very_many_patients_are_delivered_a_few_at_a_time(ward: Ward) -> None:
+    def crowd(place: int) -> bytes:
+        many = "~".join(f"{place}-{number}^^^HOSP^MR" for number in range(200))
+        return message(str(place)).replace(b"123^^^HOSP^MR", many.encode())
+
+    ward.keep(*(crowd(place) for place in range(4)))
+    worker = ward.worker()
+    assert [worker.once(ward.tenant.id) for _ in range(3)] == [2, 2, 0]
+    assert {one.state for one in ward.found()} == {"stored"}

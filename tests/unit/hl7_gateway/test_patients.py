@@ -11,7 +11,7 @@ from hl7_gateway.conversion.convert import MOST_SEGMENTS, convert
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
 from hl7_gateway.overrides.reading import read
-from hl7_gateway.patients import patient_hash, patients
+from hl7_gateway.patients import MOST, patient_hash, patients, refuse_crowds
 from hl7_gateway.problems import Refused
 
 HASHER = Hasher(b"0123456789abcdef")
@@ -62,3 +62,20 @@ def test_order_is_kept_for_every_patient_that_conversion_knows() -> None:
         assert {patient_hash(HASHER, *one) for one in known} <= set(patients(sample, FEED, HASHER)), path.name
         seen += bool(known)
     assert seen > 10
+
+
+def test_a_message_may_name_so_many_and_no_more() -> None:
+    many = "~".join(f"{number}^^^HOSP" for number in range(MOST))
+    refuse_crowds(message(f"PID|1||{many}\r"))
+    assert len(patients(message(f"PID|1||{many}\r"), FEED, HASHER)) == MOST
+    with pytest.raises(Refused) as caught:
+        refuse_crowds(message(f"PID|1||{many}\rMRG|1^^^HOSP\r"))
+    assert (caught.value.code, str(caught.value.place)) == (207, "MRG-1")
+    with pytest.raises(Refused):
+        refuse_crowds(message("".join(f"PID|{number}||{number}^^^HOSP\r" for number in range(MOST + 1))))
+
+
+def test_a_feeds_own_mapping_makes_no_crowd_either() -> None:
+    own = FeedMapping("lab", overrides=read('[[copy]]\nfrom = "ZPI-1"\nto = "PID-3"\n'))
+    crowd = "~".join(f"{number}^^^HOSP" for number in range(MOST * 3))
+    assert len(patients(message(f"PID|1||\rZPI|{crowd}\r"), own, HASHER)) == MOST
