@@ -14,7 +14,7 @@ from hl7_gateway.reading import Read, incoming, read
 from hl7_gateway.wire import client
 from hl7_gateway.wire.client import Answer
 from hl7_gateway.worker import Worker
-from tests.functional.hl7.gateway import hasher, message
+from tests.functional.hl7.gateway import Gateway, hasher, message
 
 
 class Ward:
@@ -77,6 +77,12 @@ class Ward:
         """What is answered to a message when it comes again."""
         (found,) = self.found(control_id=control_id)
         return client.read(self.whole(found.id).acknowledgment)
+
+
+def worker_of(gateway: Gateway) -> Worker:
+    """A worker for what a gateway has received."""
+    base = "http://localhost/t/{}/fhir"
+    return Worker(gateway.database, gateway.hasher, gateway.feeds, base.format)
 
 
 def visit(control_id: str, event: str, patient: str) -> bytes:
