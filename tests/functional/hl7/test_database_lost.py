@@ -18,7 +18,7 @@ from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.session import Database
 from tests.functional.hl7.test_serve import Process, insist, own, run
-from tests.functional.hl7.ward import Ward
+from tests.functional.hl7.ward import Ward, visit
 
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -93,3 +93,9 @@ def test_what_is_acknowledged_is_stored_once_whatever_connections_are_lost(
     assert states() == [(f"{number}-{place}", "stored") for number in patients for place in range(3)]
     assert ward.encounters() == {f"V{number}": "finished" for number in patients}
     assert process.stop() == 0
+    with psycopg.connect(fresh_database.owner or "", autocommit=True) as connection:
+        undisturbed = Ward(ward.database, tenants.create(connection, "hillside"))
+    undisturbed.keep(*(visit(f"{n}-{place}", event, str(n)) for place, event in enumerate(events) for n in patients))
+    undisturbed.work()
+    versions = "SELECT type_id, version, count(*) FROM resource GROUP BY 1, 2 ORDER BY 1, 2"
+    assert ward.rows(versions) == undisturbed.rows(versions)
