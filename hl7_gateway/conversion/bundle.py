@@ -24,8 +24,12 @@ def as_bundle(conversion: Conversion, message: Message, mapping: FeedMapping) ->
 
     Whoever applies it replaces whole resources: only the store knows which elements a later message leaves as they are.
     """
-    urls = {draft.name: _url(message, draft.name) for draft in conversion.drafts}
-    resources = {draft.name: _resource(draft, urls) for draft in conversion.drafts if draft.action == "write"}
+    written = [draft for draft in conversion.drafts if draft.action == "write"]
+    urls = {draft.name: _url(message, draft.name) for draft in written}
+    references: dict[str, dict[str, Any]] = {name: {"reference": url} for name, url in urls.items()}
+    # What is not made here is referred to by what it is known by.
+    references |= {draft.name: _logical(draft) for draft in conversion.drafts if draft.name not in urls}
+    resources = {draft.name: _resource(draft, references) for draft in written}
     for merge in conversion.merges:
         _merge(
             merge.type, resources[merge.retired], resources[merge.surviving], urls[merge.retired], urls[merge.surviving]
@@ -33,8 +37,7 @@ def as_bundle(conversion: Conversion, message: Message, mapping: FeedMapping) ->
     entries = [_header(message, mapping), _provenance(message, mapping, [urls[name] for name in resources])]
     entries.extend(
         {"fullUrl": urls[draft.name], "resource": resources[draft.name], "request": _request(draft)}
-        for draft in conversion.drafts
-        if draft.name in resources
+        for draft in written
     )
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
@@ -42,6 +45,14 @@ def as_bundle(conversion: Conversion, message: Message, mapping: FeedMapping) ->
 def _url(message: Message, name: str) -> str:
     header = message.header
     return f"urn:uuid:{uuid.uuid5(_NAMESPACE, '|'.join((header[3], header[4], message.control_id, name)))}"
+
+
+def _logical(draft: Draft) -> dict[str, Any]:
+    """https://hl7.org/fhir/R4/references.html#logical"""
+    if not draft.identifiers:
+        return {"type": draft.type, "display": "unknown"}
+    system, value = draft.identifiers[0]
+    return {"type": draft.type, "identifier": {"system": system, "value": value}}
 
 
 def _request(draft: Draft) -> dict[str, str]:
@@ -54,7 +65,7 @@ def _request(draft: Draft) -> dict[str, str]:
     return {"method": "PUT", "url": f"{draft.type}?{query}"}
 
 
-def _resource(draft: Draft, urls: dict[str, str]) -> dict[str, Any]:
+def _resource(draft: Draft, references: dict[str, dict[str, Any]]) -> dict[str, Any]:
     made: dict[str, Any] = {"resourceType": draft.type}
     for stated in draft.stated:
         *steps, last = stated.path.split(".")
@@ -64,7 +75,7 @@ def _resource(draft: Draft, urls: dict[str, str]) -> dict[str, Any]:
             kind = elements(kind)[step][0]
         _, repeats, siblings = ("", False, ()) if last.startswith("_") else elements(kind)[last]
         if repeats:
-            holder.setdefault(last, []).extend(_named(said.value, urls) for said in stated.values)
+            holder.setdefault(last, []).extend(_named(said.value, references) for said in stated.values)
             if not holder[last]:
                 del holder[last]
         elif not stated.values:
@@ -72,7 +83,7 @@ def _resource(draft: Draft, urls: dict[str, str]) -> dict[str, Any]:
         elif not (stated.initial and last in holder):
             for other in siblings:
                 holder.pop(other, None)
-            holder[last] = _named(stated.values[0].value, urls)
+            holder[last] = _named(stated.values[0].value, references)
     return _full(made)
 
 
@@ -92,14 +103,16 @@ def elements(kind: str) -> dict[str, tuple[str, bool, tuple[str, ...]]]:
     return found
 
 
-def _named(value: Any, urls: dict[str, str]) -> Any:
+def _named(value: Any, references: dict[str, dict[str, Any]]) -> Any:
     """A value whose references name entries of the Bundle."""
     if isinstance(value, dict):
-        return {name: _named(one, urls) for name, one in value.items()}
+        named = value.get("reference")
+        if isinstance(named, str) and named.startswith(DRAFT):
+            more = {name: one for name, one in value.items() if name != "reference"}
+            return {**more, **references[named.removeprefix(DRAFT)]}
+        return {name: _named(one, references) for name, one in value.items()}
     if isinstance(value, list):
-        return [_named(one, urls) for one in value]
-    if isinstance(value, str) and value.startswith(DRAFT):
-        return urls[value.removeprefix(DRAFT)]
+        return [_named(one, references) for one in value]
     return value
 
 

@@ -58,6 +58,7 @@ def walked(message: Message, mapping: FeedMapping) -> Walk:
     walk.settle()
     if family.finish is not None:
         family.finish(walk)
+        walk.settle()
     return walk
 
 

@@ -55,8 +55,8 @@ class Draft:
     with DRAFT, whose ids take their places. A draft without both is a new resource with each message.
     ``stub``: the message only mentions it (a performer, a location): it is made where it does not exist, and what
     exists is not changed.
-    ``action``: "write", "delete" (the message takes it back), "none" (others refer to it; it is not made where it is
-    not there).
+    ``action``: "write", "delete" (the message takes it back), "none" (others refer to it, and what it states holds
+    where it is there; it is not made where it is not).
     """
 
     name: str

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hl7_gateway.conversion.families.adt import ADT
+from hl7_gateway.conversion.families.documents import DOCUMENTS
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.finance import ACCOUNTS, CHARGES
 from hl7_gateway.conversion.families.pharmacy import PHARMACY
@@ -21,6 +22,7 @@ def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
 
 FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "ADT": (ADT, _events("A", (1, 18), (20, 31), 34, 37, 38, 40, 41, 44, 45, 47, 60)),
+    "MDM": (DOCUMENTS, _events("T", (1, 11))),
     "ORU": (RESULTS, _events("R", 1, 30, 31, 32)),
     "OUL": (SPECIMENS, _events("R", (21, 24))),
     "ORM": (ORDERS, _events("O", 1)),

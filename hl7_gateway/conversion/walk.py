@@ -56,7 +56,8 @@ class Walk:
     """What a message has said so far.
 
     ``current`` holds the draft of each kind that a later segment may belong to ("Patient", "Encounter", "order").
-    ``segments`` holds the last segment of each name, ``observations`` those of the current report.
+    ``segments`` holds the last segment of each name, ``observations`` those of the current report,
+    ``texts`` the lines of the current document.
     ``here`` is the segment, field and repetition that is being converted.
     """
 
@@ -68,6 +69,7 @@ class Walk:
         self.current: dict[str, Draft] = {}
         self.segments: dict[str, Segment] = {}
         self.observations: list[Draft] = []
+        self.texts: list[tuple[str, Place]] = []
         self.here: tuple[Segment, int, int] = (message.header, 0, 0)
         self.index = 0
         self._counts: dict[str, int] = {}
@@ -123,6 +125,11 @@ class Walk:
             lines[0] = Said(f"{lines[0].value}\n{said}", lines[0].places)
         else:
             lines.append(Said(said, self.places({})))
+
+    def has(self, draft: Draft, path: str) -> bool:
+        """Whether anything has been said of an element."""
+        gathered = any(name == draft.name and one == path for name, one, _ in self._gathered)
+        return gathered or any(stated.path == path for stated in draft.stated)
 
     def settle(self) -> None:
         """Have the drafts say what was gathered."""

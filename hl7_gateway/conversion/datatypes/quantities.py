@@ -55,6 +55,15 @@ def cq(value: Value, walk: Walk) -> Converted | None:
     return {**found, **units}, parts
 
 
+def exact(value: Value, walk: Walk) -> Converted | None:
+    """A Quantity of a CQ that FHIR allows no comparator in."""
+    found = cq(value, walk)
+    if found is None or "comparator" not in found[0]:
+        return found
+    walk.warn("This is not an exact number, and was left out.")
+    return None
+
+
 def structured(value: Value) -> tuple[str, Any]:
     """An SN as an element of a choice without its type's value prefix, and its content without units.
 

@@ -10,6 +10,7 @@ from hl7_gateway.conversion.datatypes.references import organization_draft
 from hl7_gateway.conversion.datatypes.simple import clean, date
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.patient import _SELF
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.insurance import IN1_COVERAGE, IN2_COVERAGE
 from hl7_gateway.conversion.table import Convert, within
 from hl7_gateway.conversion.walk import Walk
@@ -49,7 +50,7 @@ def _payor(walk: Walk, segment: Segment, coverage: Draft) -> None:
         if not walk.count(("IN1", insurer.name)):
             _reached(walk, segment, insurer)
         walk.state(coverage, "payor", insurer.reference, {"": 1}, slot="IN1-4")
-    elif not any(stated.path == "payor" for stated in coverage.stated):
+    elif not known_of(coverage, "payor"):
         unknown = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
         walk.state(coverage, "payor", unknown, slot="IN1-4", initial=True)
 

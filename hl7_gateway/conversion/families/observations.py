@@ -7,8 +7,10 @@ from typing import Any, Final
 from hl7_gateway import timestamps
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.quantities import numeric_range, quantity, structured, unit
+from hl7_gateway.conversion.datatypes.references import practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, period, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
+from hl7_gateway.conversion.families.attached import observed_document
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.maps.results import OBX_OBSERVATION
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY, vocabulary
@@ -47,6 +49,7 @@ def obx(walk: Walk, segment: Segment) -> Draft | None:
         walk.state(observation, "encounter", encounter.reference, slot="OBX#encounter")
     _status(walk, segment, observation)
     value_of(walk, segment, observation)
+    observed_document(walk, segment, observation)
     _range(walk, segment, observation)
     _under_a_report(walk, segment, observation)
     return observation
@@ -246,10 +249,12 @@ def _note(walk: Walk, segment: Segment, owner: Draft, said: str) -> None:
     author, at = segment.first(5), segment.text(6)
     if author:
         walk.at(segment, 5)
-        label = " ".join(part for part in (author.part(3).strip(), author.part(2).strip()) if part)
-        label = label or author.part(1).strip()
-        if label:
-            found["authorString"] = clean(label)
+        by = practitioner(author, walk)
+        if by and "reference" in by[0]:
+            found["authorReference"] = by[0]
+            parts["authorReference"] = Place("NTE", segment.number, 5)
+        elif by:
+            found["authorString"] = by[0]["display"]
             parts["authorString"] = Place("NTE", segment.number, 5)
     if at:
         walk.at(segment, 6)

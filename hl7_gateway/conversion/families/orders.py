@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import code, concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
-from hl7_gateway.conversion.datatypes.quantities import cq
+from hl7_gateway.conversion.datatypes.quantities import cq, exact
 from hl7_gateway.conversion.datatypes.references import practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_time, period, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import OBR_REPORT, OBR_REQUEST, ORC_REQUEST, PRIORITIES
 from hl7_gateway.conversion.maps.results import SPM_SPECIMEN
 from hl7_gateway.conversion.vocabulary import vocabulary
@@ -89,6 +90,10 @@ def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
         if identifier:
             walk.state(made, "identifier", *identifier, slot=f"ORC-{2 if kind == 'PLAC' else 3}")
     OBR_REQUEST.apply(obr, made, walk)
+    if known_of(made, "orderDetail") and not known_of(made, "code"):
+        # R4 has no details of what is not named.
+        walk.at(obr)
+        walk.state(made, "code", {"text": "unknown"}, slot="OBR-4", initial=True)
     if orc_segment is not None:
         ORC_REQUEST.apply(orc_segment, made, walk)
         if orc_segment[12] and obr[16]:
@@ -170,7 +175,7 @@ def report(walk: Walk, obr: Segment) -> Draft | None:
         made.natural = ("OBR", DRAFT + patient.name, key_of(obr, 4), obr.text(7).strip())
     OBR_REPORT.apply(obr, made, walk)
     _numbers_of_the_control(walk, obr, made)
-    if not obr[4]:
+    if not known_of(made, "code"):
         walk.state(made, "code", {"text": "unknown"}, slot="OBR-4", initial=True)
     _times(walk, obr, made)
     walk.at(obr)
@@ -254,7 +259,7 @@ def specimen_of_obr(walk: Walk, obr: Segment) -> Draft | None:
             walk.state(made, "type", kind, {"": 1})
     rows: tuple[tuple[int, str, Any], ...] = (
         (7, "collection.collectedDateTime", date_time),
-        (9, "collection.quantity", cq),
+        (9, "collection.quantity", exact),
         (10, "collection.collector", practitioner),
         (14, "receivedTime", date_time),
     )

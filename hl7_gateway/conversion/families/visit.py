@@ -7,6 +7,7 @@ from typing import Final
 from hl7_gateway.conversion.datatypes.identifiers import pair
 from hl7_gateway.conversion.datatypes.simple import stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft, Stated
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.visit import PV1_ENCOUNTER, PV2_ENCOUNTER
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Walk
@@ -69,7 +70,7 @@ def pv1(walk: Walk, segment: Segment) -> None:
     PV1_ENCOUNTER.apply(segment, encounter, walk)
     walk.at(segment)
     walk.state(encounter, "subject", patient.reference, slot="PV1#subject")
-    if not any(stated.path == "class" for stated in encounter.stated):
+    if not known_of(encounter, "class"):
         walk.state(encounter, "class", _UNKNOWN_CLASS, slot="PV1#class", initial=True)
     _life_cycle(walk, segment, encounter)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
 from hl7_gateway.conversion.datatypes.names import xad
-from hl7_gateway.conversion.datatypes.quantities import cq
+from hl7_gateway.conversion.datatypes.quantities import exact
 from hl7_gateway.conversion.datatypes.references import coded_organization, organization_of, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, number, stamp
 from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
@@ -110,7 +110,7 @@ SPM_SPECIMEN: Final = SegmentMap(
         many(6, "container", within("additiveCodeableConcept", concept("AdditivePreservative", "0371"))),
         one(7, "collection.method", concept("SpecimenCollectionMethod", "0488")),
         one(8, "collection.bodySite", concept("SpecimenSourceSite")),
-        one(12, "collection.quantity", cq),
+        one(12, "collection.quantity", exact),
         many(14, "note", _note),
         one(17, "collection.collectedPeriod", date_range, _two_times, label="period"),
         one(17, "collection.collectedDateTime", _collected, lambda segment: not _two_times(segment)),
