@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
 from uuid import uuid4
 
 from fhir_server.access.policy import Access
@@ -18,7 +20,7 @@ from fhir_server.audit.event import REFUSED, SUCCESS, Event
 from fhir_server.errors import Conflict, FhirError
 from fhir_server.interactions import write_many
 from fhir_server.interactions.context import Context
-from fhir_server.store import audit, hl7_lineage, hl7_messages
+from fhir_server.store import audit, hl7_destinations, hl7_lineage, hl7_messages
 from fhir_server.store.hl7_messages import Settled
 from fhir_server.store.reading import now
 from fhir_server.store.repeatable import repeatable
@@ -130,9 +132,23 @@ class _Attempt:
                 if not resolution.still_holds:
                     resolution = resolved(one, shelf)
                 self._apply(work, one, resolution, shelf, delivered[work.message])
-            write_many.run(self._store, self._writes)
+            self._write()
             self._store.within(lambda c: hl7_lineage.keep(c, self._store.tenant_id, self._lineage))
         return list(delivered.values())
+
+    def _write(self) -> None:
+        """Write all of it; what came from a system that is a destination as well is marked, not to go back there."""
+        if not self._writes:
+            return
+        tenant = self._store.tenant_id
+        answering = self._store.within(lambda c: hl7_destinations.answering_feeds(c, tenant))
+        if not answering:
+            write_many.run(self._store, self._writes)
+            return
+        numbers = {feed_principal(name, self._desk.tenant.slug).subject: one for name, one in answering.items()}
+        for number, writes in groupby(self._writes, lambda pending: numbers.get(pending[0].principal.subject, 0)):
+            self._store.within(partial(hl7_destinations.write_for_feed, feed_id=number))
+            write_many.run(self._store, list(writes))
 
     def _reach(self, work: Work) -> Access:
         """What may be looked up in order to be written: a consent that withholds it makes no second patient of one."""

@@ -28,7 +28,8 @@ VALUES: Final[dict[str, frozenset[str]]] = {
         "system": "phone; email; fax; pager; other; url",
         "outcome": "complete",
         "use": """
-            home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname; claim; preauthorization
+            home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname; claim
+            preauthorization
         """,
         "type": "postal; allergy; Device; ServiceRequest; Procedure",
         # Codes of FHIR.
