@@ -13,6 +13,7 @@ from hl7_gateway.conversion.families.pharmacy import PHARMACY
 from hl7_gateway.conversion.families.problems import PROBLEMS
 from hl7_gateway.conversion.families.referral import REFERRALS
 from hl7_gateway.conversion.families.results import ORDERS, RESULTS, SPECIMENS
+from hl7_gateway.conversion.families.scheduling import SCHEDULING
 
 
 def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
@@ -34,6 +35,7 @@ FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "RDE": (PHARMACY, _events("O", 11, 25)),
     "RDS": (PHARMACY, _events("O", 13)),
     "REF": (REFERRALS, _events("I", (12, 14))),
+    "SIU": (SCHEDULING, _events("S", (12, 24), 26)),
 }
 """Message type (MSH-9.1) -> family and trigger events."""
 
