@@ -14,6 +14,7 @@ from hl7_gateway.conversion.families.problems import PROBLEMS
 from hl7_gateway.conversion.families.referral import REFERRALS
 from hl7_gateway.conversion.families.results import ORDERS, RESULTS, SPECIMENS
 from hl7_gateway.conversion.families.scheduling import SCHEDULING
+from hl7_gateway.conversion.families.vaccination import VACCINATIONS
 
 
 def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
@@ -35,6 +36,7 @@ FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "RDE": (PHARMACY, _events("O", 11, 25)),
     "RDS": (PHARMACY, _events("O", 13)),
     "REF": (REFERRALS, _events("I", (12, 14))),
+    "VXU": (VACCINATIONS, _events("V", 4)),
     "SIU": (SCHEDULING, _events("S", (12, 24), 26)),
 }
 """Message type (MSH-9.1) -> family and trigger events."""

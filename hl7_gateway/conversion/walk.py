@@ -57,7 +57,7 @@ class Walk:
 
     ``current`` holds the draft of each kind that a later segment may belong to ("Patient", "Encounter", "order").
     ``segments`` holds the last segment of each name, ``observations`` those of the current report,
-    ``texts`` the lines of the current document.
+    ``texts`` the lines of the current document, ``parts`` what several segments say together.
     ``here`` is the segment, field and repetition that is being converted.
     """
 
@@ -70,6 +70,7 @@ class Walk:
         self.segments: dict[str, Segment] = {}
         self.observations: list[Draft] = []
         self.texts: list[tuple[str, Place]] = []
+        self.parts: dict[tuple[str, str], dict[str, Any]] = {}
         self.here: tuple[Segment, int, int] = (message.header, 0, 0)
         self.index = 0
         self._counts: dict[str, int] = {}
