@@ -231,11 +231,15 @@ def _under_a_report(walk: Walk, segment: Segment, observation: Draft) -> None:
 def nte(walk: Walk, segment: Segment) -> None:
     """A note on what stands before it: its lines are one text."""
     walk.read(segment, 1, 2, 4)
-    said = "\n".join(line for value in segment.repetitions(3) if (line := clean(_plain(value.whole))))
+    field = 3
+    if not segment[3] and " " in segment[2].strip():
+        # Some senders have the text where its source belongs, which is a code.
+        field = 2
+    said = "\n".join(line for value in segment.repetitions(field) if (line := clean(_plain(value.whole))))
     owner = walk.current.get("noted")
     if owner is None or not said:
         return
-    walk.at(segment, 3)
+    walk.at(segment, field)
     path = "comment" if owner.type == "Appointment" else "conclusion" if owner.type == "DiagnosticReport" else "note"
     if path == "note":
         _note(walk, segment, owner, said)
