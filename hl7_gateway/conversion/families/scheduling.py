@@ -170,7 +170,8 @@ def finish_scheduling(walk: Walk) -> None:
             walk.here = place
             walk.state(made, "start", begun, slot="SCH#start")
             walk.state(made, "end", ended, slot="SCH#end")
-            minutes = _minutes_between(begun, ended)
+            said = _of_the_appointment(walk)
+            minutes = int(said) if said is not None and said >= 1 else _minutes_between(begun, ended)
             if minutes:
                 walk.state(made, "minutesDuration", minutes, slot="SCH-9")
         else:

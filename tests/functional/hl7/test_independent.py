@@ -60,6 +60,9 @@ SILENT = {
     "PRD-1": "translated", "PRT-4": "translated", "PRT-11": "of a mention", "PRT-12": "of a mention",
     "RF1-1": "translated", "RF1-2": "translated", "RF1-25": "translated", "AUT-1": "a kind of plan",
     "RXO-7": "RXE tells it better", "RXO-11": "RXE tells it better", "RXO-21": "RXE tells it better",
+    "SCH-10": "of SCH-9, in minutes", "SCH-9": "less than the time between start and end, or in seconds",
+    "RXA-1": "a counter", "RXA-9": "whether the source is primary", "RXA-11": "RXA-27 tells it better",
+    "RXA-21": "no deletion", "OBX-3": "what it is of a vaccination", "OBX-11": "of what is said of a vaccination",
     "RXO-22": "RXE tells it better", "TXA-3": "the type of the content", "TXA-13": "of a document that is not sent",
 }  # fmt: skip
 """Fields that are looked at, and of which nothing is to be found in any resource: why that is no loss."""
