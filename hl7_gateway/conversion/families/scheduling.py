@@ -156,6 +156,9 @@ def _resource(walk: Walk, segment: Segment, convert: Convert, fields: tuple[int,
         begun = instant(segment.first(start), walk) if segment[start] else None
         if begun:
             said["period"] = {"start": begun[0]}
+            lasting = _duration(walk, segment, duration, units)
+            if lasting is not None:
+                said["period"]["end"] = _later(begun[0], lasting)
         parts: Parts = {"actor": Place(segment.name, segment.number, 3, repetition)}
         walk.at(segment, 3, repetition)
         walk.gather(made, "participant", said, parts, segment.name)
