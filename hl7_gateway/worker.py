@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -277,10 +278,16 @@ def _said(feed: Feed, message: Message, number: int) -> Conversion | Refused:
 
 
 def _incident(number: int, error: Exception) -> Refused:
-    """A defect: the log tells where, without what the message holds."""
+    """A defect: the log tells where, without what the message holds, which the text of an error may quote."""
     incident = str(uuid.uuid4())
     logger.error(
-        "a message could not be converted", extra={"hl7_message": number, "incident": incident}, exc_info=error
+        "a message could not be converted",
+        extra={
+            "hl7_message": number,
+            "incident": incident,
+            "error": type(error).__name__,
+            "raised_at": "".join(traceback.format_tb(error.__traceback__)),
+        },
     )
     return Refused(207, "AE", None, f"It could not be converted; incident {incident}.")
 
