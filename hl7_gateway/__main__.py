@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "replay": "hl7_gateway.commands.replay:replay",
     "drop": "hl7_gateway.commands.replay:drop",
     "convert": "hl7_gateway.commands.convert:convert",
+    "score": "hl7_gateway.commands.mapping:score",
+    "compare": "hl7_gateway.commands.mapping:compare",
     "destination": "hl7_gateway.commands.destination:destination",
     "lint": "hl7_gateway.commands.lint:lint",
     "send": "hl7_gateway.commands.send:send",

@@ -76,7 +76,7 @@ def _status(walk: Walk, segment: Segment, observation: Draft) -> None:
         if sent:
             walk.warn("This result status is not in table 0085.")
         walk.state(observation, "status", "unknown" if sent else "final", slot="OBX-11", initial=True)
-    if sent == "N":
+    if sent == "N" and not segment[5]:
         absent = {"coding": [{"system": TERMINOLOGY + "data-absent-reason", "code": "not-asked"}]}
         walk.state(observation, "dataAbsentReason", absent, slot="OBX-11#absent")
 

@@ -190,3 +190,27 @@ def test_a_message_is_converted_without_a_server(
     kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
     assert {"Patient", "Encounter", "MessageHeader"} <= kinds
     assert "messages.hl7[2]: MSH-9" in said.err
+
+
+def test_what_a_feed_sends_is_scored_and_another_mapping_is_compared(
+    command: Command, ward: Ward, tmp_path: Path
+) -> None:
+    for number in ("1", "2"):
+        ward.keep(message(number, "A01", number, rest="PV1|1|I||||||||||||||||||V1\rZPI|1|blue\r"))
+    assert ward.work() == 2
+    slug = ward.tenant.slug
+    first, *fields = command("score", slug, "lab").splitlines()
+    assert "% of " in first
+    assert "in 2 messages; 0 of them with warnings" in first
+    assert "ZPI-2\t2" in fields
+    file = tmp_path / "lab.toml"
+    file.write_text(
+        "[[read]]\nfield='ZPI-2'\nresource='Patient'\nextension='https://clinic.example/colour'\ntype='ST'\n"
+    )
+    said = command("compare", slug, "lab", str(file))
+    assert "2 of 2 messages would come to something else" in said
+    assert '+ Patient#1.extension = {"url":"https://clinic.example/colour","valueString":"blue"}' in said
+    file.write_text("")
+    assert "0 of 2 messages would come to something else" in command("compare", slug, "lab", str(file))
+    file.write_text("[[put]]\nfield='x'\nvalue='y'")
+    assert "is not a field as in PID-13" in command("compare", slug, "lab", str(file), status=1)
