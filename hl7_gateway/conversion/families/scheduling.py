@@ -70,6 +70,10 @@ def _status(walk: Walk, segment: Segment, made: Draft) -> None:
     walk.at(segment, 25)
     target = vocabulary("FillerStatusCodes[Appointment]").get(segment.text(25).strip().capitalize())
     status = STATUS.get(walk.event)
+    known = status or (target.code if target is not None else "")
+    if known and known != "cancelled":
+        # Only a cancelled appointment may have a reason for that: constraint app-4.
+        walk.take_back(made, "cancelationReason", "SCH-6")
     if status is None and target is not None:
         walk.state(made, "status", target.code, {"": 1}, slot="SCH-25")
         return

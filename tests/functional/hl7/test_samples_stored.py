@@ -39,18 +39,15 @@ def test_samples_are_accepted_and_stored_without_a_defect(app_database: Database
     raws = [path.read_bytes() for path in SAMPLES]
     codes = dict(zip((path.name for path in SAMPLES), run(gateway, raws), strict=True))
     kinds = {path.name: Message(raw.decode("utf-8", "replace")) for path, raw in zip(SAMPLES, raws, strict=True)}
-    supported = {name for name, one in kinds.items() if one.event in SUPPORTED.get(one.message_type, ())}
-    assert {name for name, code in codes.items() if code == "AR"}.isdisjoint(supported)
+    assert all(one.event in SUPPORTED[one.message_type] for one in kinds.values())
+    # "": one that wants no answer.
+    assert set(codes.values()) <= {"AA", "CA", ""}, {name: code for name, code in codes.items() if code[:1] == "A"}
     worker = worker_of(gateway)
     while worker.once(tenant.id):
         pass
     found = [one for one in gateway.found() if one.control_id != "last"]
     assert len(found) == len({path.read_bytes() for path in SAMPLES})
-    defects = [(one.control_id, one.problem) for one in found if "incident" in str(one.problem)]
-    assert defects == []
-    accepted = [one for one in found if one.problem is None]
-    assert {one.state for one in accepted} == {"stored"}
-    assert len(accepted) >= 30
+    assert [(one.control_id, one.problem) for one in found if one.state != "stored"] == []
 
 
 ODD = message("1")

@@ -84,6 +84,9 @@ def test_a_change_leaves_the_status_as_it_is() -> None:
 def test_why_it_was_cancelled() -> None:
     assert appointment("S15", SCH, TQ1, PID)["cancelationReason"]["coding"][0]["display"] == "Sick"
     assert "cancelationReason" not in appointment("S12", SCH, TQ1, PID)
+    # What is not cancelled any more has no reason for it any more.
+    again = draft("S13", SCH, TQ1, PID)
+    assert [one.values for one in again.stated if one.path == "cancelationReason"] == [()]
 
 
 @pytest.mark.parametrize(
