@@ -157,3 +157,6 @@ BEGIN
 END $$;
 ALTER FUNCTION fhir_index_differences SET enable_nestloop = off;
 ALTER FUNCTION fhir_word_differences SET enable_nestloop = off;
+-- A merge join would merge by the resource alone and compare all rows of it with all.
+ALTER FUNCTION fhir_index_differences SET enable_mergejoin = off;
+ALTER FUNCTION fhir_word_differences SET enable_mergejoin = off;

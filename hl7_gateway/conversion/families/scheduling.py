@@ -100,6 +100,11 @@ def _patient(walk: Walk, made: Draft, patient: Draft) -> None:
     )
 
 
+def rgs(walk: Walk, segment: Segment) -> None:
+    """The beginning of a group of services, people, places and things: an Appointment has them all alike."""
+    walk.read(segment, 1, 2, 3)
+
+
 def ais(walk: Walk, segment: Segment) -> None:
     """A service of the appointment."""
     made = walk.current.get("Appointment")
@@ -258,6 +263,6 @@ def _minutes_between(begun: str, ended: str) -> int:
 
 SCHEDULING: Final = Family(
     "scheduling",
-    {**SHARED, "PID": scheduled_pid, "SCH": sch, "AIS": ais, "AIP": aip, "AIL": ail, "AIG": aig},
+    {**SHARED, "PID": scheduled_pid, "SCH": sch, "RGS": rgs, "AIS": ais, "AIP": aip, "AIL": ail, "AIG": aig},
     finish_scheduling,
 )

@@ -93,7 +93,9 @@ def test_feeds_are_looked_up_again_after_a_while(app_database: Database, tenant:
         return [one.name for one in known.all if one.tenant_id == tenant.id]
 
     assert known.seen
-    number = app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"port": 1}, 5))
+    # Feeds of other tests' tenants are seen as well: a port of one's own.
+    port = 20_000 + tenant.id
+    number = app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"port": port}, 5))
     app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "wrong", {"port": "x"}, 5))
     known.refresh()
     assert mine() == []
@@ -108,7 +110,7 @@ def test_feeds_are_looked_up_again_after_a_while(app_database: Database, tenant:
     feed = known.get(tenant.id, number)
     assert feed is not None
     assert feed.name == "lab"
-    assert known.recognise(Peer("127.0.0.1", 1), 1, None) == feed
+    assert known.recognise(Peer("127.0.0.1", 1), port, None) == feed
 
 
 def test_without_a_database_what_was_seen_before_still_holds(database: Any) -> None:

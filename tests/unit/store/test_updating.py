@@ -12,6 +12,8 @@ import pytest
 from psycopg import sql
 
 from fhir_server.crypto.hashing import Hasher
+from fhir_server.store import tenants
+from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.index_rows import IndexRows, Words
 from fhir_server.store.resources import Write
 from fhir_server.store.session import Database
@@ -129,9 +131,18 @@ def test_time_never_runs_backwards(store: Store) -> None:
     assert store.within(lambda c: c.execute("SELECT last_updated FROM resource").fetchone()) == before
 
 
-@pytest.mark.parametrize("table", ["idx_token", "idx_reference", "idx_word"])
-def test_very_many_rows_take_time_in_proportion(store: Store, table: str) -> None:
-    """Comparing all with all takes half a minute and more; see test_many_rows.py."""
+@pytest.mark.parametrize("table", ["idx_reference", "idx_word"])
+def test_very_many_rows_take_time_in_proportion(fresh_database: DatabaseUrls, table: str) -> None:
+    """Comparing all with all takes half a minute and more, which PostgreSQL chose among many small resources."""
+    assert fresh_database.owner is not None
+    owner = psycopg.connect(fresh_database.owner, autocommit=True)
+    tenant = tenants.create(owner, "clinic")
+    database = Database(fresh_database.app, 2)
+    database.open()
+    store = Store(database, Hasher(b"k" * 32), tenant.id)
+    few = [Write("Patient", f"few{n}", "POST", None, None, b"{}", ROWS[table](range(n, n + 10))) for n in range(3_000)]
+    store.create_many(few, fresh=True)
+    owner.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
     many = [Write("Patient", str(number), "PUT", None, None, b"{}", ROWS[table](range(20_000))) for number in range(2)]
     for one in many:
         store.put(one)
@@ -139,3 +150,5 @@ def test_very_many_rows_take_time_in_proportion(store: Store, table: str) -> Non
     begun = time.monotonic()
     assert store.transaction(lambda inside: inside.update_many(more)) is not None
     assert time.monotonic() - begun < 10
+    database.close()
+    owner.close()
