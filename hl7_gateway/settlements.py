@@ -38,6 +38,8 @@ class Settlements:
         self._early: OrderedDict[Key, None] = OrderedDict()
         self._looking = ThreadPoolExecutor(1, "hl7-settled")
         self._ended = threading.Event()
+        self.listening = threading.Event()
+        """Set while PostgreSQL is heard: what is settled from then on is told."""
         self._thread = threading.Thread(target=self._work, name="hl7-settlements", daemon=True)
 
     def start(self) -> None:
@@ -78,9 +80,11 @@ class Settlements:
                 for told in notices(self._database, SETTLED, self._seconds):
                     if self._ended.is_set():
                         return
+                    self.listening.set()
                     # Without news everybody who waits is asked about: what was told to nobody is found so.
                     self._heard([_key(one) for one in told] if told else None)
             except (Lost, FhirError) as error:
+                self.listening.clear()
                 logger.warning("messages that are settled are not heard of", exc_info=error)
                 self._ended.wait(self._seconds)
 

@@ -18,6 +18,7 @@ from hl7_gateway.settlements import Settlements
 def settlements(app_database: Database) -> Iterator[Settlements]:
     made = Settlements(app_database, 0.2)
     made.start()
+    assert made.listening.wait(30)
     yield made
     made.close()
 
