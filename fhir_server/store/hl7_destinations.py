@@ -34,12 +34,15 @@ _COLUMNS = "d.tenant_id, t.slug, d.id, d.name, d.paused, d.changed, d.feed_id, d
 
 
 def listed(connection: psycopg.Connection, tenant_id: int | None = None) -> list[DestinationRow]:
-    """Every destination, or those of one tenant, in the order in which they were added."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM hl7_destination d JOIN tenant t ON t.id = d.tenant_id"
-        " WHERE d.tenant_id = coalesce(%s::int, d.tenant_id) ORDER BY d.id",
-        [tenant_id],
-    ).fetchall()
+    """Every destination, or those of one tenant in a transaction of it, in the order in which they were added."""
+    if tenant_id is None:
+        rows = connection.execute("SELECT * FROM hl7_all_destinations()").fetchall()
+    else:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM hl7_destination d JOIN tenant t ON t.id = d.tenant_id WHERE d.tenant_id = %s"
+            " ORDER BY d.id",
+            [tenant_id],
+        ).fetchall()
     return [DestinationRow(*row) for row in rows]
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+CHANGED = "hl7_feeds"
+"""The channel of NOTIFY on which PostgreSQL tells that feeds have changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
@@ -26,12 +29,15 @@ _COLUMNS = "f.tenant_id, t.slug, f.id, f.name, f.paused, f.changed, f.configurat
 
 
 def listed(connection: psycopg.Connection, tenant_id: int | None = None) -> list[FeedRow]:
-    """Every feed, or those of one tenant, in the order in which they were added."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM hl7_feed f JOIN tenant t ON t.id = f.tenant_id"
-        " WHERE f.tenant_id = coalesce(%s::int, f.tenant_id) ORDER BY f.id",
-        [tenant_id],
-    ).fetchall()
+    """Every feed, or those of one tenant in a transaction of it, in the order in which they were added."""
+    if tenant_id is None:
+        rows = connection.execute("SELECT * FROM hl7_all_feeds()").fetchall()
+    else:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM hl7_feed f JOIN tenant t ON t.id = f.tenant_id WHERE f.tenant_id = %s"
+            " ORDER BY f.id",
+            [tenant_id],
+        ).fetchall()
     return [FeedRow(*row) for row in rows]
 
 

@@ -78,5 +78,4 @@ for _state in ("waiting", "dead"):
         postgresql_where=text(f"state = '{_state}'"),
     )
 
-HL7_OUTBOUND_TABLES = (hl7_outbox,)
-"""Those with row level security by tenant; destinations are read by whoever sends for all clinics."""
+HL7_OUTBOUND_TABLES = (hl7_destination, hl7_outbox)

@@ -106,5 +106,4 @@ hl7_lineage = Table(
     PrimaryKeyConstraint("tenant_id", "key", name="hl7_lineage_pkey"),
 )
 
-HL7_TABLES = (hl7_message, hl7_message_patient, hl7_queue, hl7_lineage)
-"""Those with row level security by tenant; feeds are read by whoever listens for all clinics."""
+HL7_TABLES = (hl7_feed, hl7_message, hl7_message_patient, hl7_queue, hl7_lineage)

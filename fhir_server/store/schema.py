@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_server.store.audit_tables import AUDIT_TABLES
 from fhir_server.store.care_tables import CARE_TABLES
+from fhir_server.store.hl7_feed_tables import HL7_FEED_TABLES
 from fhir_server.store.hl7_outbound_tables import HL7_OUTBOUND_TABLES
 from fhir_server.store.hl7_tables import HL7_TABLES
 from fhir_server.store.metadata import metadata
@@ -20,6 +21,7 @@ TENANT_TABLES = (
     *PEOPLE_TABLES,
     *OAUTH_TABLES,
     *HL7_TABLES,
+    *HL7_FEED_TABLES,
     *HL7_OUTBOUND_TABLES,
 )
 """The tables that hold a tenant's data: each has row level security, forced."""

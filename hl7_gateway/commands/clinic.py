@@ -31,8 +31,7 @@ class Clinic:
     @property
     def rows(self) -> list[FeedRow]:
         """Its feeds as they are stored."""
-        with self.of.database.connection() as connection:
-            return hl7_feeds.listed(connection, self.of.id)
+        return self.of.database.transaction(self.of.id, lambda c: hl7_feeds.listed(c, self.of.id))
 
     def row(self, name: str) -> FeedRow:
         """A feed as it is stored. Raises ConfigurationError where there is none of this name."""

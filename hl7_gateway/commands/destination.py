@@ -264,10 +264,9 @@ def send() -> None:
 
 
 def _row(found: Clinic, name: str) -> DestinationRow:
-    with found.of.database.connection() as connection:
-        for row in hl7_destinations.listed(connection, found.of.id):
-            if row.name == name:
-                return row
+    for row in found.of.database.transaction(found.of.id, lambda c: hl7_destinations.listed(c, found.of.id)):
+        if row.name == name:
+            return row
     raise ConfigurationError(
         f"There is no destination {name!r} in {found.of.slug}; `hl7-gateway destination list` shows them."
     )

@@ -174,7 +174,7 @@ def test_other_tenants_neither_see_nor_take(
     assert own.new
 
 
-def test_feeds_are_read_by_all_and_changed_by_their_own(
+def test_feeds_are_found_for_all_clinics_and_changed_by_their_own(
     app_database: Database, tenant: Tenant, new_tenant: Callable[[], Tenant]
 ) -> None:
     other = new_tenant()
@@ -188,6 +188,6 @@ def test_feeds_are_read_by_all_and_changed_by_their_own(
     assert not app_database.transaction(other.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 7, paused=True))
     assert not app_database.transaction(other.id, lambda c: hl7_feeds.remove(c, tenant.id, "lab"))
     assert app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 7, paused=True))
-    with app_database.connection() as connection:
-        assert [one.paused for one in hl7_feeds.listed(connection, tenant.id)] == [True]
+    own = app_database.transaction(tenant.id, lambda c: hl7_feeds.listed(c, tenant.id))
+    assert [one.paused for one in own] == [True]
     assert app_database.transaction(tenant.id, lambda c: hl7_feeds.remove(c, tenant.id, "lab"))

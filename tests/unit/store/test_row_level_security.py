@@ -23,7 +23,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 
 APPEND_ONLY = {"resource_history", "audit_record", "audit_entity", "hl7_message_patient"}
-NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person", "hl7_message", "hl7_outbox"}
+NEVER_DELETED = {"audit_head", "assignment", "break_glass", "person", "hl7_message", "hl7_outbox", "hl7_alert"}
 HASHER = Hasher(bytes(16))
 HL7_MESSAGE = (
     "id, feed_id, received, state, control_id, message_type, event, application, facility, fingerprint, raw,"
@@ -43,10 +43,14 @@ MORE_ROWS = [
     ("refresh_token", "created, expires, digest, grant_id", "1, 2, 'd', 'g'"),
     ("smart_launch", "created, expires, digest, person_id, context", "1, 2, 'd', 'p', '{}'"),
     ("client_assertion", "expires, client_id, digest", "2, 'c', 'd'"),
+    ("hl7_feed", "created, changed, name, configuration", "1, 1, 'lab', '{}'"),
+    ("hl7_sequence", "feed_id, expected", "1, 2"),
+    ("hl7_alert", "feed_id, raised, condition, feed", "1, 1, 'silent', 'lab'"),
     ("hl7_message", HL7_MESSAGE, "1, 1, 1, 'received', 'c', 'ADT', 'A01', 'a', 'f', 'x', 'raw', 'ack'"),
     ("hl7_message_patient", "patient, message_id", "1, 1"),
     ("hl7_queue", "message_id, feed_id, patients", "1, 1, '{1}'"),
     ("hl7_lineage", "key, entries", "1, '{}'"),
+    ("hl7_destination", "created, changed, name, type_ids, configuration", "1, 1, 'his', '{}', '{}'"),
     ("hl7_outbox", "destination_id, key, patient, created, version, type_id, resource_id", "1, 1, 1, 1, 1, 1, 'a'"),
 ]
 NAMES = [table.name for table in TENANT_TABLES]
