@@ -183,8 +183,28 @@ class Segment:
         return found[0] if found else Value("", self.delimiters)
 
     def text(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
-        """The text at PID-5.1.1 and the like, of the first repetition."""
-        return self.first(field).component(component).component(subcomponent).text
+        """The text at PID-5.1.1 and the like, of the first repetition.
+
+        What ``first(field).component(component).component(subcomponent).text`` tells, without a Value for each step.
+        """
+        raw = self[field]
+        if not raw:
+            return ""
+        delimiters = self.delimiters
+        if field <= 2 and self.name in _HEADERS:
+            return self.first(field).component(component).component(subcomponent).text
+        raw = _part(raw, delimiters.repetition, 1)
+        raw = _part(raw, delimiters.component, component)
+        raw = _part(raw, delimiters.subcomponent, subcomponent)
+        return "" if raw == NULL else unescape(raw, delimiters)
+
+
+def _part(raw: str, cut: str, number: int) -> str:
+    """Part ``number`` (from 1) of a text; where nothing cuts it, it is its only part."""
+    if cut and cut in raw:
+        parts = raw.split(cut, number)
+        return parts[number - 1] if number <= len(parts) else ""
+    return raw if number == 1 else ""
 
 
 _UNCUT: Final = Delimiters("", "", "", "", "")
@@ -207,21 +227,9 @@ class Message:
             _refuse_crowds(text, delimiters)
         self.segments: list[Segment] = []
         self._named: dict[str, list[Segment]] = {}
-        begins = _beginning(delimiters.field)
-        lines: list[str] = []
-        for line in text.replace("\r\n", "\r").replace("\n", "\r").split("\r"):
-            if begins.match(line):
-                self._add(lines)
-                lines = [line.lstrip(" \t")]
-            elif lines:
-                lines.append(line)
-        self._add(lines)
-
-    def _add(self, lines: list[str]) -> None:
-        if lines:
-            raw = lines[0] if len(lines) == 1 else "\n".join(lines).rstrip("\n")
+        for raw in _lines(text, _beginning(delimiters.field)):
             named = self._named.setdefault(raw[:3], [])
-            segment = Segment(raw, self.delimiters, len(self.segments), len(named) + 1)
+            segment = Segment(raw, delimiters, len(self.segments), len(named) + 1)
             self.segments.append(segment)
             named.append(segment)
 
@@ -251,8 +259,10 @@ class Message:
     def event(self) -> str:
         """The trigger event, A04: MSH-9.2, or EVN-1 where a sender leaves it out."""
         event = self.header.text(9, 2)
+        if event:
+            return event
         evn = self.first("EVN")
-        return event or (evn.text(1) if evn is not None else "")
+        return evn.text(1) if evn is not None else ""
 
     @property
     def structure(self) -> str:
@@ -268,6 +278,25 @@ class Message:
     def version(self) -> str:
         """MSH-12.1: 2.5.1."""
         return self.header.text(12)
+
+
+def _lines(text: str, begins: re.Pattern[str]) -> list[str]:
+    """The segments of a text; a line that does not begin like one belongs to the one before it."""
+    if "\n" in text:
+        text = text.replace("\r\n", "\r").replace("\n", "\r")
+    found: list[str] = []
+    rest: list[str] = []
+    for line in text.split("\r"):
+        if begins.match(line):
+            if rest:
+                found[-1] = "\n".join((found[-1], *rest)).rstrip("\n")
+                rest = []
+            found.append(line.lstrip(" \t"))
+        elif found:
+            rest.append(line)
+    if rest:
+        found[-1] = "\n".join((found[-1], *rest)).rstrip("\n")
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -288,6 +317,12 @@ def read_delimiters(text: str) -> Delimiters:
     Fewer than four may be declared (older senders leave the subcomponent out), or five with the truncation character.
     """
     text = text[:100].lstrip(_AROUND)
+    # Up to the end of MSH-2: most messages declare what others have declared before them.
+    return _declared(text[: text.find(text[3:4], 4) + 1] or text)
+
+
+@lru_cache(maxsize=256)
+def _declared(text: str) -> Delimiters:
     if text[:3] != "MSH" or len(text) < 5:
         raise Malformed("The message does not begin with an MSH segment and its delimiters, as in MSH|^~\\&|.")
     field = text[3]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from hl7_gateway.escapes import escape
@@ -38,6 +39,9 @@ CONDITIONS: Final = {
 """Table 0357. https://terminology.hl7.org/CodeSystem-v2-0357.html"""
 
 _HEADER: Final = 16_384
+_LONGEST: Final = 500
+"""Characters of a header whose answer is remembered: what a sender makes up must not fill the memory."""
+
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f]")
 
 
@@ -107,28 +111,33 @@ def acknowledge(
     answer = _Answer(delimiters, version)
     msa = ["MSA", code, _sent(header, 10), _text(told, answer), str(expected) if expected is not None else ""]
     rest = [answer.line(msa), *answer.errors(told)]
-    names = [_sent(header, number) for number in (5, 6, 3, 4)]
-    encoded, alphabet = _encoded("".join((*names, *rest)), _sent(header, 18), delimiters)
-    enhanced = header is not None and (header[15] or header[16])
+    names = delimiters.field.join([_sent(header, number) for number in (5, 6, 3, 4)])
+    encoded, alphabet = _encoded("".join((names, *rest)), _sent(header, 18), delimiters)
+    enhanced = header is not None and bool(header[15] or header[16])
+    event = header.first(9).component(2).raw if header is not None and header[9] else ""
+    said = (names, event, _sent(header, 11), enhanced, alphabet)
+    usual = len(names) + len(event) + len(said[2]) + len(alphabet) <= _LONGEST
+    start, middle, end = _frame(answer, *said) if usual else _frame.__wrapped__(answer, *said)
+    msh = f"{start}{_stamp(now.replace(microsecond=0))}{middle}{escape(control_id, delimiters)}{end}"
+    return ("\r".join([msh, *rest]) + "\r").encode(encoded, "replace")
+
+
+@lru_cache(maxsize=512)
+def _frame(
+    answer: _Answer, names: str, event: str, processing: str, enhanced: bool, alphabet: str
+) -> tuple[str, str, str]:
+    """What an MSH has before its time, between that and its control id, and after it: the same for many messages."""
+    cut = answer.delimiters.field
     conditions = ["NE", "NE"] if enhanced else ["", ""]
-    kind = answer.type(header.first(9).component(2).raw if header is not None else "")
-    msh = [
-        "MSH",
-        delimiters.encoding,
-        *names,
-        f"{now:%Y%m%d%H%M%S}" + (f"{now:%z}" if now.tzinfo else ""),
-        "",
-        kind,
-        escape(control_id, delimiters),
-        _sent(header, 11) or "P",
-        version,
-        "",
-        "",
-        *conditions,
-        "",
-        alphabet,
-    ]
-    return ("\r".join([answer.line(msh), *rest]) + "\r").encode(encoded, "replace")
+    start = cut.join(["MSH", answer.delimiters.encoding, names, ""])
+    middle = cut.join(["", "", answer.type(event), ""])
+    end = answer.line(["", processing or "P", answer.version, "", "", *conditions, "", alphabet])
+    return start, middle, end
+
+
+@lru_cache(maxsize=8)
+def _stamp(now: datetime) -> str:
+    return f"{now:%Y%m%d%H%M%S}" + (f"{now:%z}" if now.tzinfo else "")
 
 
 def _header(raw: bytes) -> Segment | None:
@@ -142,7 +151,8 @@ def _header(raw: bytes) -> Segment | None:
 
 def _sent(header: Segment | None, number: int) -> str:
     """A field as the sender wrote it, escapes and components included."""
-    return _UNSENDABLE.sub(" ", header[number]) if header is not None else ""
+    found = header[number] if header is not None else ""
+    return found if found.isprintable() else _UNSENDABLE.sub(" ", found)
 
 
 def _told(problem: Problem | Refused) -> Problem:
@@ -165,6 +175,8 @@ def _encoded(text: str, declared: str, delimiters: Delimiters) -> tuple[str, str
     codec = charset.codec(first)
     if codec is None or codec.startswith(("utf-16", "utf-32")):
         codec, first = "ascii", ""
+    if text.isascii():
+        return codec, first
     try:
         text.encode(codec)
     except UnicodeEncodeError:

@@ -15,6 +15,7 @@ from hl7_gateway.wire.acknowledgment import Problem
 _BOUNDARY: Final = re.compile(
     r"(?:\A|(?<=[\r\n]))[\ufeff \t]*(?:(FHS|BHS|MSH)(?=[^\w\s])|(BTS|FTS)(?=[^\w\s]|\s*[\r\n]|\s*\Z))"
 )
+_AROUND: Final = ("FHS", "BHS", "BTS", "FTS")
 _MESSAGES: Final = 200_000
 _PROBLEMS: Final = 100
 """How much of a file is kept: one that is nothing but trailers would fill the memory with what is wrong with it."""
@@ -32,6 +33,8 @@ class Batch:
 
 def batched(text: str) -> bool:
     """Whether this is more than one message: a file, a batch, or messages one after another."""
+    if text.startswith("MSH") and text.find("MSH", 3) < 0 and not any(name in text for name in _AROUND):
+        return False
     found = _BOUNDARY.finditer(text)
     first = next(found, None)
     return first is not None and (first[1] != "MSH" or next(found, None) is not None)

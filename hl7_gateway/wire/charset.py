@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from hl7_gateway.problems import Place, Refused
@@ -54,8 +55,13 @@ _WIDE: Final = (
     (b"M\x00", "utf-16-le"),
     (b"\x00M", "utf-16-be"),
 )
+_MARKED: Final = tuple(mark for mark, _ in _MARKS)
+_STARTS: Final = tuple(mark for mark, _ in (*_MARKS[1:], *_WIDE))
 _HEADER: Final = 16_384
 """How far to look for MSH-18."""
+
+_LONGEST: Final = 40
+"""Names that are longer are not remembered."""
 
 _C1: Final = re.compile("[\x80-\x9f]")
 
@@ -87,6 +93,11 @@ class Decoded:
 
 def codec(name: str) -> str | None:
     """Python's codec for a name as in MSH-18, None for an unknown one."""
+    return _codec(name) if len(name) <= _LONGEST else _codec.__wrapped__(name)
+
+
+@lru_cache(maxsize=256)
+def _codec(name: str) -> str | None:
     plain = re.sub(r"[^A-Z0-9]", "", name.upper())
     return _CODECS.get(plain) or _CODECS.get(plain.removeprefix("ISO"))
 
@@ -101,7 +112,8 @@ def declared(raw: bytes) -> str:
     head = head.lstrip(b"\xef\xbb\xbf\x00\r\n\t ?")
     if head[:3] != b"MSH" or len(head) < 8:
         return ""
-    fields = re.split(rb"[\r\n]", head, maxsplit=1)[0].split(head[3:4], 18)
+    line = head.partition(b"\r")[0].partition(b"\n")[0]
+    fields = line.split(head[3:4], 18)
     if len(fields) < 18:
         return ""
     encoding = fields[1]
@@ -123,10 +135,10 @@ def read(raw: bytes, declared: str, default: str, policy: Policy) -> Decoded:
     fallback = codec(default)
     if fallback is None:
         raise ValueError(f"There is no character set {default!r}; table 0211 lists those that there are.")
-    names = [name for name in declared.split("~") if name.strip()]
+    names = [name for name in declared.split("~") if name.strip()] if declared else []
     known = [found for found in map(codec, names) if found is not None]
     chosen = _chosen(known) or fallback
-    marked = next((found for mark, found in _MARKS if raw.startswith(mark)), None)
+    marked = next(found for mark, found in _MARKS if raw.startswith(mark)) if raw.startswith(_MARKED) else None
     wide = marked or _width(raw)
     if wide is not None:
         chosen = wide
@@ -146,6 +158,8 @@ def _chosen(known: list[str]) -> str | None:
 
 def _width(raw: bytes) -> str | None:
     """The codec of a message whose characters have two or four bytes, by its first letter."""
+    if not raw.startswith(_STARTS):
+        return None
     for mark, found in (*_MARKS[1:], *_WIDE):
         if raw.startswith(mark):
             return found

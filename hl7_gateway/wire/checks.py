@@ -75,7 +75,7 @@ def _header(
     message: Message, supported: Mapping[str, Collection[str]] | None, processing_ids: Collection[str]
 ) -> Iterator[Refused]:
     header = message.header
-    version = message.version.strip()
+    version = header.text(12).strip()
     if version and version not in VERSIONS:
         said = f"the version must be one of {', '.join(VERSIONS)}"
         yield Refused(203, "AR", Place("MSH", field=12), said)
@@ -93,7 +93,7 @@ def _header(
         # The type is one of ours here, so that it may be named.
         said = f"the trigger event must be one of those of {kind} that are taken: {', '.join(sorted(supported[kind]))}"
         yield Refused(201, "AR", Place("MSH", field=9, repetition=1, component=2), said)
-    if not message.control_id.strip():
+    if not header.text(10).strip():
         yield Refused(101, "AE", Place("MSH", field=10), "a message control id is required")
 
 
@@ -121,4 +121,4 @@ def _body(message: Message) -> Iterator[Refused]:
 
 
 def _valued(segment: Segment, number: int) -> bool:
-    return any(value.component(1).text for value in segment.repetitions(number))
+    return bool(segment.text(number)) or any(value.component(1).text for value in segment.repetitions(number)[1:])

@@ -183,6 +183,18 @@ def test_no_character_is_lost(text: str) -> None:
     assert kept.translate(around) == ("MSH|^~\\&|" + text).translate(around)
 
 
+@given(st.text(st.sampled_from('MSHPID|^~&\\"F a'), max_size=40), st.sampled_from(["", "^", "^~", "^~\\", "^~\\&"]))
+@settings(max_examples=300, deadline=None)
+def test_the_short_way_to_a_text_tells_what_the_long_one_does(raw: str, encoding: str) -> None:
+    delimiters = Delimiters("|", *[*encoding, "", "", ""][:4])
+    segment = Segment(raw, delimiters, 0, 1)
+    for field in range(1, len(segment) + 2):
+        for component in (1, 2, 3):
+            for subcomponent in (1, 2):
+                found = segment.first(field).component(component).component(subcomponent).text
+                assert segment.text(field, component, subcomponent) == found
+
+
 @pytest.mark.parametrize("unit", ["|", "PID|\n"])
 def test_a_crowd_of_parts_is_refused_before_it_is_cut(unit: str) -> None:
     text = MSH + "\r" + unit * (32 * 1024 * 1024 // len(unit))
