@@ -4,14 +4,18 @@ docs/operations.md"""
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import psycopg
 
+from fhir_server import logs
 from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.store import database_urls
-from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.database_urls import DatabaseUrls, Unreachable
 from fhir_server.store.embedded import EmbeddedPostgres, running
+
+_PAUSE_SECONDS = 0.5
 
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
@@ -26,11 +30,17 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def database(settings: Settings) -> Iterator[DatabaseUrls]:
-    """The database's URLs; it runs and can be used within the block. Raises ConfigurationError where it cannot."""
+def database(settings: Settings, *, patient: bool = False) -> Iterator[DatabaseUrls]:
+    """The database's URLs; it runs and can be used within the block. Raises ConfigurationError where it cannot.
+
+    ``patient`` waits for one that cannot be reached: for processes that are started again while it is away.
+    """
     urls = database_urls.database_urls(settings)
     if urls is not None:
-        check(urls)
+        if patient:
+            _wait(urls)
+        else:
+            check(urls)
         yield urls
         return
     with running(embedded(settings)) as server:
@@ -43,6 +53,20 @@ def check(urls: DatabaseUrls) -> None:
         database_urls.connect(urls.owner, "DATABASE_URL").close()
     else:
         database_urls.connect(urls.app, "APP_DATABASE_URL").close()
+
+
+def _wait(urls: DatabaseUrls) -> None:
+    told = ""
+    while True:
+        try:
+            check(urls)
+        except Unreachable as error:
+            if str(error) != told:
+                told = str(error)
+                logs.event("the process waits for the database", level=logs.LEVELS["warning"], reason=told)
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def owner_url(urls: DatabaseUrls) -> str:

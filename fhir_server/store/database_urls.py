@@ -20,6 +20,10 @@ OLDEST_POSTGRES = 15
 CONNECT_TIMEOUT_SECONDS = 10
 
 
+class Unreachable(ConfigurationError):
+    """A database that could not be connected to, at least not just now."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
     """``owner`` runs migrations, ``app`` serves requests; ``owner`` is None where only the application's is known."""
@@ -55,7 +59,8 @@ def with_role(url: str, role: str) -> str:
 def connect(url: str, setting: str = "DATABASE_URL") -> psycopg.Connection:
     """Connect in autocommit mode and check that the server is new enough.
 
-    Raises ConfigurationError, which names the ``setting`` that the URL came from and never the password.
+    Raises ConfigurationError, which names the ``setting`` that the URL came from and never the password; Unreachable
+    where there is no connection.
     """
     try:
         shown = _shown(url)
@@ -64,7 +69,7 @@ def connect(url: str, setting: str = "DATABASE_URL") -> psycopg.Connection:
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     except psycopg.Error as error:
-        raise ConfigurationError(f"{setting}: cannot use {shown}: {_reason(error)}.") from None
+        raise Unreachable(f"{setting}: cannot use {shown}: {_reason(error)}.") from None
     try:
         check_version(connection.info.server_version, setting)
     except ConfigurationError:

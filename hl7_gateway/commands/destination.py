@@ -259,7 +259,7 @@ def send() -> None:
     """Send to the destinations of all clinics, until told to stop. Any number of processes may."""
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    with database(settings) as urls:
+    with database(settings, patient=True) as urls:
         process.run(settings, urls.app)
 
 

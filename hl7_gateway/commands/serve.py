@@ -17,7 +17,7 @@ def serve() -> None:
 
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    with database(settings) as urls:
+    with database(settings, patient=True) as urls:
         server.serve(settings, urls.app)
 
 
@@ -28,5 +28,5 @@ def work() -> None:
 
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    with database(settings) as urls:
+    with database(settings, patient=True) as urls:
         server.work(settings, urls.app)
