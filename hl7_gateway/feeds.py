@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from fhir_server.errors import Unavailable
+from fhir_server.errors import FhirError, Unavailable
 from fhir_server.store import hl7_feeds
-from fhir_server.store.hl7_feeds import FeedRow
+from fhir_server.store.hl7_feeds import CHANGED, FeedRow
+from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.session import Database
 from hl7_gateway.feed import Feed, NotAFeed, parse
 from hl7_gateway.message import Segment
@@ -19,7 +20,12 @@ from hl7_gateway.wire.peer import Peer, allowed
 logger = logging.getLogger(__name__)
 
 PERIOD: Final = 5.0
-"""Seconds until a feed that was added, changed or paused is known to all processes."""
+"""Seconds until a feed that was added, changed or paused is known to all processes, where they are not told of it."""
+
+_APART: Final = 0.25
+"""Seconds between two looks, however many changes are told."""
+
+_AGAIN: Final = 1.0
 
 Sender = tuple[str, str]
 """The sending application (MSH-3.1) and facility (MSH-4.1)."""
@@ -80,7 +86,10 @@ def rival(feed: Feed, others: Iterable[Feed]) -> Feed | None:
 
 
 class Feeds:
-    """All feeds as they were stored some seconds ago at most. Safe to share between threads."""
+    """All feeds as they were stored some seconds ago at most, or just now where it follows what PostgreSQL tells.
+
+    Safe to share between threads.
+    """
 
     def __init__(self, database: Database, own_port: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -92,6 +101,38 @@ class Feeds:
         self._all: tuple[Feed, ...] = ()
         self._unusable: frozenset[tuple[int, int]] = frozenset()
         self._by_id: dict[tuple[int, int], Feed] = {}
+        self._ended = threading.Event()
+        self._following: threading.Thread | None = None
+
+    def follow(self) -> None:
+        """See every change when PostgreSQL tells of it, in a thread of its own, until `close`."""
+        self._following = threading.Thread(target=self._follow, name="hl7-feeds", daemon=True)
+        self._following.start()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._ended.set()
+        if self._following is not None:
+            self._following.join()
+
+    def _follow(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._hear()
+            except (Lost, FhirError) as error:
+                logger.warning("changes of feeds are not heard of", exc_info=error)
+                self._ended.wait(_AGAIN)
+
+    def _hear(self) -> None:
+        """Look at what is told, and first at what was told to nobody. Raises Lost or Unavailable."""
+        due, changed = float("-inf"), False
+        for told in notices(self._database, CHANGED, _APART):
+            if self._ended.is_set():
+                return
+            changed = changed or told != []
+            if changed and time.monotonic() >= due:
+                self.refresh(now=True)
+                due, changed = time.monotonic() + _APART, False
 
     @property
     def seen(self) -> bool:

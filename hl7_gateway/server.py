@@ -104,6 +104,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
             database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
         )
         _settle_memory()
+        feeds.follow()
         keeper.start()
         settlements.start()
         try:
@@ -119,6 +120,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
             await ports.close(_GRACE_SECONDS)
             await asyncio.to_thread(keeper.close)
             await asyncio.to_thread(settlements.close)
+            await asyncio.to_thread(feeds.close)
     finally:
         database.close()
 
@@ -198,7 +200,9 @@ def work(settings: Settings, app_url: str) -> None:
         worker = Worker(database, hasher, feeds, base_url, full_text=settings.full_text)
         _settle_memory()
         logs.event("hl7 worker started")
+        feeds.follow()
         worker.run(stopping)
+        feeds.close()
         logs.event("hl7 worker stopped")
     finally:
         database.close()

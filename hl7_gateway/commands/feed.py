@@ -43,7 +43,7 @@ def feed() -> None:
 @click.argument("name")
 @_SET
 def add(slug: str, name: str, words: tuple[str, ...]) -> None:
-    """Give the clinic SLUG the feed NAME; the gateway takes its messages within five seconds."""
+    """Give the clinic SLUG the feed NAME; the gateway takes its messages within a second."""
     configuration = assignments(words)
     with clinic(slug) as found:
         made = parsed(FeedRow(found.of.id, slug, 0, name, False, 0, configuration))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from fhir_server.store import hl7_feeds, hl7_found
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway import worker as worker_module
+from hl7_gateway.feeds import Feeds
 from hl7_gateway.message import Message
 from hl7_gateway.wire import client
 from tests.functional.hl7.gateway import message
@@ -125,6 +127,39 @@ def test_a_paused_feeds_messages_wait(ward: Ward) -> None:
     ward.database.transaction(number, lambda c: hl7_feeds.change(c, number, "lab", 8, paused=False))
     ward.feeds.refresh(now=True)
     assert ward.work() == 1
+
+
+def test_a_feed_is_paused_and_resumed_in_a_worker_as_soon_as_it_is_told(ward: Ward) -> None:
+    """For the feeds of this worker no time passes: it never looks by itself."""
+    number = ward.tenant.id
+    ward.feeds = Feeds(ward.database, clock=lambda: 100.0)
+    ward.feeds.follow()
+    stopping = threading.Event()
+    thread = threading.Thread(target=ward.worker().run, args=(stopping,))
+    thread.start()
+
+    def until(condition: Callable[[], bool]) -> None:
+        ending = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < ending, "it does not happen"
+            time.sleep(0.01)
+
+    def pause(paused: bool) -> None:
+        ward.database.transaction(number, lambda c: hl7_feeds.change(c, number, "lab", 8, paused=paused))
+
+    try:
+        until(lambda: ward.feeds.get(number, ward.feed_id) is not None)
+        pause(True)
+        until(lambda: bool(ward.feeds.held(number)))
+        ward.keep(visit("1", "A01", "123"))
+        time.sleep(1.5)
+        assert [one.state for one in ward.found()] == ["received"]
+        pause(False)
+        until(lambda: [one.state for one in ward.found()] == ["stored"])
+    finally:
+        stopping.set()
+        thread.join()
+        ward.feeds.close()
 
 
 def test_messages_of_a_feed_that_is_removed_are_dead_letters(ward: Ward) -> None:

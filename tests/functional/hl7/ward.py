@@ -24,7 +24,9 @@ class Ward:
         self.database = database
         self.tenant = tenant
         self.hasher = hasher(database)
-        database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", feed, 5))
+        made = database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", feed, 5))
+        assert made is not None
+        self.feed_id = made
         self.feeds = Feeds(database)
         self.feeds.refresh()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from fhir_server.errors import Unavailable
 from fhir_server.store import hl7_feeds
+from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
@@ -125,3 +129,54 @@ def test_without_a_database_what_was_seen_before_still_holds(database: Any) -> N
             known.refresh(now=True)
     finally:
         away.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for what happens at once on a machine that has nothing else to do."""
+    ending = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ending, "it does not happen"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def followed(app_database: Database) -> Iterator[Feeds]:
+    """Feeds that follow what is told; for them no time passes, so that they never look by themselves."""
+    known = Feeds(app_database, OWN, lambda: 100.0)
+    known.follow()
+    yield known
+    known.close()
+
+
+def test_changes_are_seen_when_they_are_told(app_database: Database, tenant: Tenant, followed: Feeds) -> None:
+    def mine() -> list[tuple[int, bool]]:
+        return [(one.silent, one.paused) for one in followed.all if one.tenant_id == tenant.id]
+
+    until(lambda: followed.seen)
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"silent": 1}, 5))
+    until(lambda: mine() == [(1, False)])
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 6, paused=True))
+    until(lambda: mine() == [(1, True)])
+    for number in range(2, 30):
+        configuration = {"silent": number}
+        app_database.transaction(
+            tenant.id, lambda c, new=configuration: hl7_feeds.change(c, tenant.id, "lab", 7, configuration=new)
+        )
+    until(lambda: mine() == [(29, True)])
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.remove(c, tenant.id, "lab"))
+    until(lambda: mine() == [])
+
+
+def test_what_changed_while_nothing_was_heard_is_seen_when_it_is_heard_again(
+    app_database: Database, database: DatabaseUrls, tenant: Tenant, followed: Feeds
+) -> None:
+    until(lambda: followed.seen)
+    assert database.owner is not None
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN \"hl7_feeds\"%'")
+        owner.execute("ALTER TABLE hl7_feed DISABLE TRIGGER hl7_feed_changed")
+        try:
+            app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"silent": 1}, 5))
+        finally:
+            owner.execute("ALTER TABLE hl7_feed ENABLE TRIGGER hl7_feed_changed")
+    until(lambda: any(one.tenant_id == tenant.id for one in followed.all))

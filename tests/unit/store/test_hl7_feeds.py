@@ -24,7 +24,7 @@ def both(app_database: Database, new_tenant: Callable[[], Tenant]) -> Both:
     for one in made:
 
         def add(connection: Connection, number: int = one.id) -> None:
-            hl7_feeds.add(connection, number, "lab", {"port": number}, 5)
+            hl7_feeds.add(connection, number, "lab", {"silent": number}, 5)
             hl7_destinations.add(connection, number, "his", ["Patient"], {"port": number}, 5)
 
         app_database.transaction(one.id, add)
@@ -50,7 +50,7 @@ def test_whoever_listens_or_sends_finds_all_of_them(app_database: Database, both
     with app_database.connection() as connection:
         feeds, found = hl7_feeds.listed(connection), hl7_destinations.listed(connection)
     for one in both:
-        assert [(row.name, row.configuration) for row in feeds if row.slug == one.slug] == [("lab", {"port": one.id})]
+        assert [(row.name, row.configuration) for row in feeds if row.slug == one.slug] == [("lab", {"silent": one.id})]
         assert [(row.name, row.configuration) for row in found if row.slug == one.slug] == [("his", {"port": one.id})]
     assert [row.id for row in feeds] == sorted(row.id for row in feeds)
 
@@ -94,7 +94,7 @@ def test_a_change_of_a_feed_is_told(app_database: Database, tenant: Tenant) -> N
     changes: list[Callable[[Connection], object]] = [
         lambda c: hl7_feeds.add(c, tenant.id, "lab", {}, 5),
         lambda c: hl7_feeds.change(c, tenant.id, "lab", 6, paused=True),
-        lambda c: hl7_feeds.change(c, tenant.id, "lab", 7, configuration={"port": 1}),
+        lambda c: hl7_feeds.change(c, tenant.id, "lab", 7, configuration={"silent": 1}),
         lambda c: hl7_feeds.remove(c, tenant.id, "lab"),
     ]
     told = notices(app_database, hl7_feeds.CHANGED, 20)
