@@ -10,6 +10,7 @@ import itertools
 import re
 import time
 from functools import lru_cache
+from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -19,7 +20,7 @@ from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.resources import TYPE_NAMES, Stored
 from fhir_server.store.restriction import Restriction
-from fhir_server.store.wire import Statement, run, run_named
+from fhir_server.store.wire import Statement, argument, run, run_together
 
 _READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
 _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
@@ -47,6 +48,12 @@ _VERSION = (
     "WHERE h.tenant_id = $1::int AND h.rid = r.rid AND h.version = $4::int) v "
     f"WHERE {_THIS}"
 )
+
+# One key is looked up, for which every plan is as good as the first: PostgreSQL would take the price of arrays whose
+# length it does not know for one that planning each time anew is worth, which takes four times as long as the look-up.
+_KEPT_PLAN = "set_config('plan_cache_mode', 'force_generic_plan', true)"
+_WITHIN = Statement("fhir_within", f"SELECT set_config('fhir.tenant', $1, true), {_KEPT_PLAN}")
+_AFTERWARDS = Statement("fhir_afterwards", "SELECT set_config('plan_cache_mode', 'auto', true)")
 
 _number = itertools.count()
 
@@ -107,10 +114,13 @@ def vread(
     return found, consents
 
 
-def _run(
-    connection: psycopg.Connection, tenant_id: int, statement: Statement, arguments: list[object]
-) -> pq.abc.PGresult:
-    return run_named(connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)", statement, arguments)
+def _run(connection: psycopg.Connection, tenant_id: int, statement: Statement, arguments: list[Any]) -> pq.abc.PGresult:
+    """Execute a prepared statement for a tenant, with a plan that is made once."""
+    statements = [(_WITHIN, (b"%d" % tenant_id,)), (statement, [argument(one) for one in arguments])]
+    if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+        # What a transaction does next is planned as ever.
+        statements.append((_AFTERWARDS, ()))
+    return run_together(connection, statements)[1]
 
 
 class _Binder:

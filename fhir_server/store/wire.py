@@ -62,17 +62,47 @@ def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
     return _checked(connection, connection.pgconn.exec_(sql.encode()))
 
 
-def run_named(
-    connection: psycopg.Connection, first: str, statement: Statement, arguments: Sequence[object]
-) -> pq.abc.PGresult:
-    """Execute a statement and then a prepared one in one message, and so in one transaction.
+def run_together(
+    connection: psycopg.Connection, statements: Sequence[tuple[Statement, Sequence[Argument]]]
+) -> list[pq.abc.PGresult]:
+    """Execute prepared statements in one round trip, outside a transaction block as one transaction.
 
-    ``first`` must hold literals only from `literal`. The prepared statement's plan is kept where planning it costs more
-    than a plan for these arguments would save. https://www.postgresql.org/docs/current/sql-execute.html
+    Returns the result of each. Raises as `run` does, for the first that fails; those after it are not executed.
+    https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
     """
-    prepare(connection, statement)
-    given = ", ".join(literal(value) for value in arguments)
-    return run_simple(connection, f"{first}; EXECUTE {statement.name.decode()}({given})")
+    for statement, _ in statements:
+        prepare(connection, statement)
+    link = connection.pgconn
+    try:
+        link.enter_pipeline_mode()
+        for statement, arguments in statements:
+            link.send_query_prepared(statement.name, arguments)
+        link.pipeline_sync()
+        link.flush()
+        results = _results(link, len(statements))
+        link.exit_pipeline_mode()
+    except BaseException as error:
+        # Answers that nobody has read would be taken for those of the next statements.
+        connection.close()
+        if isinstance(error, psycopg.Error):
+            raise psycopg.OperationalError("the connection to the database is lost") from None
+        raise
+    return [_checked(connection, result) for result in results]
+
+
+def _results(link: pq.abc.PGconn, number: int) -> list[pq.abc.PGresult]:
+    """The results of the statements of a pipeline, up to where it ends. Raises psycopg.OperationalError."""
+    found: list[pq.abc.PGresult] = []
+    while True:
+        result = link.get_result()
+        if result is None:
+            # One stands behind each statement's results.
+            if link.status == pq.ConnStatus.BAD:
+                raise psycopg.OperationalError("the connection to the database is lost")
+        elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+            return found[:number]
+        else:
+            found.append(result)
 
 
 def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.PGresult:
@@ -110,6 +140,13 @@ def literal(value: object) -> str:
         if all(isinstance(item, int | float) for item in value):
             return "'" + array(value).decode() + "'"
     raise TypeError(f"no SQL literal for {type(value).__name__}")
+
+
+def argument(value: int | Sequence[int] | None) -> Argument:
+    """A number or numbers as an argument of a prepared statement."""
+    if value is None:
+        return None
+    return b"%d" % value if isinstance(value, int) else array(value)
 
 
 def array(values: Iterable[int] | Iterable[float]) -> bytes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.store.store import Store
-from fhir_server.store.wire import literal
+from fhir_server.store.wire import Statement, argument, literal, run, run_together
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 hostile = st.sampled_from(["'", "''", "\\'", "$1", "$$", "; DROP TABLE resource", "{,}", '"', "\\", "NULL", "--", "/*"])
@@ -51,3 +52,38 @@ def test_other_types_are_refused(value: Any) -> None:
 def test_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
         literal("a\0b")
+
+
+ONE = Statement("test_one", "SELECT $1::bigint")
+DIVIDED = Statement("test_divided", "SELECT 1 / $1::bigint")
+SEEN = Statement("test_seen", "SELECT current_setting('fhir.tenant', true)")
+SET = Statement("test_set", "SELECT set_config('fhir.tenant', $1, true)")
+LOST = Statement("test_lost", "SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_statements_together_are_one_transaction(store: Store) -> None:
+    with store.database.connection() as connection:
+        results = run_together(connection, [(SET, (b"7",)), (SEEN, ()), (ONE, (argument(-3),))])
+        assert [result.get_value(0, 0) for result in results] == [b"7", b"7", b"-3"]
+        assert run(connection, SEEN, ()).get_value(0, 0) in (None, b"")
+
+
+def test_the_first_that_fails_is_told_and_the_connection_goes_on(store: Store) -> None:
+    with store.database.connection() as connection:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            run_together(connection, [(ONE, (b"1",)), (DIVIDED, (b"0",)), (ONE, (b"2",))])
+        assert run_together(connection, [(ONE, (b"4",))])[0].get_value(0, 0) == b"4"
+        assert connection.execute("SELECT 5").fetchone() == (5,)
+
+
+def test_a_connection_that_is_lost_on_the_way(store: Store) -> None:
+    with store.database.connection() as connection, pytest.raises(psycopg.OperationalError):
+        run_together(connection, [(ONE, (b"1",)), (LOST, ()), (ONE, (b"2",))])
+    with store.database.connection() as connection:
+        assert run_together(connection, [(ONE, (b"4",))])[0].get_value(0, 0) == b"4"
+
+
+@given(numbers=st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_numbers_as_arguments(numbers: list[int]) -> None:
+    assert argument(numbers) == b"{" + b",".join(b"%d" % one for one in numbers) + b"}"
+    assert argument(None) is None
