@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 WORKERS ?= 2
 
-.PHONY: help run test check lint bench bench-scale browser attack lock clean
+.PHONY: help run test check lint bench bench-scale browser attack soak lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ browser: $(VENV)/.installed-dev ## Have real SMART apps launched in Chromium (ne
 
 attack: $(VENV)/.installed-dev ## Kill processes in a loop and throw hostile input at the server
 	@$(BIN)/python -m pytest -q -m attack $(ARGS)
+
+soak: $(VENV)/.installed-dev ## Kill the HL7 gateway and PostgreSQL a hundred times under load, and compare (half an hour)
+	@$(BIN)/python -m pytest -q -m soak tests/soak $(ARGS)
 
 lock: $(VENV)/.installed ## Resolve the dependencies anew into requirements.lock and requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet 'uv>=0.8'
