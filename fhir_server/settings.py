@@ -175,11 +175,19 @@ class Settings:
         None,
         _path,
         "file",
-        "A certificate (PEM) with which all of the gateway's ports speak TLS; unset, none of them does.",
+        "A certificate (PEM) with which all of the gateway's ports speak TLS that MLLP_PORTS does not name; unset, "
+        "none of them does.",
     )
     mllp_key_file: Path | None = _setting(None, _path, "file", "Its private key, unless it is in the same file.")
     mllp_client_ca_file: Path | None = _setting(
         None, _path, "file", "The authorities whose certificates senders must have; unset, they need none."
+    )
+    mllp_ports: str = _setting(
+        "",
+        _text,
+        "list",
+        "Ports beside MLLP_PORT, or that speak in their own way, with commas between: `2575` without TLS, `2576+tls`, "
+        "`2577+mtls;certificate=FILE;key=FILE;ca=FILE`; files that are not given are those of the settings above.",
     )
     mllp_workers: int = _setting(
         lambda: min(_cores(), 4),

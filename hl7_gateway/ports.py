@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from hl7_gateway.feed import Feed
+from hl7_gateway.securing import Secured
 from hl7_gateway.wire.connection import Handler
 from hl7_gateway.wire.listener import LIMIT, Listener
 
@@ -21,16 +21,15 @@ _AGAIN: Final = 10
 class Ports:
     """A listener for each port. A port that is taken is tried again, while the others are served.
 
-    ``own`` is the gateway's own port, 0 for none.
+    ``own`` is the gateway's own port, 0 for none. It and those that ``secured`` names are open without a feed that has
+    them: a feed that is known by more than its port may come by any.
     """
 
-    def __init__(
-        self, host: str, own: int, handler: Callable[[int], Handler], secured: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, host: str, own: int, handler: Callable[[int], Handler], secured: Secured | None = None) -> None:
         self._host = host
-        self._own = own
         self._handler = handler
-        self._secured = secured
+        self._secured = secured or Secured()
+        self._standing = {port for port in (own, *self._secured.by_port) if port}
         self._open: dict[int, Listener] = {}
         self._limits: dict[int, int] = {}
         self._taken: dict[int, int] = {}
@@ -42,11 +41,10 @@ class Ports:
 
     async def follow(self, feeds: Iterable[Feed]) -> None:
         """Open the ports that are missing and close those that nobody wants any more."""
-        wanted: dict[int, int] = {self._own: LIMIT} if self._own else {}
+        wanted = dict.fromkeys(self._standing, LIMIT)
         for feed in feeds:
-            for port in (feed.port or self._own,):
-                if port:
-                    wanted[port] = max(wanted.get(port, 0), feed.limit)
+            for port in (feed.port,) if feed.port else self._standing:
+                wanted[port] = max(wanted.get(port, 0), feed.limit)
         for port in [port for port in self._open if self._limits[port] != wanted.get(port)]:
             # Senders connect again; with another limit they may send larger messages.
             await self._close(port, 1.0)
@@ -59,7 +57,7 @@ class Ports:
         if looks % _AGAIN:
             self._taken[port] = looks + 1
             return
-        listener = Listener(self._host, port, handler=self._handler(port), limit=limit, tls=self._secured)
+        listener = Listener(self._host, port, handler=self._handler(port), limit=limit, tls=self._secured.of(port))
         try:
             await listener.start()
         except OSError as error:

@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import ssl
 import sys
 import threading
 import time
@@ -26,9 +25,9 @@ from hl7_gateway.keeping import Keeper
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.ports import Ports
 from hl7_gateway.receive import Receiver
+from hl7_gateway.securing import Secured, secured
 from hl7_gateway.settlements import Settlements
 from hl7_gateway.watch import Watch
-from hl7_gateway.wire import tls
 from hl7_gateway.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -43,11 +42,12 @@ _DATABASE_SECONDS: Final = 2.0
 
 def serve(settings: Settings, app_url: str) -> None:
     """Receive until SIGINT or SIGTERM, with MLLP_WORKERS processes that convert. Raises ConfigurationError."""
+    speaks = secured(settings)
     supervisor = Supervisor()
     try:
         for number in range(1, settings.mllp_workers + 1):
             supervisor.start(_child(f"HL7 worker {number}", app_url, "work"))
-        asyncio.run(_receive(settings, app_url, supervisor))
+        asyncio.run(_receive(settings, app_url, supervisor, speaks))
     finally:
         supervisor.stop()
 
@@ -83,7 +83,7 @@ class _Destinations:
             return False
 
 
-async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> None:
+async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, speaks: Secured) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -98,7 +98,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor) -> 
         if settings.mllp_metrics_port:
             _serve_metrics(metrics, settings)
         receiver = Receiver(feeds, keeper, settlements, hasher, metrics)
-        ports = Ports(settings.host, settings.mllp_port, receiver.handler, _tls(settings))
+        ports = Ports(settings.host, settings.mllp_port, receiver.handler, speaks)
         watch = Watch(database, feeds, metrics)
         destinations = _Destinations(
             database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
@@ -138,21 +138,6 @@ def _serve_metrics(metrics: Metrics, settings: Settings) -> None:
         metrics.serve(settings.host, settings.mllp_metrics_port)
     except OSError:
         raise ConfigurationError(f"MLLP_METRICS_PORT: {settings.mllp_metrics_port} is in use.") from None
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """Raises ConfigurationError for files that cannot be used."""
-    certificate = settings.mllp_certificate_file
-    if certificate is None:
-        if settings.mllp_client_ca_file or settings.mllp_key_file:
-            raise ConfigurationError("MLLP_CERTIFICATE_FILE must be set where MLLP_KEY_FILE or MLLP_CLIENT_CA_FILE is.")
-        return None
-    try:
-        return tls.context(certificate, settings.mllp_key_file or certificate, settings.mllp_client_ca_file)
-    except OSError:
-        raise ConfigurationError(
-            "MLLP_CERTIFICATE_FILE, MLLP_KEY_FILE and MLLP_CLIENT_CA_FILE must be PEM files that belong together."
-        ) from None
 
 
 def _opened(app_url: str, size: int) -> Database:

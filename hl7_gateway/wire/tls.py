@@ -14,11 +14,17 @@ def context(certificate: Path | str, key: Path | str, client_ca: Path | str | No
     """For a listener. With ``client_ca`` only senders are let in that have a certificate of that authority."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.load_cert_chain(certificate, key)
+    # A key with a password is refused: OpenSSL would ask for it on the terminal and wait.
+    made.load_cert_chain(certificate, key, password="")
     if client_ca is not None:
-        made.verify_mode = ssl.CERT_REQUIRED
-        made.load_verify_locations(client_ca)
+        ask_for_certificate(made, client_ca)
     return made
+
+
+def ask_for_certificate(context: ssl.SSLContext, client_ca: Path | str) -> None:
+    """Let in only senders that have a certificate of an authority of ``client_ca``. Raises OSError."""
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(client_ca)
 
 
 def client(
