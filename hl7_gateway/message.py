@@ -187,24 +187,25 @@ class Segment:
 
         What ``first(field).component(component).component(subcomponent).text`` tells, without a Value for each step.
         """
-        raw = self[field]
+        fields = self._fields if self._fields is not None else self.fields
+        raw = fields[field] if field < len(fields) else ""
+        if raw.isalnum():
+            # Cut by nothing: delimiters are punctuation.
+            return raw if component == subcomponent == 1 else ""
         if not raw:
             return ""
         delimiters = self.delimiters
         if field <= 2 and self.name in _HEADERS:
             return self.first(field).component(component).component(subcomponent).text
-        raw = _part(raw, delimiters.repetition, 1)
-        raw = _part(raw, delimiters.component, component)
-        raw = _part(raw, delimiters.subcomponent, subcomponent)
+        if delimiters.repetition and delimiters.repetition in raw:
+            raw = raw.partition(delimiters.repetition)[0]
+        for cut, number in ((delimiters.component, component), (delimiters.subcomponent, subcomponent)):
+            if cut and cut in raw:
+                parts = raw.split(cut, number)
+                raw = parts[number - 1] if number <= len(parts) else ""
+            elif number > 1:
+                return ""
         return "" if raw == NULL else unescape(raw, delimiters)
-
-
-def _part(raw: str, cut: str, number: int) -> str:
-    """Part ``number`` (from 1) of a text; where nothing cuts it, it is its only part."""
-    if cut and cut in raw:
-        parts = raw.split(cut, number)
-        return parts[number - 1] if number <= len(parts) else ""
-    return raw if number == 1 else ""
 
 
 _UNCUT: Final = Delimiters("", "", "", "", "")
