@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
-from hl7_gateway.wire.connection import Connection, Handler, Room
+from hl7_gateway.wire.connection import Connection, Handler
 from hl7_gateway.wire.peer import Network, allowed
+from hl7_gateway.wire.room import Room
 
 logger = logging.getLogger(__name__)
 
@@ -150,21 +151,7 @@ class Listener:
 
     async def _welcome(self, accepted: socket.socket, address: str) -> None:
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        try:
-            _keep_alive(accepted)
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, accepted, ssl=self._tls, ssl_handshake_timeout=_HANDSHAKE if self._tls else None
-            )
-        except OSError as error:
-            reason = type(error).__name__
-            logger.warning("a connection was refused", extra={"peer": address, "reason": reason})
-            accepted.close()
-            return
         connection = Connection(
-            reader,
-            asyncio.StreamWriter(transport, protocol, reader, loop),
             self._handler,
             self._room,
             limit=self._limit,
@@ -172,11 +159,21 @@ class Listener:
             idle=self._idle,
             stalled=self._stalled,
         )
+        try:
+            _keep_alive(accepted)
+            await loop.connect_accepted_socket(
+                lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=_HANDSHAKE if self._tls else None
+            )
+        except OSError as error:
+            reason = type(error).__name__
+            logger.warning("a connection was refused", extra={"peer": address, "reason": reason})
+            accepted.close()
+            return
         self._open.add(connection)
         if self._socket is None:
             connection.close()
         try:
-            await connection.run()
+            await connection.ended()
         finally:
             self._open.discard(connection)
 

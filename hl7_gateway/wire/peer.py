@@ -40,11 +40,11 @@ def allowed(address: str, networks: Sequence[Network] | None) -> bool:
     return any(one in network for network in networks for one in (found, mapped) if one is not None)
 
 
-def peer(writer: asyncio.StreamWriter, send: Callable[[bytes], None]) -> Peer:
+def peer(transport: asyncio.BaseTransport, send: Callable[[bytes], None]) -> Peer:
     """The peer of a connection whose handshake is done."""
     # A connection that was reset at once has no address any more.
-    address, port, *_ = writer.get_extra_info("peername") or ("", 0)
-    secured: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    address, port, *_ = transport.get_extra_info("peername") or ("", 0)
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     der = secured.getpeercert(binary_form=True) if secured is not None else None
     if secured is None or der is None:
         return Peer(address, port, send=send)
