@@ -22,6 +22,7 @@ from fhir_server.authn.sessions import Sessions
 from fhir_server.authn.sign_in import SignIn
 from fhir_server.authn.totp import Totp
 from fhir_server.authn.upstream import Upstream
+from fhir_server.console import extensions
 from fhir_server.console.blueprint import console
 from fhir_server.console.pages.registry import PAGES
 from fhir_server.console.services import Services
@@ -170,5 +171,6 @@ def create_app(settings: Settings) -> FhirServer:
         RecoveryCodes(database),
         Upstream(outbound, key_sets),
         sealer,
+        extensions.installed(),
     )
     return FhirServer(settings, database, api, trail, pages, limiter)

@@ -245,4 +245,5 @@ def _event(desk: Desk, work: Work, one: Delivered, at: int) -> Event:
         written=tuple({change[:2]: change for change in one.written}.values()),
         patients=tuple(sorted(one.patients)),
         reason="" if problem is None else str(problem),
+        messages=(one.message,),
     )

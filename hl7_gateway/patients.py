@@ -40,10 +40,17 @@ def refuse_crowds(message: Message) -> None:
 def patients(message: Message, mapping: FeedMapping, hasher: Hasher) -> tuple[int, ...]:
     """A hash for each identifier of each patient of a message, those of a merge included, without order.
 
-    The same identifiers by which conversion knows a Patient; none of a message that is too long to be converted.
+    None of a message that is too long to be converted.
     """
+    found = named(message, mapping)
+    # A feed's own mapping may have made more of them than there were.
+    return tuple(sorted({patient_hash(hasher, *one) for one in found})[:MOST])
+
+
+def named(message: Message, mapping: FeedMapping) -> set[tuple[str, str]]:
+    """System and value of each identifier of each patient of a message: those by which conversion knows a Patient."""
     if len(message.segments) > MOST_SEGMENTS:
-        return ()
+        return set()
     walk = Walk(changed(message, mapping.overrides), mapping)
     found: set[tuple[str, str]] = set()
     for pid in walk.message.all("PID"):
@@ -54,8 +61,7 @@ def patients(message: Message, mapping: FeedMapping, hasher: Hasher) -> tuple[in
                 known = pair(value, walk)
                 if known is not None:
                     found.add(known)
-    # A feed's own mapping may have made more of them than there were.
-    return tuple(sorted({patient_hash(hasher, *one) for one in found})[:MOST])
+    return found
 
 
 def patient_hash(hasher: Hasher, system: str, value: str) -> int:

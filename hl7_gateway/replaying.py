@@ -39,12 +39,13 @@ def replay(feed: Feed, hasher: Hasher, whole: Whole, corrected: bytes | None = N
 class Preview:
     """What a message would do: the resources that it writes, each with what goes and what comes, and its warnings.
 
-    ``problem`` is why it would be a dead letter.
+    ``problem`` is why it would be a dead letter. ``created`` are those of the resources that are not there yet.
     """
 
     changed: dict[str, tuple[list[str], list[str]]]
     warnings: list[str]
     problem: Refused | None
+    created: frozenset[str] = frozenset()
 
 
 class _Undone(Exception):
@@ -91,7 +92,8 @@ def _difference(store: Store, keys: dict[int, str], after: dict[int, Any], done:
     for key, name in keys.items():
         one, other = list(_lines(before.get(key, {}))), list(_lines(after.get(key, {})))
         changed[name] = [line for line in one if line not in other], [line for line in other if line not in one]
-    return Preview(changed, [f"{one.place}: {one.said}" for one in done.warnings], done.problem)
+    created = frozenset(f"{kind}/{name}" for kind, name, version, _ in done.written if not version)
+    return Preview(changed, [f"{one.place}: {one.said}" for one in done.warnings], done.problem, created)
 
 
 def _lines(value: Any, path: str = "") -> Iterator[str]:

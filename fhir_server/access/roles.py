@@ -109,11 +109,14 @@ _LABELLED = (*SENSITIVE, *RESTRICTED)
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
-        Role("super_admin", (Grant("clinic", EVERY, "rs"),), _types("audit access accounting")),
+        Role("super_admin", (Grant("clinic", EVERY, "rs"),), _types("audit access accounting feeds")),
         Role(
             "clinic_admin",
             (Grant("clinic", EVERY, "cruds"),),
-            _types("explain reindex assign people clients audit access accounting alerts break-glass-acknowledge"),
+            _types(
+                """explain reindex assign people clients audit access accounting alerts break-glass-acknowledge messages
+                feeds"""
+            ),
         ),
         Role(
             "executive",

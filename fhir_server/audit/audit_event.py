@@ -28,6 +28,8 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 _PERSON, _OBJECT = Code(_ENTITY_TYPE, "1", "Person"), Code(_ENTITY_TYPE, "2", "System Object")
+_OPERATIONS = Code("http://terminology.hl7.org/CodeSystem/v3-ActReason", "HOPERAT", "healthcare operations")
+_MESSAGE = "urn:hl7-message"
 _REQUEST_ID = Code(
     "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType",
     "XrequestId",
@@ -67,6 +69,9 @@ def body(
     }
     if event.outcome != SUCCESS:
         found["outcomeDesc"] = event.reason or f"HTTP {event.status}"
+    if event.kind.startswith("hl7-"):
+        # Whoever works on messages of a clinic does so in order that they arrive: docs/hl7.md
+        found["purposeOfEvent"] = [_concept(_OPERATIONS)]
     concerned = {patients.get(key, "") for key in event.patients} | set(event.patient_ids)
     named = concerned - {""} if only is None else concerned & only
     others = only is not None and bool(concerned - only)
@@ -77,6 +82,7 @@ def body(
         entities += _written(event)
     if not others:
         entities += _data(event)
+        entities += _messages(event, reason=event.reason if only is None and event.outcome == SUCCESS else "")
     if only is None:
         entities += _query(event)
     elif others:
@@ -146,6 +152,17 @@ def _data(event: Event) -> list[dict[str, Any]]:
     if not event.resource_type or not event.resource_id:
         return []
     return [_object(event.resource_type, event.resource_id, event.before, event.after)]
+
+
+def _messages(event: Event, reason: str) -> list[dict[str, Any]]:
+    """Messages of HL7 v2 by their numbers, and what whoever dropped or replayed them has said of it."""
+    found: list[dict[str, Any]] = [
+        {"what": {"identifier": {"system": _MESSAGE, "value": str(one)}}, "type": _coding(_OBJECT)}
+        for one in event.messages
+    ]
+    if found and reason:
+        found[0]["description"] = reason
+    return found
 
 
 def _written(event: Event) -> list[dict[str, Any]]:

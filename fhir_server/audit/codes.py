@@ -35,6 +35,7 @@ class Coded(NamedTuple):
 _REST = Code(EVENT_TYPE, "rest", "RESTful Operation")
 _SIGN_IN = Code(DCM, "110114", "User Authentication")
 _ALERT = Code(DCM, "110113", "Security Alert")
+_PATIENT_RECORD = Code(DCM, "110110", "Patient Record")
 
 
 def _rest(code: str, action: str) -> Coded:
@@ -70,6 +71,11 @@ CODES: dict[str, Coded] = {
     "client": _own("client", _ALERT, Code(DCM, "110137", "User Security Attributes Changed"), action="U"),
     "break-glass": _own("break-glass", _ALERT, Code(DCM, "110127", "Emergency Override Started")),
     "export": _own("export", Code(DCM, "110106", "Export"), action="R"),
+    "hl7-search": _own("hl7-search", _PATIENT_RECORD),
+    "hl7-read": _own("hl7-read", _PATIENT_RECORD, action="R"),
+    "hl7-preview": _own("hl7-preview", _PATIENT_RECORD, action="R"),
+    "hl7-replay": _own("hl7-replay", _PATIENT_RECORD, action="U"),
+    "hl7-drop": _own("hl7-drop", _PATIENT_RECORD, action="U"),
     "platform": _own("platform", Code(DCM, "110100", "Application Activity")),
     "audit": _own("audit", Code(DCM, "110101", "Audit Log Used"), action="R"),
 }

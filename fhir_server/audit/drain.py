@@ -144,6 +144,7 @@ def row_of(event: Event, hasher: Hasher) -> Row:
     keys.update(hasher.uncached(name) for name in _read_in_bundle(event))
     if event.resource_type and event.resource_id:
         keys.add(hasher(f"{event.resource_type}/{event.resource_id}"))
+    keys.update(message_key(hasher, one) for one in event.messages)
     if event.fhir_user.startswith("Patient/"):
         keys.add(hasher(event.fhir_user))
     return Row(
@@ -156,6 +157,11 @@ def row_of(event: Event, hasher: Hasher) -> Row:
         events.encode(event).decode(),
         frozenset(keys),
     )
+
+
+def message_key(hasher: Hasher, number: int) -> int:
+    """What records about a message of HL7 v2 are found by."""
+    return hasher.uncached(f"hl7-message/{number}")
 
 
 def _read_in_bundle(event: Event) -> Iterator[str]:

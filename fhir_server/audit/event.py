@@ -27,6 +27,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``address``, as in access.principal. ``resource_type``, ``resource_id`` and ``query`` (method and URL below the
     base) say what was asked; ``before`` and ``after`` are the versions of a write, ``written`` the (type, id, before,
     after) of several. ``patients`` are the keys and ``patient_ids`` the ids of those whose data was in the answer.
+    ``messages`` are the numbers of messages of HL7 v2 that were converted, shown or changed (docs/hl7.md).
     ``decision`` names an access decision; ``reason`` is why it was refused, or what the person said; ``detail``
     anything more.
     """
@@ -55,6 +56,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     patient_ids: tuple[str, ...] = ()
     reason: str = ""
     detail: dict[str, Any] = {}
+    messages: tuple[int, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()

@@ -33,13 +33,19 @@ _HEADINGS = {
 
 
 def console(services: Services, pages: Sequence[Page]) -> Blueprint:
-    """The routes of all pages, below /t/{slug}, and of the files that they use."""
+    """The routes of all pages, below /t/{slug}, those of extensions among them, and of the files that they use."""
     blueprint = Blueprint("console", __name__, template_folder="templates")
+    pages = (*pages, *(page for extension in services.extensions for page in extension.pages))
     paths = {page.name: page.path for page in pages}
     for page in pages:
         methods = ["GET", "POST"] if page.posts else ["GET"]
         view = partial(_answer, services, paths, page)
         blueprint.add_url_rule(f"/t/<slug>{page.path}", page.name, view, methods=methods)
+
+    for extension in services.extensions:
+        # Nothing but its templates, which Flask looks for in every blueprint.
+        templates = Blueprint(extension.package.replace(".", "-"), extension.package, template_folder="templates")
+        blueprint.register_blueprint(templates)
 
     @blueprint.get("/assets/<path:name>")
     def assets(name: str) -> Response:

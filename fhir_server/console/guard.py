@@ -37,8 +37,9 @@ def refusal(visit: Visit, page: Page) -> Response | None:
     step = unfinished(visit)
     if step:
         return visit.redirect(step, then=visit.page)
-    visit.menu = visit.services.menu(visit.person.roles)
-    if page.permission != SIGNED_IN and not visit.services.permits(visit.person.roles, page.permission):
+    services, roles, narrowed = visit.services, visit.person.roles, visit.settings.narrowed
+    visit.menu = services.menu(roles, narrowed)
+    if page.permission != SIGNED_IN and not services.permits(roles, page.permission, narrowed):
         visit.record("refused", outcome=events.REFUSED, status=403, reason=f"the page {page.name} of the clinic")
         return visit.problem(
             403, "You do not have access to this", "Your role at the clinic does not include this page."

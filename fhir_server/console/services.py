@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -20,6 +20,7 @@ from fhir_server.authn.sessions import Sessions
 from fhir_server.authn.sign_in import SignIn
 from fhir_server.authn.totp import Totp
 from fhir_server.authn.upstream import Upstream
+from fhir_server.console.extensions import Extension
 from fhir_server.crypto.sealing import Sealer
 from fhir_server.settings import Settings
 from fhir_server.smart.services import Smart
@@ -33,7 +34,8 @@ STATIC = Path(__file__).parent / "static"
 LAUNCHER = "launcher"
 """The permission to open apps: whoever may look at patients, but for patients themselves."""
 
-_MENU = (("launcher", "Open an app"), ("clients", "Apps"), ("people", "People"), ("account", "My account"))
+_MENU = (("launcher", "Open an app"), ("clients", "Apps"), ("people", "People"))
+_ACCOUNT = ("account", "My account")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Services:
     recovery: RecoveryCodes
     upstream: Upstream
     sealer: Sealer
+    extensions: tuple[Extension, ...] = ()
 
     @cached_property
     def assets_version(self) -> str:
@@ -75,13 +78,19 @@ class Services:
         host = rest.partition("/")[0].lower()
         return frozenset((f"{scheme}://{host}", f"{scheme}://{slug}.{host}"))
 
-    def permits(self, roles: Sequence[str], permission: str) -> bool:
-        """Whether people with these roles may see pages of this permission."""
+    def permits(
+        self, roles: Sequence[str], permission: str, narrowed: Mapping[str, Sequence[str]] | None = None
+    ) -> bool:
+        """Whether people with these roles may see pages of this permission, at a clinic that has taken these away."""
         if permission == LAUNCHER:
             others = [role for role in roles if role != "patient"]
             return role_map.grantable(others, Scope("user", "Patient", "r")) is not None
-        return any(permission in ROLES[role].operations for role in roles if role in ROLES)
+        taken = narrowed or {}
+        left = (role_map.narrowed(ROLES[role], taken.get(role, ())) for role in roles if role in ROLES)
+        return any(permission in role.operations for role in left)
 
-    def menu(self, roles: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """The pages that these roles may see, as the menu lists them."""
-        return [(name, label) for name, label in _MENU if name == "account" or self.permits(roles, name)]
+    def menu(self, roles: Sequence[str], narrowed: Mapping[str, Sequence[str]]) -> Sequence[tuple[str, str]]:
+        """The pages that these roles may see, as the menu lists them; a person's own comes last."""
+        more = [(entry.name, entry.label) for extension in self.extensions for entry in extension.menu]
+        permitted = [(name, label) for name, label in (*_MENU, *more) if self.permits(roles, name, narrowed)]
+        return [*permitted, _ACCOUNT]

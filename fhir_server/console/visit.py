@@ -224,22 +224,24 @@ class Visit:
 
     def record(self, kind: str, *, outcome: str = events.SUCCESS, status: int = 200, **values: Any) -> None:
         """Leave a record in the clinic's audit trail. Raises Unavailable, and then the answer must not be given."""
+        self.services.trail.record(self.event(kind, outcome=outcome, status=status, **values))
+
+    def event(self, kind: str, *, outcome: str = events.SUCCESS, status: int = 200, **values: Any) -> Event:
+        """What the person does at this page, as the audit trail keeps it."""
         at = events.now()
         person = self.person
         agent: dict[str, Any] = {}
         if person is not None:
             agent = {"subject": person.id, "roles": person.roles, "fhir_user": person.fhir_user}
-        self.services.trail.record(
-            Event(
-                id=events.new_id(at),
-                tenant_id=self.tenant.id,
-                at=at,
-                kind=kind,
-                outcome=outcome,
-                status=status,
-                address=self.address,
-                **(agent | values),
-            )
+        return Event(
+            id=events.new_id(at),
+            tenant_id=self.tenant.id,
+            at=at,
+            kind=kind,
+            outcome=outcome,
+            status=status,
+            address=self.address,
+            **(agent | values),
         )
 
 

@@ -193,6 +193,20 @@ def spanned(database: Database, tenant_id: int, start: int, end: int) -> tuple[i
     return database.transaction(tenant_id, work)
 
 
+def about(database: Database, tenant_id: int, key: int, most: int) -> list[str]:
+    """The newest records about one entity, as JSON, the newest first. Raises Unavailable."""
+
+    def work(connection: psycopg.Connection) -> list[str]:
+        rows = connection.execute(
+            "SELECT r.record FROM audit_entity e JOIN audit_record r ON r.tenant_id = e.tenant_id AND r.id = e.id"
+            " WHERE e.tenant_id = %s AND e.key = %s ORDER BY e.id DESC LIMIT %s",
+            [tenant_id, key, most],
+        )
+        return [record for (record,) in rows]
+
+    return database.transaction(tenant_id, work)
+
+
 def patient_ids(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) -> dict[int, str]:
     """The ids of the patients that these keys stand for; those that the store does not have are left out."""
     rows = connection.execute(

@@ -5,11 +5,12 @@ docs/hl7.md
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
 from fhir_server.store.wire import array
@@ -80,6 +81,9 @@ _NAMES = (
 )
 
 
+_WAITS = "m.id IN (SELECT q.message_id FROM hl7_queue q WHERE q.tenant_id = %s)"
+
+
 def _where(tenant_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
     said: list[str] = ["m.tenant_id = %s"]
     values: list[Any] = [tenant_id]
@@ -89,6 +93,8 @@ def _where(tenant_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
         ("m.message_type = %s", wanted.message_type or None),
         ("m.event = %s", wanted.event or None),
         ("m.state = %s", wanted.state or None),
+        # What waits is in the queue: nobody looks through all messages for it.
+        (_WAITS, tenant_id if wanted.state == RECEIVED else None),
         ("m.received >= %s", wanted.since),
         ("m.received < %s", wanted.until),
         ("m.id < %s", wanted.before),
@@ -101,11 +107,14 @@ def _where(tenant_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
     return " AND ".join(said), values
 
 
-def listed(connection: psycopg.Connection, tenant_id: int, wanted: Wanted, most: int) -> list[Found]:
-    """Messages, the newest first, in a transaction of the tenant."""
+def listed(
+    connection: psycopg.Connection, tenant_id: int, wanted: Wanted, most: int, *, oldest: bool = False
+) -> list[Found]:
+    """Messages, the newest first or the ``oldest``, in a transaction of the tenant."""
     where, values = _where(tenant_id, wanted)
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM hl7_message m WHERE {where} ORDER BY m.id DESC LIMIT %s", [*values, most]
+        f"SELECT {_COLUMNS} FROM hl7_message m WHERE {where} ORDER BY m.id {'ASC' if oldest else 'DESC'} LIMIT %s",
+        [*values, most],
     )
     return [Found(*row) for row in rows]
 
@@ -158,6 +167,7 @@ def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int
     number = one.id
     if one.raw is not None:
         number = _corrected(connection, tenant_id, one, one.raw, now)
+        _note(connection, tenant_id, [one.id], {"corrected": number})
     patients = array(one.patients).decode()
     connection.execute(
         "INSERT INTO hl7_message_patient SELECT %s, p, %s FROM unnest(%s::bigint[]) p ON CONFLICT DO NOTHING",
@@ -187,14 +197,28 @@ def _corrected(connection: psycopg.Connection, tenant_id: int, one: Replay, raw:
     return int(row[0])
 
 
-def drop(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int], now: int) -> list[int]:
-    """Close dead letters for good, in a transaction of the tenant; those that were dead letters. All stay readable."""
+def _note(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int], said: Mapping[str, Any]) -> None:
+    """Write beside the problem of messages what was done about it."""
+    connection.execute(
+        "UPDATE hl7_message SET problem = coalesce(problem, '{}'::jsonb) || %s WHERE tenant_id = %s AND id = ANY(%s)",
+        [Jsonb(dict(said)), tenant_id, list(ids)],
+    )
+
+
+def drop(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int], now: int, reason: str = "") -> list[int]:
+    """Close dead letters for good, in a transaction of the tenant; those that were dead letters.
+
+    All stay readable, with the ``reason`` that somebody gave beside their problem.
+    """
     rows = connection.execute(
         "UPDATE hl7_message SET state = %s, settled = %s WHERE tenant_id = %s AND id = ANY(%s) AND state = %s"
         " RETURNING id",
         [DROPPED, now, tenant_id, list(ids), DEAD],
     )
-    return sorted(row[0] for row in rows)
+    gone = sorted(row[0] for row in rows)
+    if reason and gone:
+        _note(connection, tenant_id, gone, {"dropped": reason})
+    return gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,54 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from fhir_server.store.hl7_found import Found
+from hl7_gateway.conformance.names import SEGMENTS
 from hl7_gateway.replaying import Preview
-
-SEGMENTS: Final[Mapping[str, str]] = {
-    "ADD": "addendum",
-    "AIG": "appointment: resource",
-    "AIL": "appointment: location",
-    "AIP": "appointment: person",
-    "AIS": "appointment: service",
-    "AL1": "allergy",
-    "BHS": "batch header",
-    "BTS": "batch trailer",
-    "DG1": "diagnosis",
-    "DRG": "diagnosis related group",
-    "EVN": "event",
-    "FT1": "financial transaction",
-    "GT1": "guarantor",
-    "IAM": "allergy, adverse reaction",
-    "IN1": "insurance",
-    "IN2": "insurance, more",
-    "IN3": "insurance, certification",
-    "MRG": "who is merged",
-    "MSH": "header",
-    "NK1": "next of kin",
-    "NTE": "note",
-    "OBR": "observation request",
-    "OBX": "result",
-    "ORC": "order",
-    "PD1": "patient, more",
-    "PID": "patient",
-    "PR1": "procedure",
-    "PRB": "problem",
-    "PV1": "visit",
-    "PV2": "visit, more",
-    "RF1": "referral",
-    "ROL": "role",
-    "RXA": "administration",
-    "RXD": "dispense",
-    "RXE": "encoded order",
-    "RXR": "route",
-    "SCH": "appointment",
-    "SPM": "specimen",
-    "TXA": "document",
-}
 
 
 def time_of(microseconds: int) -> str:

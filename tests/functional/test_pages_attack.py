@@ -24,14 +24,19 @@ from fhir_server.authn.access_token import issue
 from fhir_server.authn.people import People, Person
 from fhir_server.authn.sessions import Sessions
 from fhir_server.console.page import ANYONE, PASSWORD_GIVEN, SIGNED_IN
-from fhir_server.console.pages.registry import PAGES
+from fhir_server.console.page import Page
+from fhir_server.console.pages.registry import PAGES as OWN
 from fhir_server.settings import Settings
 from fhir_server.smart import clients
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
+from hl7_gateway.console.pages import PAGES as ADDED
 from tests.functional.conftest import Api
+from tests.functional.hl7.gateway import message
+from tests.functional.hl7.ward import Ward
 from tests.functional.smart_flow import QUICK, App, Clinic, Walk, forms
 
+PAGES = (*OWN, *ADDED)
 HIDDEN = "Hiddenplace"
 """What stands in the names of the attacked clinic's people and patients."""
 APP = "Quietplace"
@@ -57,6 +62,8 @@ class Scene:
     doctor: Person
     foreigner: Person
     client: App
+    ward: Ward
+    letter: int
 
     def browser(self, *cookies: tuple[str, str]) -> Browser:
         """A browser with these cookies."""
@@ -80,7 +87,13 @@ class Scene:
         database, tenant = self.clinic.app.database, self.clinic.tenant.id
         people = [(one.id, one.roles, one.disabled, one.name) for one in People(database, QUICK).listed(tenant)]
         apps = [(one.id, one.state, one.name) for one in clients.listed(database, tenant)]
-        return people, apps, self.api.get("Patient?_summary=count").json["total"]
+        letters = [(one.id, one.state, one.attempts) for one in self.ward.found()]
+        return people, apps, letters, self.api.get("Patient?_summary=count").json["total"]
+
+    def path(self, page: Page) -> str:
+        """The path of a page, filled in with what is the attacked clinic's."""
+        path = page.path.replace("<person>", self.admin.id).replace("<message>", str(self.letter))
+        return self.clinic.url(path.replace("<feed>", str(self.ward.found()[0].feed_id)).lstrip("/"))
 
     def requests(self) -> Iterator[tuple[Rule, str, str]]:
         """Every rule with each of its methods, filled in with what is the attacked clinic's."""
@@ -90,6 +103,8 @@ class Scene:
             "client_id": self.client.client_id,
             "name": "console.css",
             "factor_id": "x",
+            "message": str(self.letter),
+            "feed": str(self.ward.found()[0].feed_id),
         }
         for rule in self.clinic.app.url_map.iter_rules():
             values = {name: known[name] for name in rule.arguments}
@@ -116,6 +131,10 @@ def scene(app: FhirServer, database: DatabaseUrls, access_token: Any) -> Scene:
     admin = people.create(
         clinic.tenant.id, username=f"{HIDDEN}-admin", name=HIDDEN, roles=["clinic_admin"], password=uuid.uuid4().hex
     )
+    ward = Ward(app.database, clinic.tenant, application="EPIC", facility="HOSP")
+    ward.keep(message("1", rest=f"NK1|1|{HIDDEN}^ANNA\r"), message("2", patient="", rest=f"NK1|1|{HIDDEN}^ANNA\r"))
+    ward.work()
+    (dead,) = ward.found(state="dead")
     return Scene(
         clinic,
         elsewhere,
@@ -124,6 +143,8 @@ def scene(app: FhirServer, database: DatabaseUrls, access_token: Any) -> Scene:
         clinic.person("physician", "Practitioner/d"),
         elsewhere.person("clinic_admin"),
         clinic.register(client_name=APP, scope="launch/patient openid offline_access patient/*.rs"),
+        ward,
+        dead.id,
     )
 
 
@@ -136,6 +157,8 @@ FORMS: Sequence[dict[str, str]] = (
     {"do": "approve", "client": "x", "patient": "theirs", "name": HIDDEN},
     {"do": "disable", "role": "clinic_admin", "username": "intruder", "fhir_user": "Patient/theirs"},
     {"do": "launch", "patient": "theirs", "encounter": "", "page": "x"},
+    {"do": "replay", "text": "MSH|^~\\&|A", "patient": "123^^^HOSP"},
+    {"do": "drop", "reason": "because", "message": "1"},
 )
 
 
@@ -194,7 +217,7 @@ def test_pages_refuse_whose_role_does_not_include_them(scene: Scene, role: str) 
     person = scene.clinic.person(role, "Patient/mine" if role == "patient" else "Practitioner/nobody")
     before = scene.state()
     for page in PAGES:
-        path = scene.clinic.url(page.path.lstrip("/").replace("<person>", scene.admin.id))
+        path = scene.path(page)
         for method in ("GET", "POST") if page.posts else ("GET",):
             answer = sent(scene.signed_in(person), method, path, **FORMS[2])
             if page.permission not in (ANYONE, SIGNED_IN, PASSWORD_GIVEN, "launcher"):
@@ -209,7 +232,7 @@ def test_nobody_of_the_clinic_changes_anything_without_the_form_of_the_page(scen
     before = scene.state()
     for page in PAGES:
         if page.posts and not page.foreign:
-            path = scene.clinic.url(page.path.lstrip("/").replace("<person>", scene.doctor.id))
+            path = scene.path(page)
             for form in FORMS:
                 answer = scene.signed_in(scene.admin).post(path, data=form, headers={"Origin": "https://evil.example"})
                 assert answer.status_code in (303, 403, 404), f"{path}: {answer.status_code}"

@@ -16,6 +16,8 @@ _TEXTS = {
 
 def view(visit: Visit) -> Response:
     """GET /t/{slug}/home"""
-    cards = [(name, label, _TEXTS[name]) for name, label in visit.menu]
+    added = {entry.name: entry.text for extension in visit.services.extensions for entry in extension.menu}
+    texts = _TEXTS | added
+    cards = [(name, label, texts[name]) for name, label in visit.menu]
     name = visit.somebody.name
     return visit.render("home.html", greeting=f"Welcome, {name}" if name else "Welcome", cards=cards)

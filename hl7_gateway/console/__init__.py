@@ -1,0 +1,1 @@
+"""Pages for whoever looks after a clinic's messages. docs/hl7.md, "On a page" """
