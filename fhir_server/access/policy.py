@@ -171,7 +171,24 @@ def _without_consents(access: Access) -> Access:
     for rule in access.rules:
         left = tuple(condition for condition in rule.conditions if not isinstance(condition, Consented))
         kept.append(replace(rule, conditions=left) if left != rule.conditions else rule)
-    return Access(tuple(kept))
+    return Access(_by_any_relation(kept))
+
+
+def _by_any_relation(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Rules that differ in nothing but the kinds of relation that they ask for as one that takes any of those: what is
+    asked of each row is asked once."""
+    found: dict[Rule, set[int]] = {}
+    for rule in rules:
+        related = [one for one in rule.conditions if isinstance(one, Related)]
+        # Two relations of one rule are both to hold: they are left as they are.
+        kinds = related[0].kinds if len(related) == 1 else ()
+        found.setdefault(_with_kinds(rule, ()) if kinds else rule, set()).update(kinds)
+    return tuple(_with_kinds(rule, tuple(sorted(kinds))) if kinds else rule for rule, kinds in found.items())
+
+
+def _with_kinds(rule: Rule, kinds: tuple[int, ...]) -> Rule:
+    conditions = (replace(one, kinds=kinds) if isinstance(one, Related) else one for one in rule.conditions)
+    return replace(rule, conditions=tuple(conditions))
 
 
 EVERYTHING = Access((Rule(None),))

@@ -51,9 +51,12 @@ _VERSION = (
 
 # One key is looked up, for which every plan is as good as the first: PostgreSQL would take the price of arrays whose
 # length it does not know for one that planning each time anew is worth, which takes four times as long as the look-up.
-_KEPT_PLAN = "set_config('plan_cache_mode', 'force_generic_plan', true)"
-_WITHIN = Statement("fhir_within", f"SELECT set_config('fhir.tenant', $1, true), {_KEPT_PLAN}")
-_AFTERWARDS = Statement("fhir_afterwards", "SELECT set_config('plan_cache_mode', 'auto', true)")
+# Nor must a table that is small yet make the plan that it will be read by when it is large.
+_PLANNED = "set_config('plan_cache_mode', '{}', true), set_config('enable_seqscan', '{}', true)"
+_WITHIN = Statement(
+    "fhir_within", f"SELECT set_config('fhir.tenant', $1, true), {_PLANNED.format('force_generic_plan', 'off')}"
+)
+_AFTERWARDS = Statement("fhir_afterwards", f"SELECT {_PLANNED.format('auto', 'on')}")
 
 _number = itertools.count()
 

@@ -53,6 +53,11 @@ def roles_of(keys: str, sql: Binder) -> str:
     )
 
 
+def _act(persons: Iterable[str]) -> bool:
+    """Whether one of the persons may act in roles."""
+    return any(person.startswith("Practitioner/") for person in persons)
+
+
 @dataclass(frozen=True, slots=True)
 class Restriction:
     """Writes the condition for one statement. ``present`` is now, in microseconds since 1970 UTC, or SQL of it."""
@@ -130,8 +135,12 @@ class Restriction:
                 f"AND c.patient = {whose} AND c.kind = ANY({kind}) AND c.low <= {self.now} AND c.high > {self.now}"
             )
 
+        if on_row(names[0]) and patient:
+            role = self.sql.bind(_ROLE_OF if _act(persons) else None, "int")
+            asked = f"{self.sql.tenant}, {self._keys(persons)}, {role}, {kind}, {patient}, {self.now}"
+            return f"(SELECT fhir_related({asked}))"
         if on_row(names[0]):
-            return f"EXISTS (SELECT FROM care_relation c WHERE {related(patient or 'r.patient')} OFFSET 0)"
+            return f"EXISTS (SELECT FROM care_relation c WHERE {related('r.patient')} OFFSET 0)"
         found = f"SELECT FROM care_relation c WHERE {related('p.patient')} OFFSET 0"
         return f"EXISTS (SELECT FROM ({self._patients(names)}) p CROSS JOIN LATERAL ({found}) c OFFSET 0)"
 
@@ -195,9 +204,11 @@ class Restriction:
     def _persons(self, persons: tuple[str, ...]) -> str:
         """The keys of persons and of the roles in which practitioners among them act, looked up once a statement."""
         keys = self._keys(persons)
-        if not any(person.startswith("Practitioner/") for person in persons):
+        if not _act(persons):
             return keys
-        return f"ARRAY(SELECT k FROM unnest({keys}) k UNION ALL SELECT q.key FROM ({roles_of(keys, self.sql)}) q)"
+        # The cast keeps it from being taken for a subquery of keys.
+        asked = f"{self.sql.tenant}, {keys}, {self.sql.bind(_ROLE_OF, 'int')}"
+        return f"CAST((SELECT fhir_persons({asked})) AS bigint[])"
 
     def _overlaps(self, hashes: list[int]) -> str:
         some = self.sql.bind(hashes, "bigint[]")

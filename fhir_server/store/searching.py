@@ -67,10 +67,11 @@ def run_search(
     """
     bound = _bound(sql, values)
     limit = f", set_config('statement_timeout', '{int(timeout_ms)}', true)" if timeout_ms else ""
-    checked = f"SELECT fhir_no_consents({int(tenant_id)}); " if no_consents else ""
+    # Functions are called in the order in which they stand, so that this one finds the tenant set.
+    checked = f", fhir_no_consents({int(tenant_id)})" if no_consents else ""
     try:
         return run_simple(
-            connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}; {checked}{bound}"
+            connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}{checked}; {bound}"
         )
     except psycopg.DatabaseError as error:
         if error.sqlstate == _CONSENTS:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fhir_server.access import relations
 from fhir_server.access.conditions import About, Consented, HasAny, Names, Related, Unlabelled
-from fhir_server.access.policy import EVERYTHING, LETTERS, NOTHING, OPERATIONS, Access, decide, of_types
+from fhir_server.access.policy import EVERYTHING, LETTERS, NOTHING, OPERATIONS, Access, Rule, decide, of_types
 from fhir_server.access.principal import Principal
 from fhir_server.access.roles import DIRECTORY, RESTRICTED, ROLES
 from fhir_server.access.scopes import parse
@@ -207,3 +207,20 @@ def test_allowed_if_and_only_if_some_scope_says_so(scopes: list[str], interactio
     letters = set(LETTERS[interaction])
     wanted = any(s[7:].split(".")[0] in ("*", resource_type) and letters <= set(s.rpartition(".")[2]) for s in scopes)
     assert decided(" ".join(scopes), interaction, resource_type).reaches(resource_type) is wanted
+
+
+def test_relations_of_rules_that_are_otherwise_alike_are_asked_for_at_once() -> None:
+    access = decide(person("user/*.rs", "physician"), "read", "Observation")
+    assert len(access.rules) > 1
+    (rule,) = access.without_consents().rules
+    (condition,) = rule.conditions
+    assert isinstance(condition, Related)
+    assert set(condition.kinds) == {*relations.OWN_PATIENTS, relations.BREAK_GLASS}
+
+
+def test_relations_that_are_both_to_hold_stay_apart() -> None:
+    first, second = Related(("a",), (1,)), Related(("b",), (2,))
+    access = Access((Rule(None, (first, second, Consented(("a",)))), Rule(None, (first,)), Rule(None, (second,))))
+    assert set(access.without_consents().rules) == {
+        Rule(None, (first, second)), Rule(None, (first,)), Rule(None, (second,)),
+    }  # fmt: skip
