@@ -46,21 +46,23 @@ def joined(answers: Sequence[bytes]) -> bytes:
     return _BETWEEN.join(answers)
 
 
-def taken(message: Message, *, later: bool) -> bytes:
+def taken(message: Message, *, later: bool, expected: int | None = None) -> bytes:
     """For a message that is going to be kept; ``later``: its application acknowledgment follows when it is stored.
 
-    Until then that place is held by one which says so.
+    Until then that place is held by one which says so. ``expected`` is MSA-4, where messages are numbered.
     """
     asked = modes(message)
     if later:
-        return joined([*_accepted(message, asked), *_application(message, asked, PENDING, always=True)])
-    return joined([*_accepted(message, asked), *_application(message, asked, None)])
+        return joined(
+            [*_accepted(message, asked, expected), *_application(message, asked, PENDING, expected, always=True)]
+        )
+    return settled(message, None, expected)
 
 
-def settled(message: Message, problem: Refused | None) -> bytes:
+def settled(message: Message, problem: Refused | None, expected: int | None = None) -> bytes:
     """For a message whose resources are stored, or which is a dead letter."""
     asked = modes(message)
-    return joined([*_accepted(message, asked), *_application(message, asked, problem)])
+    return joined([*_accepted(message, asked, expected), *_application(message, asked, problem, expected)])
 
 
 def promised(message: Message) -> bool:
@@ -69,27 +71,36 @@ def promised(message: Message) -> bool:
     return not asked.original and wanted(asked.accept, True)
 
 
-def refused(received: Message | bytes, problem: Refused) -> bytes:
+def general(received: Message | bytes, expected: int) -> bytes:
+    """For what asks for a number: one positive answer, whatever else is asked for."""
+    accept = isinstance(received, Message) and wanted(modes(received).accept, True)
+    return _one(received, "CA" if accept else "AA", None, expected)
+
+
+def refused(received: Message | bytes, problem: Refused, expected: int | None = None) -> bytes:
     """For what is not taken, whether it is kept as a dead letter or not."""
     code = problem.acknowledgment
     asked = modes(received) if isinstance(received, Message) else Modes("", "AL")
     if asked.original:
-        return _one(received, code, problem)
+        return _one(received, code, problem, expected)
     if wanted(asked.accept, False):
-        return _one(received, "C" + code[1:], problem)
-    return _one(received, code, problem) if wanted(asked.application, False) else b""
+        return _one(received, "C" + code[1:], problem, expected)
+    return _one(received, code, problem, expected) if wanted(asked.application, False) else b""
 
 
-def _accepted(message: Message, asked: Modes) -> list[bytes]:
-    return [] if asked.original or not wanted(asked.accept, True) else [_one(message, "CA", None)]
+def _accepted(message: Message, asked: Modes, expected: int | None) -> list[bytes]:
+    return [] if asked.original or not wanted(asked.accept, True) else [_one(message, "CA", None, expected)]
 
 
-def _application(message: Message, asked: Modes, problem: Refused | None, *, always: bool = False) -> list[bytes]:
+def _application(
+    message: Message, asked: Modes, problem: Refused | None, expected: int | None, *, always: bool = False
+) -> list[bytes]:
     if not (always or asked.original or wanted(asked.application, problem is None)):
         return []
-    return [_one(message, "AA" if problem is None else problem.acknowledgment, problem)]
+    return [_one(message, "AA" if problem is None else problem.acknowledgment, problem, expected)]
 
 
-def _one(received: Message | bytes, code: str, problem: Refused | None) -> bytes:
+def _one(received: Message | bytes, code: str, problem: Refused | None, expected: int | None) -> bytes:
     problems = [] if problem is None else [problem]
-    return acknowledge(received, cast("Code", code), control_id(), problems, datetime.now(UTC))
+    now = datetime.now(UTC)
+    return acknowledge(received, cast("Code", code), control_id(), problems, now, expected=expected)

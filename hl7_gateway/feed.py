@@ -43,7 +43,7 @@ class Feed:
 
     ``port`` 0 is the gateway's own port. ``certificate`` is a fingerprint (SHA-256 in hexadecimal); it, ``application``
     and ``facility`` are "" where they may be anything, ``networks`` empty where every address may send. ``silent``
-    seconds without a message are worth a warning, 0 for never.
+    seconds without a message are worth a warning, 0 for never. With ``sequence`` its messages are numbered.
     """
 
     tenant_id: int
@@ -62,6 +62,7 @@ class Feed:
     acknowledgment: str
     processing_ids: tuple[str, ...]
     silent: int
+    sequence: bool
     mapping: FeedMapping
 
     @property
@@ -105,6 +106,7 @@ def parse(row: FeedRow) -> Feed:
         known["acknowledgment"],
         known["processing_ids"],
         known["silent"],
+        known["sequence"],
         mapping,
     )
 
@@ -116,6 +118,12 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
         return value
 
     return check
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError("true or false")
+    return value
 
 
 def _text(value: Any) -> str:
@@ -200,6 +208,7 @@ KEYS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
     "acknowledgment": (RECEIPT, _one_of(RECEIPT, COMMIT)),
     "processing_ids": (PROCESSING_IDS, _processing_ids),
     "silent": (0, _whole(0, 31_536_000)),
+    "sequence": (False, _flag),
     "zone": ("UTC", _zone),
     "authorities": ({}, _table),
     "code_systems": ({}, _table),

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.hl7_messages import RECEIVED, Incoming, Kept
-from hl7_gateway import answers, batch_answers
+from hl7_gateway import answers, batch_answers, sequence
 from hl7_gateway.feed import COMMIT, Feed
 from hl7_gateway.feeds import Feeds
 from hl7_gateway.keeping import Keeper, NotKept
@@ -147,16 +147,21 @@ class Receiver:
 
     async def _prepare(self, found: Read) -> _Prepared:
         """A message with what is going to be answered to it once it is kept."""
+        number = None
+        if found.feed.sequence:
+            found, number = sequence.numbered(found)
+            if number in sequence.QUERIES:
+                return _Prepared(found, sequence.query(found, number), later=False)
         later = found.feed.acknowledgment == COMMIT and found.problem is None
         if found.message is None or found.problem is not None:
-            answer = answers.refused(found.received, found.problem or _NO_FEED)
+            answer = answers.refused(found.received, found.problem or _NO_FEED, number)
         else:
-            answer = answers.taken(found.message, later=later)
+            answer = answers.taken(found.message, later=later, expected=number)
         if len(found.raw) > _LARGE:
             told = await asyncio.to_thread(incoming, found, self._hasher, answer)
         else:
             told = incoming(found, self._hasher, answer)
-        return _Prepared(found, told, later)
+        return _Prepared(found, told if number is None else replace(told, sequence=number), later)
 
     async def _answer(self, prepared: _Prepared, future: asyncio.Future[Kept], send: Send) -> bytes | None:
         """What is answered to a message; what goes out before the last answer goes to ``send``."""
@@ -167,6 +172,8 @@ class Receiver:
         except NotKept:
             self._metrics.answered(feed, "failed")
             return answers.refused(found.received, answers.NOT_KEPT) or None
+        if kept.expected is not None:
+            return self._out_of_turn(found, told, kept.expected)
         self._count(feed, told, kept)
         if prepared.later and kept.state == RECEIVED and found.message is not None:
             return await self._stored(feed, found.message, kept, send)
@@ -174,6 +181,16 @@ class Receiver:
         for one in before:
             send(one)
         return last or None
+
+    def _out_of_turn(self, found: Read, told: Incoming, expected: int) -> bytes | None:
+        """What is answered to a query, and to a message whose number is not the next one: it is not kept."""
+        extra = {"feed": found.feed.label, "number": told.sequence, "expected": expected}
+        if told.sequence in sequence.QUERIES:
+            logger.info("a sender asks for the number that is expected", extra=extra)
+        else:
+            logger.warning("a message is out of sequence", extra=extra)
+            self._metrics.answered(found.feed, "refused")
+        return sequence.answer(found, told.sequence, expected) or None
 
     def _count(self, feed: Feed, told: Incoming, kept: Kept) -> None:
         answer = "repeated" if not kept.new else "accepted" if told.problem is None else "refused"

@@ -24,7 +24,7 @@ from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
 from fhir_server.store.session import Connection, Database
 from fhir_server.store.store import Store
-from hl7_gateway import answers
+from hl7_gateway import answers, sequence
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.conversion.draft import Conversion
 from hl7_gateway.deliver import Delivered, Desk, Work, deliver_batch
@@ -62,6 +62,8 @@ class _Prepared:
     message: Message | None
     untold: bool
     """Whether its acknowledgment is still to be made."""
+    number: int | None = None
+    """MSA-4 of that."""
 
 
 @dataclass(slots=True)
@@ -230,7 +232,8 @@ class Worker:
             awaited = feed.acknowledgment == COMMIT
             work = Work(one.id, feed.name, said or _said(feed, found.message, one.id), whom, version, awaited)
         untold = feed.acknowledgment == COMMIT or (one.attempts > 0 and not _accepted(one.acknowledgment))
-        return _Prepared(one, work, found.message, untold=untold)
+        number = sequence.echoed(feed, found.message) if found.message is not None else None
+        return _Prepared(one, work, found.message, untold=untold, number=number)
 
     def _desk(self, tenant_id: int) -> Desk:
         made, desk = self._desks.get(tenant_id, (float("-inf"), None))
@@ -307,4 +310,4 @@ def _acknowledge(prepared: dict[int, _Prepared], work: Work, delivered: Delivere
     one = prepared[work.message]
     if not one.untold or one.message is None:
         return None
-    return answers.settled(one.message, delivered.problem)
+    return answers.settled(one.message, delivered.problem, one.number)

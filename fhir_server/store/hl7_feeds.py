@@ -62,7 +62,17 @@ def change(
     configuration: dict[str, Any] | None = None,
     paused: bool | None = None,
 ) -> bool:
-    """Change what is given of a feed, in a transaction of its tenant; False where there is none of this name."""
+    """Change what is given of a feed, in a transaction of its tenant; False where there is none of this name.
+
+    Where it begins or ceases to number its messages, which number is expected is forgotten.
+    """
+    if configuration is not None:
+        connection.execute(
+            "DELETE FROM hl7_sequence s USING hl7_feed f WHERE f.tenant_id = %s AND f.name = %s"
+            " AND s.tenant_id = f.tenant_id AND s.feed_id = f.id"
+            " AND f.configuration -> 'sequence' IS DISTINCT FROM %s -> 'sequence'",
+            [tenant_id, name, Jsonb(configuration)],
+        )
     done = connection.execute(
         "UPDATE hl7_feed SET changed = %s, configuration = coalesce(%s, configuration), paused = coalesce(%s, paused)"
         " WHERE tenant_id = %s AND name = %s",
@@ -73,5 +83,10 @@ def change(
 
 def remove(connection: psycopg.Connection, tenant_id: int, name: str) -> bool:
     """Remove a feed, in a transaction of its tenant; its messages stay. False where there is none of this name."""
-    done = connection.execute("DELETE FROM hl7_feed WHERE tenant_id = %s AND name = %s", [tenant_id, name])
-    return done.rowcount == 1
+    row = connection.execute(
+        "DELETE FROM hl7_feed WHERE tenant_id = %s AND name = %s RETURNING id", [tenant_id, name]
+    ).fetchone()
+    if row is None:
+        return False
+    connection.execute("DELETE FROM hl7_sequence WHERE tenant_id = %s AND feed_id = %s", [tenant_id, row[0]])
+    return True

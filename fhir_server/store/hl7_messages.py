@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from fhir_server.r4 import json
+from fhir_server.store import hl7_sequences
 from fhir_server.store.wire import array
 
 RECEIVED, STORED, DEAD, DROPPED = "received", "stored", "dead", "dropped"
@@ -21,7 +22,8 @@ CAME, SETTLED = "hl7_came", "hl7_settled"
 class Incoming:
     """A message that came over the wire. ``patients`` are hashes of the identifiers that it names patients by.
 
-    ``problem`` is why it is a dead letter from the start: it is kept, and waits for nobody.
+    ``problem`` is why it is a dead letter from the start: it is kept, and waits for nobody. ``sequence`` is its number,
+    where its feed numbers messages: see `hl7_sequences`.
     """
 
     feed_id: int
@@ -36,16 +38,21 @@ class Incoming:
     acknowledgment: bytes
     patients: tuple[int, ...] = ()
     problem: dict[str, Any] | None = None
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of an Incoming: its number, and the acknowledgment and state that it, or the same one before, has."""
+    """What became of an Incoming: its number, and the acknowledgment and state that it, or the same one before, has.
+
+    It was not kept where ``expected`` is given: the number that was expected of the feed.
+    """
 
     id: int
     new: bool
     state: str
     acknowledgment: bytes
+    expected: int | None = None
 
 
 _KEEP = """
@@ -90,8 +97,20 @@ SELECT feed_id, fingerprint, id, state, acknowledgment FROM hl7_message
 def keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming], now: int) -> list[Kept]:
     """Keep messages of one tenant, in a transaction bound to it; for each what became of it, in their order.
 
-    No two of them have the same feed and fingerprint. One that came before is not kept again.
+    No two of them have the same feed and fingerprint. One that came before is not kept again, nor one of a feed that
+    numbers its messages whose number is not the next one.
     """
+    if not hl7_sequences.lock(connection, tenant_id, many):
+        return _keep(connection, tenant_id, many, now)
+    before = known(connection, tenant_id, [one for one in many if one.sequence is not None])
+    turned = hl7_sequences.admitted(connection, tenant_id, many, before)
+    places = [place for place in range(len(many)) if place not in turned]
+    kept = _keep(connection, tenant_id, [many[place] for place in places], now) if places else []
+    found = dict(zip(places, kept, strict=True))
+    return [found.get(place) or Kept(0, False, "", b"", turned[place]) for place in range(len(many))]
+
+
+def _keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming], now: int) -> list[Kept]:
     columns: dict[str, Any] = {
         "tenant": tenant_id,
         "now": now,
@@ -115,17 +134,22 @@ def keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming
         connection.execute("SELECT pg_notify(%s, %s)", [CAME, str(tenant_id)])
     missing = [place for place in range(len(many)) if place not in found]
     if missing:
-        feeds = sorted({many[place].feed_id for place in missing})
-        prints = [many[place].fingerprint for place in missing]
-        before = {
-            (feed_id, bytes(fingerprint)): Kept(number, False, state, bytes(acknowledgment))
-            for feed_id, fingerprint, number, state, acknowledgment in connection.execute(
-                _BEFORE, [tenant_id, feeds, prints]
-            )
-        }
+        before = known(connection, tenant_id, [many[place] for place in missing])
         for place in missing:
             found[place] = before[many[place].feed_id, many[place].fingerprint]
     return [found[place] for place in range(len(many))]
+
+
+def known(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming]) -> dict[tuple[int, bytes], Kept]:
+    """Those of messages that came before, by feed and fingerprint, in a transaction of the tenant."""
+    if not many:
+        return {}
+    feeds = sorted({one.feed_id for one in many})
+    rows = connection.execute(_BEFORE, [tenant_id, feeds, [one.fingerprint for one in many]])
+    return {
+        (feed_id, bytes(fingerprint)): Kept(number, False, state, bytes(acknowledgment))
+        for feed_id, fingerprint, number, state, acknowledgment in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import click
 from fhir_server.commands.database import database
 from fhir_server.commands.example import example
 from fhir_server.settings import ConfigurationError, Settings
-from fhir_server.store import hl7_feeds
+from fhir_server.store import hl7_feeds, hl7_sequences
 from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.session import Database
 from hl7_gateway.commands.clinic import Clinic, assignments, clinic, parsed
@@ -30,6 +30,9 @@ from hl7_gateway.wire.peer import Peer
 _SET = click.option(
     "--set", "words", multiple=True, metavar="KEY=VALUE", help=f"Of {', '.join(KEYS)}. VALUE is JSON or a text; @FILE."
 )
+_SEQUENCE = click.option(
+    "--sequence/--no-sequence", default=None, help="Whether messages are numbered in MSH-13: --set sequence=true."
+)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -42,9 +45,12 @@ def feed() -> None:
 @click.argument("slug")
 @click.argument("name")
 @_SET
-def add(slug: str, name: str, words: tuple[str, ...]) -> None:
+@_SEQUENCE
+def add(slug: str, name: str, words: tuple[str, ...], sequence: bool | None) -> None:
     """Give the clinic SLUG the feed NAME; the gateway takes its messages within a second."""
     configuration = assignments(words)
+    if sequence is not None:
+        configuration["sequence"] = sequence
     with clinic(slug) as found:
         made = parsed(FeedRow(found.of.id, slug, 0, name, False, 0, configuration))
         _refuse_rivals(found, made)
@@ -57,11 +63,14 @@ def add(slug: str, name: str, words: tuple[str, ...]) -> None:
 @click.argument("slug")
 @click.argument("name")
 @_SET
-def set_(slug: str, name: str, words: tuple[str, ...]) -> None:
+@_SEQUENCE
+def set_(slug: str, name: str, words: tuple[str, ...], sequence: bool | None) -> None:
     """Change keys of the feed NAME; null takes one back. What was received before stays as it was read."""
     with clinic(slug) as found:
         row = found.row(name)
         whole = {**row.configuration, **assignments(words)}
+        if sequence is not None:
+            whole["sequence"] = sequence
         whole = {key: value for key, value in whole.items() if value is not None}
         _refuse_rivals(found, parsed(replace(row, configuration=whole)))
         _within(found, lambda c: hl7_feeds.change(c, found.of.id, name, _now(), configuration=whole))
@@ -100,6 +109,29 @@ def remove(slug: str, name: str) -> None:
         found.row(name)
         _within(found, lambda c: hl7_feeds.remove(c, found.of.id, name))
     click.echo(f"{slug}/{name}\tremoved")
+
+
+@feed.command(epilog=example("hl7-gateway feed number riverside lab --expect 4711"))
+@click.argument("slug")
+@click.argument("name")
+@click.option(
+    "--expect", type=click.IntRange(-1, 10**15 - 1), help="From now on this number, or with -1 whichever comes next."
+)
+def number(slug: str, name: str, expect: int | None) -> None:
+    """Tell which number (MSH-13) the next message of the feed NAME must have, -1: any; or say which.
+
+    A link is frozen where both sides disagree, until somebody has looked what is missing.
+    """
+    with clinic(slug) as found:
+        made = found.feed(name)
+        if not made.sequence:
+            raise ConfigurationError(f"{made.label} does not number its messages; `hl7-gateway feed set --sequence`.")
+        if expect == 0:
+            raise ConfigurationError("0 is no number of a message; numbers count from 1, and -1 is any.")
+        if expect is not None:
+            _within(found, lambda c: hl7_sequences.expect(c, found.of.id, made.id, expect))
+        due = _within(found, lambda c: hl7_sequences.expected(c, found.of.id, made.id))
+    click.echo(f"{made.label}\t{due}")
 
 
 @feed.command(name="list", epilog=example("hl7-gateway feed list riverside"))

@@ -60,6 +60,24 @@ def test_feeds_are_added_changed_paused_listed_and_removed(command: Command, ten
     assert "There is no tenant" in command("feed", "add", "nowhere", "lab", status=1)
 
 
+def test_which_number_is_expected_is_shown_set_and_forgotten(command: Command, tenant: Tenant) -> None:
+    slug, port = tenant.slug, f"port={10_000 + tenant.id}"
+    command("feed", "add", slug, "lab", "--set", port)
+    assert "does not number its messages" in command("feed", "number", slug, "lab", status=1)
+    assert json.loads(command("feed", "set", slug, "lab", "--sequence"))["sequence"] is True
+    assert command("feed", "number", slug, "lab") == f"{slug}/lab\t-1\n"
+    assert command("feed", "number", slug, "lab", "--expect", "4711") == f"{slug}/lab\t4711\n"
+    assert "0 is no number" in command("feed", "number", slug, "lab", "--expect", "0", status=1)
+    command("feed", "set", slug, "lab", "--set", "silent=60")
+    assert command("feed", "number", slug, "lab") == f"{slug}/lab\t4711\n"
+    command("feed", "set", slug, "lab", "--no-sequence")
+    command("feed", "set", slug, "lab", "--set", "sequence=true")
+    assert command("feed", "number", slug, "lab") == f"{slug}/lab\t-1\n"
+    assert "sequence must be true or false" in command("feed", "set", slug, "lab", "--set", "sequence=1", status=1)
+    command("feed", "add", slug, "other", "--sequence", "--set", port, "--set", "application=X")
+    assert '"sequence": true' in command("feed", "list", slug)
+
+
 def test_a_value_may_stand_in_a_file(command: Command, tenant: Tenant, tmp_path: Path) -> None:
     table = tmp_path / "authorities.json"
     table.write_text('{"HOSP": "urn:oid:1.2.3"}')

@@ -23,6 +23,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.problems import Hl7Error
 from hl7_gateway.wire import client
+from hl7_gateway.wire.mllp import frame
 from tests.functional.hl7.ward import Ward, visit
 from tests.functional.running import REPOSITORY, environment, free_port
 
@@ -186,6 +187,57 @@ def test_killed_at_any_moment_nothing_acknowledged_is_missing_and_nothing_applie
     undisturbed.keep(*(visit(f"{n}-{place}", event, str(n)) for place, event in enumerate(events) for n in patients))
     undisturbed.work()
     assert ward.rows(versions) == undisturbed.rows(versions)
+
+
+def test_killed_at_any_moment_numbers_and_messages_go_together(
+    process: Process, app_database: Database, tenant: Tenant
+) -> None:
+    """A sender that numbers its messages asks which one is expected whenever it had no answer, as the standard says."""
+    ward = Ward(app_database, tenant, application=f"T{tenant.id}", sequence=True)
+    last, killed = 60, 3
+
+    def numbered(number: int, control_id: str) -> bytes:
+        raw = own(ward, control_id, "A08", "123")
+        return raw.replace(b"|P|2.5.1|", b"|P|2.5.1|%d" % number, 1)
+
+    async def exchange(raw: bytes) -> tuple[str, int] | None:
+        """MSA-1 and MSA-4 by a connection of its own, None where there was no answer."""
+        try:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+                writer.write(frame(raw))
+                answer = await reader.readuntil(b"\x1c\r")
+                writer.close()
+        except (OSError, asyncio.IncompleteReadError):
+            await asyncio.sleep(0.05)
+            return None
+        fields = answer.decode().split("\rMSA|")[1].split("\r")[0].split("|")
+        return (fields[0], int(fields[3])) if len(fields) > 3 else None
+
+    async def scenario() -> None:
+        while await exchange(numbered(0, "begin")) != ("AA", -1):
+            pass
+        number, kills = 1, set(random.sample(range(2, last), killed))
+        while number <= last:
+            sending = asyncio.create_task(exchange(numbered(number, str(number))))
+            if number in kills:
+                kills.discard(number)
+                await asyncio.sleep(random.random() / 50)
+                await asyncio.to_thread(process.kill)
+                process.start()
+            answer = await sending
+            if answer is None:
+                while (asked := await exchange(numbered(0, "again"))) is None:
+                    pass
+                # Either it was kept and its acknowledgment was lost, or it was not kept.
+                assert asked in {("AA", number), ("AA", number + 1), ("AA", -1)}
+                number = max(asked[1], 1)
+            else:
+                assert answer == ("AA", number)
+                number += 1
+
+    run(scenario())
+    assert [one.control_id for one in ward.found()] == [str(number) for number in range(1, last + 1)]
 
 
 def test_a_port_that_is_taken_is_waited_for(database: DatabaseUrls, ward: Ward, tmp_path: Path) -> None:
