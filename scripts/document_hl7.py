@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 import re
 import sys
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from hl7_gateway.conversion import maps  # noqa: E402
 from hl7_gateway.conversion.convert import walked  # noqa: E402
+from hl7_gateway.conversion.families.carried import CARRIED  # noqa: E402
 from hl7_gateway.conversion.registry import FAMILIES  # noqa: E402
 from hl7_gateway.conversion.table import SegmentMap  # noqa: E402
 from hl7_gateway.feed_mapping import FeedMapping  # noqa: E402
@@ -44,9 +46,16 @@ def segment_maps() -> list[SegmentMap]:
 
 def tables() -> str:
     """The messages that are converted, and the rows by which they are."""
-    lines = ["## Messages", "", "| type | events | segments that say something |", "|---|---|---|"]
+    lines = [
+        "## Messages",
+        "",
+        "Any message may carry any of these segments, and they say something in each of them:",
+        "",
+    ]
+    lines += [*textwrap.wrap(", ".join(sorted(CARRIED)) + ".", 120), ""]
+    lines += ["| type | events | segments that it reads in its own way |", "|---|---|---|"]
     for kind, (family, events) in sorted(FAMILIES.items()):
-        names = ", ".join(sorted(family.handlers))
+        names = ", ".join(sorted(name for name, read in family.handlers.items() if read is not CARRIED.get(name)))
         lines.append(f"| {kind} | {' '.join(sorted(events))} | {names} |")
     lines += ["", "## Segments", ""]
     for one in segment_maps():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hl7_gateway.conversion.draft import Conversion
+from hl7_gateway.conversion.families.carried import FINISHERS
 from hl7_gateway.conversion.registry import FAMILIES
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.feed_mapping import FeedMapping
@@ -56,9 +57,12 @@ def walked(message: Message, mapping: FeedMapping) -> Walk:
             if target is not None:
                 one.apply(segment, target, walk)
     walk.settle()
+    for drafted, finish in FINISHERS.items():
+        if walk.has_drafted(drafted):
+            finish(walk)
     if family.finish is not None:
         family.finish(walk)
-        walk.settle()
+    walk.settle()
     return walk
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from hl7_gateway.conversion.families.adt import ADT
+from hl7_gateway.conversion.families.carried import CARRIED
 from hl7_gateway.conversion.families.documents import DOCUMENTS
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.finance import ACCOUNTS, CHARGES
@@ -22,7 +24,7 @@ def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
     return frozenset(f"{letter}{number:02}" for number in numbers)
 
 
-FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
+_KINDS: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "ADT": (ADT, _events("A", (1, 18), (20, 31), 34, 37, 38, 40, 41, 44, 45, 47, 60)),
     "MDM": (DOCUMENTS, _events("T", (1, 11))),
     "ORU": (RESULTS, _events("R", 1, 30, 31, 32)),
@@ -39,6 +41,11 @@ FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "VXU": (VACCINATIONS, _events("V", 4)),
     "SIU": (SCHEDULING, _events("S", (12, 24), 26)),
 }
-"""Message type (MSH-9.1) -> family and trigger events."""
+
+FAMILIES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
+    kind: (replace(family, handlers={**CARRIED, **family.handlers}), events)
+    for kind, (family, events) in _KINDS.items()
+}
+"""Message type (MSH-9.1) -> family, with a handler of every segment that is read, and trigger events."""
 
 SUPPORTED: Final[Mapping[str, frozenset[str]]] = {kind: events for kind, (_, events) in FAMILIES.items()}

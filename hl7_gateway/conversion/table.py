@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from fhir_server.validation.conditions import after
 from hl7_gateway.conversion.draft import Draft, Said, Stated
 from hl7_gateway.conversion.walk import Converted, Places, Walk
 from hl7_gateway.message import NULL, Segment, Value
 
 Convert = Callable[[Value, Walk], Converted | None]
 """Makes a value of FHIR out of a repetition; None where there is none in it."""
+
+ENDS_EARLY: Final = "The period ends before it starts; its end was left out."
+"""What is told of a period that cannot be."""
 
 When = Callable[[Segment], bool]
 
@@ -64,6 +68,12 @@ class SegmentMap:
         for row in rows:
             fields.update(row.reads)
         self.fields = tuple(sorted(fields))
+        by_path = {row.path: row.field for row in rows}
+        self._periods = [
+            (path, f"{path[:-5]}end", field, by_path[f"{path[:-5]}end"])
+            for path, field in by_path.items()
+            if path.endswith("start") and f"{path[:-5]}end" in by_path
+        ]
         self._named = [(row, f"{segment}-{row.field}{row.label and '#' + row.label}") for row in rows]
 
     @property
@@ -86,6 +96,19 @@ class SegmentMap:
                 said = _said(segment, row, walk)
                 if said:
                     draft.stated.append(Stated(row.path, slot + under, said, row.initial))
+        for start, end, first, last in self._periods:
+            if last < size and fields[last] and fields[first]:
+                walk.at(segment, last)
+                _keep_in_order(draft, start, end, walk)
+
+
+def _keep_in_order(draft: Draft, start: str, end: str, walk: Walk) -> None:
+    """Leave an end out that is before its start: a Period cannot have it. https://hl7.org/fhir/R4/datatypes.html#Period"""
+    begun = next((said.values[0].value for said in draft.stated if said.path == start and said.values), None)
+    for number, stated in enumerate(draft.stated):
+        if stated.path == end and stated.values and after(begun, stated.values[0].value):
+            walk.warn(ENDS_EARLY)
+            draft.stated[number] = Stated(end, stated.slot, ())
 
 
 def _said(segment: Segment, row: Row, walk: Walk) -> tuple[Said, ...]:

@@ -86,6 +86,10 @@ class Walk:
         self.conversion.drafts.append(made)
         return made
 
+    def has_drafted(self, kind: str) -> bool:
+        """Whether there is a draft of a resource type."""
+        return kind in self._counts
+
     def stub(self, kind: str, key: tuple[Any, ...]) -> tuple[Draft, bool]:
         """The draft of what is only mentioned, the same each time it is; and whether this is the first time."""
         found = self._known.get((kind, *key))

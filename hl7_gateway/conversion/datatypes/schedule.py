@@ -12,7 +12,7 @@ from typing import Any, Final
 from hl7_gateway import timestamps
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.quantities import UCUM
-from hl7_gateway.conversion.datatypes.simple import number, period
+from hl7_gateway.conversion.datatypes.simple import number, period, spanning
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.message import Segment, Value
@@ -168,7 +168,7 @@ def _bounds(
     if segment is not None:
         walk.read(segment, 6, 7, 8)
         walk.here = (segment, 7, 1)
-    between = period(start, end, walk, (1, 1))
+    between = period(start, end, walk, (1, 1)) if segment is None else spanning(segment, 7, 8, walk)
     length = duration(lasting)
     if between:
         repeat["boundsPeriod"] = between[0]

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
+from fhir_server.validation.conditions import after
 from hl7_gateway import timestamps
-from hl7_gateway.conversion.walk import Converted, Walk
-from hl7_gateway.message import Value
+from hl7_gateway.conversion.table import ENDS_EARLY
+from hl7_gateway.conversion.walk import Converted, Parts, Walk
+from hl7_gateway.message import Segment, Value
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})", re.ASCII)
 
@@ -117,6 +119,16 @@ def stamp(sent: str, walk: Walk) -> str | None:
         return None
 
 
+def ordered(start: str | None, end: str | None, walk: Walk) -> bool:
+    """Whether both are there and the end is not before the start, as FHIR compares them: constraint per-1."""
+    if start is None or end is None:
+        return False
+    if after(start, end):
+        walk.warn(ENDS_EARLY)
+        return False
+    return True
+
+
 def period(start: str, end: str, walk: Walk, places: tuple[int, int]) -> Converted | None:
     """A Period of two components, whose numbers are ``places``."""
     found, parts = {}, {}
@@ -125,10 +137,26 @@ def period(start: str, end: str, walk: Walk, places: tuple[int, int]) -> Convert
         if moment is not None:
             found[name] = moment
             parts[name] = component
-    if "start" in found and "end" in found and found["start"][:10] > found["end"][:10]:
-        walk.warn("The period ends before it starts; its end was left out.")
+    if "start" in found and "end" in found and not ordered(found["start"], found["end"], walk):
         del found["end"], parts["end"]
     return (found, dict(parts)) if found else None
+
+
+def spanning(segment: Segment, first_field: int, last_field: int, walk: Walk) -> Converted | None:
+    """A Period of two fields: a warning about it names the field that is not taken over."""
+    here = walk.here
+    found: dict[str, str] = {}
+    parts: Parts = {}
+    for name, field in (("start", first_field), ("end", last_field)):
+        if not segment[field]:
+            continue
+        walk.at(segment, field)
+        moment = stamp(segment.text(field), walk)
+        if moment is not None and (name == "start" or "start" not in found or ordered(found["start"], moment, walk)):
+            found[name] = moment
+            parts[name] = walk.place()
+    walk.here = here
+    return (found, parts) if found else None
 
 
 def date_range(value: Value, walk: Walk) -> Converted | None:

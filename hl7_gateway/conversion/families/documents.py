@@ -8,10 +8,10 @@ from typing import Any, Final
 from hl7_gateway.conversion.datatypes.attachments import ed, rp
 from hl7_gateway.conversion.datatypes.simple import clean, instant
 from hl7_gateway.conversion.draft import DRAFT, Draft
-from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.family import Family
-from hl7_gateway.conversion.families.observations import nte, obx
+from hl7_gateway.conversion.families.observations import obx
+from hl7_gateway.conversion.families.results import mentioned_obr
 from hl7_gateway.conversion.maps.documents import TXA_DOCUMENT, document_number
 from hl7_gateway.conversion.walk import Parts, Walk
 from hl7_gateway.message import Segment
@@ -28,8 +28,10 @@ def txa(walk: Walk, segment: Segment) -> None:
     if patient is None:
         return
     finish_document(walk)
-    document = walk.draft("DocumentReference")
-    walk.current["DocumentReference"] = document
+    document = _sent_before(walk)
+    if document is None:
+        document = walk.draft("DocumentReference")
+        walk.current["DocumentReference"] = document
     known = document_number(segment.first(12), walk)
     document.identifiers = [known] if known else []
     document.natural = (
@@ -47,16 +49,42 @@ def txa(walk: Walk, segment: Segment) -> None:
     _parent(walk, segment, document)
 
 
+def _sent_before(walk: Walk) -> Draft | None:
+    """The document that is told of, where it was sent in a result before: orders and reports have it so since 2.8."""
+    segments = walk.message.segments
+    place = walk.index - 1
+    while place > 0 and segments[place].name in ("PRT", "NTE"):
+        place -= 1
+    result = walk.current.get("Observation") if segments[place].name == "OBX" else None
+    if result is None:
+        return None
+    known = ("OBX-5", DRAFT + result.name)
+    return next((draft for draft in reversed(walk.conversion.drafts) if draft.natural == known), None)
+
+
 def _context(walk: Walk, segment: Segment, document: Draft) -> None:
     encounter = walk.current.get("Encounter")
     if encounter is not None:
         walk.state(document, "context.encounter", encounter.reference, slot="TXA#encounter")
+    for order in _orders(walk, document):
+        walk.gather(document, "context.related", order.reference, {}, "TXA#order")
     if segment[4]:
         walk.at(segment, 4)
         begun = instant(segment.first(4), walk)
         if begun:
             walk.state(document, "context.period", {"start": begun[0]}, {"start": 1})
     walk.at(segment)
+
+
+def _orders(walk: Walk, document: Draft) -> list[Draft]:
+    """The orders that the document answers: those between the patient, or the document before, and this one."""
+    found: list[Draft] = []
+    for draft in reversed(walk.conversion.drafts):
+        if draft.type in ("Patient", "DocumentReference") and draft is not document:
+            break
+        if draft.type == "ServiceRequest":
+            found.append(draft)
+    return found[::-1]
 
 
 def _status(walk: Walk, segment: Segment, document: Draft) -> None:
@@ -144,4 +172,4 @@ def finish_document(walk: Walk) -> None:
         walk.state(document, "content", {"attachment": {"title": name or "not sent"}}, {}, slot="TXA-16", initial=True)
 
 
-DOCUMENTS: Final = Family("documents", {**SHARED, "TXA": txa, "OBX": document_obx, "NTE": nte}, finish_document)
+DOCUMENTS: Final = Family("documents", {"OBR": mentioned_obr, "OBX": document_obx})

@@ -1,4 +1,4 @@
-"""What every kind of message shares: handlers of segments by name. docs/hl7.md"""
+"""A kind of message, and what it reads in its own way. docs/hl7.md"""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Handler = Callable[[Walk, Segment], object]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A kind of message: what its segments mean (``handlers``), and what is left to say at the end (``finish``)."""
+    """A kind of message: the segments that it reads in its own way, and what is left to say at the end (``finish``).
+
+    Any other segment means what it does everywhere: `carried.CARRIED`.
+    """
 
     name: str
     handlers: Mapping[str, Handler]

@@ -9,13 +9,11 @@ from typing import Final
 
 from hl7_gateway.conversion.datatypes.identifiers import pair
 from hl7_gateway.conversion.draft import DRAFT
-from hl7_gateway.conversion.families.adt import SHARED
-from hl7_gateway.conversion.families.claims import acc, finish_claims
+from hl7_gateway.conversion.families.claims import finish_claims
 from hl7_gateway.conversion.families.clinical import key_of, pr1
-from hl7_gateway.conversion.families.family import Family
-from hl7_gateway.conversion.families.orders import finish_reports
+from hl7_gateway.conversion.families.family import Family, Handler
 from hl7_gateway.conversion.families.required import known_of
-from hl7_gateway.conversion.families.results import RESULTS
+from hl7_gateway.conversion.families.results import result_obr
 from hl7_gateway.conversion.families.visit import pv1
 from hl7_gateway.conversion.maps.finance import FT1_CHARGE_ITEM
 from hl7_gateway.conversion.walk import Walk
@@ -42,8 +40,6 @@ def ft1(walk: Walk, segment: Segment) -> None:
     patient = walk.current.get("Patient")
     if patient is None or not any(segment[field] for field in (2, 7, 25)):
         return
-    for name in ("ServiceRequest", "DiagnosticReport", "Procedure", "noted"):
-        walk.current.pop(name, None)
     made = walk.draft("ChargeItem")
     walk.current["ChargeItem"] = walk.current["noted"] = made
     number = segment.first(2)
@@ -74,6 +70,13 @@ def ft1(walk: Walk, segment: Segment) -> None:
     if dispensed is not None:
         walk.gather(made, "service", dispensed.reference, {"": 42}, "FT1#service")
     _status(walk, segment)
+
+
+def _charge(walk: Walk, segment: Segment) -> None:
+    """A charge, which the orders, results and procedures that follow are for."""
+    for name in ("ServiceRequest", "DiagnosticReport", "Procedure", "noted"):
+        walk.current.pop(name, None)
+    ft1(walk, segment)
 
 
 def _status(walk: Walk, segment: Segment) -> None:
@@ -109,11 +112,6 @@ def _visit(walk: Walk, segment: Segment) -> None:
         walk.state(encounter, "account", account.reference, slot="PV1#account")
 
 
-def _finish_charges(walk: Walk) -> None:
-    finish_reports(walk)
-    finish_claims(walk)
-
-
 def _finish_accounts(walk: Walk) -> None:
     """P01 opens accounts, P02 purges them, P06 ends them. The others leave their status as it is."""
     walk.at(walk.message.header)
@@ -126,11 +124,7 @@ def _finish_accounts(walk: Walk) -> None:
             walk.state(draft, "status", status, slot="PID-18#status")
 
 
-_SHARED: Final = {**SHARED, "PV1": _visit, "PR1": _procedure}
+_OWN: Final[dict[str, Handler]] = {"PV1": _visit, "PR1": _procedure}
 
-CHARGES: Final = Family(
-    "charges",
-    {**RESULTS.handlers, **_SHARED, "FT1": ft1, "ACC": acc},
-    _finish_charges,
-)
-ACCOUNTS: Final = Family("accounts", _SHARED, _finish_accounts)
+CHARGES: Final = Family("charges", {**_OWN, "FT1": _charge, "OBR": result_obr}, finish_claims)
+ACCOUNTS: Final = Family("accounts", _OWN, _finish_accounts)

@@ -8,7 +8,7 @@ from hl7_gateway.conversion.datatypes.codes import code, concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
 from hl7_gateway.conversion.datatypes.quantities import cq, exact
 from hl7_gateway.conversion.datatypes.references import practitioner
-from hl7_gateway.conversion.datatypes.simple import clean, date_time, period, stamp
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, period, spanning
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.required import known_of
@@ -23,10 +23,17 @@ _DONE: Final = frozenset({"F", "C"})
 
 def orc(walk: Walk, segment: Segment) -> None:
     """The control of the order that comes: it says nothing by itself. What was before it is over."""
-    for name in ("ServiceRequest", "DiagnosticReport", "Observation", "noted"):
+    for name in _OVER:
         walk.current.pop(name, None)
-    walk.segments.pop("OBR", None)
+    for name in ("OBR", "RXO", "RXE", "RXD", "TQ1"):
+        walk.segments.pop(name, None)
     walk.observations.clear()
+
+
+_OVER: Final = (
+    "ServiceRequest", "DiagnosticReport", "Observation", "MedicationRequest", "MedicationDispense", "Immunization",
+    "noted",
+)  # fmt: skip
 
 
 def orc_after_obr(walk: Walk, segment: Segment) -> None:
@@ -210,12 +217,20 @@ def _numbers_of_the_control(walk: Walk, obr: Segment, made: Draft) -> None:
 def _times(walk: Walk, obr: Segment, made: Draft) -> None:
     if not obr[8]:
         return
-    walk.at(obr, 8)
-    start, end = stamp(obr.text(7), walk), stamp(obr.text(8), walk)
-    if start and end:
-        walk.state(made, "effectivePeriod", {"start": start, "end": end}, {"end": 1}, slot="OBR-7")
-    elif start:
-        walk.state(made, "effectiveDateTime", start, slot="OBR-7")
+    _timed(walk, obr, (7, 8), made, "effective", "OBR-7")
+
+
+def _timed(walk: Walk, segment: Segment, fields: tuple[int, int], made: Draft, element: str, slot: str) -> None:
+    """A period of two fields, or a time where there is no end."""
+    walk.at(segment, fields[0])
+    lasting = spanning(segment, *fields, walk)
+    if lasting is None or "start" not in lasting[0]:
+        return
+    made.stated = [said for said in made.stated if not said.path.startswith(element)]
+    if "end" in lasting[0]:
+        walk.state(made, f"{element}Period", *lasting, slot=slot)
+    else:
+        walk.state(made, f"{element}DateTime", lasting[0]["start"], slot=slot)
 
 
 def finish_reports(walk: Walk) -> None:
@@ -306,20 +321,25 @@ def spm(walk: Walk, segment: Segment) -> None:
     walk.current["Specimen"] = walk.current["noted"] = made
 
 
+def timing_before(walk: Walk) -> None:
+    """When the order that has begun is to be carried out, as TQ1 between its control and itself tell."""
+    segments = walk.message.segments
+    place = walk.index - 1
+    while place > 0 and segments[place].name in ("TQ1", "TQ2", "NTE", "PRT"):
+        place -= 1
+    for segment in segments[place + 1 : walk.index]:
+        if segment.name == "TQ1":
+            tq1(walk, segment)
+
+
 def tq1(walk: Walk, segment: Segment) -> None:
     """When and how urgently an order is to be carried out."""
     order = walk.current.get("ServiceRequest")
-    if order is None or order.stub:
+    if order is None:
         return
     walk.at(segment, 9)
     if segment.text(9).strip() in PRIORITIES:
         found = code("ExtendedPriorityCodes")(segment.first(9), walk)
         if found:
             walk.state(order, "priority", *found)
-    start, end = stamp(segment.text(7), walk), stamp(segment.text(8), walk)
-    walk.at(segment, 7)
-    if start and end:
-        walk.read(segment, 8)
-        walk.state(order, "occurrencePeriod", {"start": start, "end": end}, {"start": 1}, slot="OBR-6")
-    elif start:
-        walk.state(order, "occurrenceDateTime", start, {"": 1}, slot="OBR-6")
+    _timed(walk, segment, (7, 8), order, "occurrence", "OBR-6")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.references import organization, practitioner
-from hl7_gateway.conversion.datatypes.simple import period
+from hl7_gateway.conversion.datatypes.simple import spanning
 from hl7_gateway.conversion.draft import Draft
 from hl7_gateway.conversion.walk import Parts, Walk
 from hl7_gateway.message import Segment
@@ -61,7 +61,7 @@ def _take_part(
         if person is None:
             continue
         what = concept(map_name, table)(segment.first(role), walk) if segment[role] else None
-        lasting = period(segment.text(begin), segment.text(end), walk, (1, 1))
+        lasting = spanning(segment, begin, end, walk)
         parts: Parts = {"": Place(segment.name, segment.number, persons, number)}
         slot = f"{segment.name}-{persons}"
         if owner.type == "Encounter":

@@ -12,11 +12,9 @@ from hl7_gateway.conversion.datatypes.codes import code
 from hl7_gateway.conversion.datatypes.identifiers import ei_pair
 from hl7_gateway.conversion.datatypes.simple import clean
 from hl7_gateway.conversion.draft import DRAFT, Draft
-from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.dosage import dosages
 from hl7_gateway.conversion.families.family import Family
-from hl7_gateway.conversion.families.finance import ft1
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import PRIORITIES
 from hl7_gateway.conversion.maps.pharmacy import (
@@ -34,7 +32,7 @@ from hl7_gateway.conversion.table import SegmentMap
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
 
-_HEADS: Final = frozenset({"ORC", "RXO", "RXE", "RXD", "RXG", "RXA", "PID"})
+_HEADS: Final = frozenset({"ORC", "OBR", "RXO", "RXE", "RXD", "RXG", "RXA", "PID", "TXA", "SCH"})
 """Segments that what follows belongs to."""
 
 _BY_STATUS: Final = {
@@ -50,15 +48,6 @@ _BY_CONTROL: Final = {
     "HR": "on-hold", "OH": "on-hold", "DE": "entered-in-error",
 }  # fmt: skip
 """Table 0119: what a control makes of the order. Any other leaves it as it is."""
-
-
-def orc(walk: Walk, segment: Segment) -> None:
-    """The control of the order that comes. What was before it is over."""
-    for name in ("MedicationRequest", "MedicationDispense", "Observation", "noted"):
-        walk.current.pop(name, None)
-    for name in ("RXO", "RXE", "RXD"):
-        walk.segments.pop(name, None)
-    walk.observations.clear()
 
 
 def rxo(walk: Walk, segment: Segment) -> None:
@@ -279,20 +268,7 @@ def _mentioned(walk: Walk, segment: Segment, patient: Draft) -> Draft:
 
 
 def told_before(walk: Walk, segment: Segment) -> None:
-    """TQ1, RXR, RXC: the segment that they belong to has read them."""
+    """RXC: the segment that it belongs to has read it."""
 
 
-PHARMACY: Final = Family(
-    "medication",
-    {
-        **SHARED,
-        "ORC": orc,
-        "RXO": rxo,
-        "RXE": rxe,
-        "RXD": rxd,
-        "FT1": ft1,
-        "TQ1": told_before,
-        "RXR": told_before,
-        "RXC": told_before,
-    },
-)
+PHARMACY: Final = Family("medication", {})

@@ -15,7 +15,7 @@ from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.observations import obx
 from hl7_gateway.conversion.families.participants import rol
 from hl7_gateway.conversion.families.required import known_of
-from hl7_gateway.conversion.families.results import ORDERS
+from hl7_gateway.conversion.families.results import order_obr
 from hl7_gateway.conversion.maps.problems import (
     GOAL,
     GOL_GOAL,
@@ -171,11 +171,14 @@ def _life(walk: Walk, segment: Segment, made: Draft, rule: tuple[str, int, Mappi
     walk.state(made, path, "active", slot=slot, initial=True)
 
 
+_VARYING: Final = frozenset({"Condition", "Goal", "CarePlan", "ServiceRequest", "Observation"})
+
+
 def var(walk: Walk, segment: Segment) -> None:
     """Why something goes otherwise than planned: a note on what stands before it."""
     owner = walk.current.get("noted")
     said = "\n".join(line for value in segment.repetitions(6) if (line := clean(value.whole.strip())))
-    if owner is None or not said:
+    if owner is None or owner.type not in _VARYING or not said:
         return
     walk.at(segment, 6)
     found: dict[str, Any] = {"text": said}
@@ -196,7 +199,7 @@ def var(walk: Walk, segment: Segment) -> None:
     walk.gather(owner, "note", found, parts, "VAR")
 
 
-def _role(walk: Walk, segment: Segment) -> None:
+def role(walk: Walk, segment: Segment) -> None:
     """Who says that there is a problem; anybody else takes part in the visit."""
     problem = walk.current.get("Condition")
     if problem is None or segment.text(3).strip().upper() not in _ASSERTING or not segment[4]:
@@ -209,7 +212,7 @@ def _role(walk: Walk, segment: Segment) -> None:
         walk.state(problem, "asserter", *found, slot="ROL-4")
 
 
-def _evidence(walk: Walk, segment: Segment) -> None:
+def evidence(walk: Walk, segment: Segment) -> None:
     """An observation: evidence of the problem, where it stands under no order."""
     made = obx(walk, segment)
     problem = walk.current.get("Condition")
@@ -218,7 +221,4 @@ def _evidence(walk: Walk, segment: Segment) -> None:
         walk.gather(problem, "evidence", {"detail": [made.reference]}, {"detail[0]": 3}, "OBX#evidence")
 
 
-PROBLEMS: Final = Family(
-    "problems",
-    {**ORDERS.handlers, "PRB": prb, "GOL": gol, "PTH": pth, "VAR": var, "ROL": _role, "OBX": _evidence},
-)
+PROBLEMS: Final = Family("problems", {"OBR": order_obr})

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hl7_gateway.conversion.datatypes.identifiers import type_of
 from hl7_gateway.conversion.datatypes.names import display, xad, xpn, xtn
 from hl7_gateway.conversion.datatypes.references import location, organization_draft
-from hl7_gateway.conversion.datatypes.simple import clean, date, period
+from hl7_gateway.conversion.datatypes.simple import clean, date, spanning
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.feed_mapping import NPI
@@ -151,10 +151,9 @@ def _role(walk: Walk, segment: Segment, person: Draft, company: Draft) -> None:
         if where:
             walk.state(made, "location", *where)
     walk.at(segment, 8)
-    lasting = period(segment.text(8), segment.text(9), walk, (1, 1))
+    lasting = spanning(segment, 8, 9, walk)
     if lasting:
-        walk.read(segment, 9)
-        walk.state(made, "period", lasting[0], {"end": Place("PRD", segment.number, 9)})
+        walk.state(made, "period", *lasting)
 
 
 def ctd(walk: Walk, segment: Segment) -> None:

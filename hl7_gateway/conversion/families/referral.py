@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fhir_server.validation.conditions import after
 from hl7_gateway.conversion.datatypes.codes import fixed_concept
 from hl7_gateway.conversion.datatypes.identifiers import ei_pair
 from hl7_gateway.conversion.datatypes.references import organization_draft
@@ -15,10 +16,9 @@ from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import dg1, key_of
 from hl7_gateway.conversion.families.family import Family, Handler
 from hl7_gateway.conversion.families.insurance import ABSENT, in1
-from hl7_gateway.conversion.families.patient import pid
 from hl7_gateway.conversion.families.providers import ctd, prd
 from hl7_gateway.conversion.families.required import known_of
-from hl7_gateway.conversion.families.results import RESULTS
+from hl7_gateway.conversion.families.results import result_obr
 from hl7_gateway.conversion.families.visit import pv1
 from hl7_gateway.conversion.maps.problems import word
 from hl7_gateway.conversion.maps.referral import AUT_RESPONSE, REFERRAL, RF1_REQUEST, RF1_TASK, STATUS, TASK
@@ -27,9 +27,8 @@ from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
 
 
-def _patient(walk: Walk, segment: Segment) -> None:
-    """The patient, and what was said of the referral before."""
-    pid(walk, segment)
+def told_of_the_patient(walk: Walk, segment: Segment) -> None:
+    """What was said of the referral before the patient whom it is about."""
     segments = walk.message.segments
     start = segment.position
     while start > 0 and segments[start - 1].name != "PID":
@@ -80,8 +79,13 @@ def _task(walk: Walk, segment: Segment, request: Draft, patient: Draft) -> Draft
     header = walk.message.header
     walk.at(header, 7)
     sent = stamp(header.text(7), walk)
-    if sent:
+    begun = next((said.values[0].value for said in made.stated if said.path == "authoredOn" and said.values), None)
+    if sent and not after(begun, sent):
         walk.state(made, "lastModified", sent, {"": 1}, slot="MSH-7")
+    elif sent:
+        # R4 has nothing that was changed before it was made: constraint inv-1.
+        walk.warn("The referral is later than the message; the task has no time of its last change.")
+        walk.take_back(made, "lastModified", "MSH-7")
     return made
 
 
@@ -210,17 +214,8 @@ def _waiting(handler: Handler) -> Handler:
 
 
 _BEFORE: Final[dict[str, Handler]] = {"RF1": rf1, "AUT": aut, "PRD": prd, "CTD": ctd}
+
+BEFORE_THE_PATIENT: Final[dict[str, Handler]] = {name: _waiting(handler) for name, handler in _BEFORE.items()}
 """What stands before the patient whom it is about."""
 
-REFERRALS: Final = Family(
-    "referrals",
-    {
-        **RESULTS.handlers,
-        **{name: _waiting(handler) for name, handler in _BEFORE.items()},
-        "PID": _patient,
-        "IN1": _insurance,
-        "PV1": _visit,
-        "DG1": _diagnosis,
-    },
-    RESULTS.finish,
-)
+REFERRALS: Final = Family("referrals", {"OBR": result_obr, "IN1": _insurance, "PV1": _visit, "DG1": _diagnosis})

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.orders import (
-    finish_reports,
-    orc,
     orc_after_obr,
     report,
     request,
     specimen_of_obr,
-    spm,
-    tq1,
+    timing_before,
 )
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
 
 
-def _result_obr(walk: Walk, segment: Segment) -> None:
+def result_obr(walk: Walk, segment: Segment) -> None:
     """A report of results, and the order that it answers."""
     _begin(walk)
     request(walk, segment, mentioned=True)
+    timing_before(walk)
     made = report(walk, segment)
     specimen_of_obr(walk, segment)
     if made is not None:
@@ -33,7 +30,7 @@ def _result_obr(walk: Walk, segment: Segment) -> None:
 def _specimen_first_obr(walk: Walk, segment: Segment) -> None:
     """The same where specimens come before the results of them."""
     specimen = walk.current.get("Specimen")
-    _result_obr(walk, segment)
+    result_obr(walk, segment)
     if specimen is not None:
         walk.current["Specimen"] = specimen
         made = walk.current.get("DiagnosticReport")
@@ -41,10 +38,20 @@ def _specimen_first_obr(walk: Walk, segment: Segment) -> None:
             walk.state(made, "specimen", specimen.reference, slot="OBR#specimen")
 
 
-def _order_obr(walk: Walk, segment: Segment) -> None:
+def order_obr(walk: Walk, segment: Segment) -> None:
     """An order."""
+    _ordered(walk, segment, mentioned=False)
+
+
+def mentioned_obr(walk: Walk, segment: Segment) -> None:
+    """An order that something else is about: it is made where it is not there, and never changed."""
+    _ordered(walk, segment, mentioned=True)
+
+
+def _ordered(walk: Walk, segment: Segment, *, mentioned: bool) -> None:
     _begin(walk)
-    made = request(walk, segment, mentioned=False)
+    made = request(walk, segment, mentioned=mentioned)
+    timing_before(walk)
     specimen_of_obr(walk, segment)
     if made is not None:
         walk.current["noted"] = made
@@ -56,14 +63,6 @@ def _begin(walk: Walk) -> None:
     walk.observations.clear()
 
 
-RESULTS: Final = Family(
-    "results",
-    {**SHARED, "ORC": orc, "OBR": _result_obr, "SPM": spm, "TQ1": tq1},
-    finish_reports,
-)
-SPECIMENS: Final = Family(
-    "results by specimen",
-    {**SHARED, "ORC": orc_after_obr, "OBR": _specimen_first_obr, "SPM": spm, "TQ1": tq1},
-    finish_reports,
-)
-ORDERS: Final = Family("orders", {**SHARED, "ORC": orc, "OBR": _order_obr, "SPM": spm, "TQ1": tq1})
+RESULTS: Final = Family("results", {"OBR": result_obr})
+SPECIMENS: Final = Family("results by specimen", {"ORC": orc_after_obr, "OBR": _specimen_first_obr})
+ORDERS: Final = Family("orders", {"OBR": order_obr})

@@ -11,9 +11,7 @@ from hl7_gateway.conversion.datatypes.identifiers import ei_pair
 from hl7_gateway.conversion.datatypes.references import location, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, instant, number
 from hl7_gateway.conversion.draft import DRAFT, Draft
-from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.family import Family
-from hl7_gateway.conversion.families.patient import pid
 from hl7_gateway.conversion.maps.scheduling import SCH_APPOINTMENT
 from hl7_gateway.conversion.table import Convert
 from hl7_gateway.conversion.vocabulary import vocabulary
@@ -50,6 +48,8 @@ _MINUTES: Final = {
 
 def sch(walk: Walk, segment: Segment) -> None:
     """An appointment, known by the filler's number, else the placer's."""
+    for name in ("ServiceRequest", "DiagnosticReport", "MedicationRequest"):
+        walk.current.pop(name, None)
     made = walk.draft("Appointment")
     walk.current["Appointment"] = walk.current["noted"] = made
     known = [found for field in (2, 1) if (found := ei_pair(segment.first(field), walk)) is not None]
@@ -82,13 +82,10 @@ def _status(walk: Walk, segment: Segment, made: Draft) -> None:
     walk.state(made, "status", status or "booked", slot="SCH-25", initial=status is None)
 
 
-def scheduled_pid(walk: Walk, segment: Segment) -> None:
-    """A patient of the appointment, which stands before them."""
-    made = walk.current.get("Appointment")
-    pid(walk, segment)
-    if made is not None:
-        walk.current["Appointment"] = walk.current["noted"] = made
-        _patient(walk, made, walk.current["Patient"])
+def takes_part(walk: Walk, made: Draft) -> None:
+    """The patient takes part in the appointment, which stands before them."""
+    walk.current["Appointment"] = walk.current["noted"] = made
+    _patient(walk, made, walk.current["Patient"])
 
 
 def _patient(walk: Walk, made: Draft, patient: Draft) -> None:
@@ -212,10 +209,23 @@ def _times(walk: Walk) -> tuple[tuple[str, str], _Here] | None:
         ("AIG", 8, 0, 11, 12),
     ):
         for segment in message.all(name):
+            if name == "TQ1" and not _of_an_appointment(walk, segment):
+                continue
             found = _time(walk, segment, start, end, duration, units)
             if found is not None:
                 return found, (segment, start, 1)
     return None
+
+
+def _of_an_appointment(walk: Walk, segment: Segment) -> bool:
+    """Whether a TQ1 stands under an SCH, and not under an order."""
+    for place in range(segment.position - 1, 0, -1):
+        name = walk.message.segments[place].name
+        if name in ("ORC", "OBR", "RXO", "RXE", "RXD"):
+            return False
+        if name == "SCH":
+            return True
+    return True
 
 
 def _time(walk: Walk, segment: Segment, start: int, end: int, duration: int, units: int) -> tuple[str, str] | None:
@@ -261,8 +271,4 @@ def _minutes_between(begun: str, ended: str) -> int:
     return int((datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds() // 60)
 
 
-SCHEDULING: Final = Family(
-    "scheduling",
-    {**SHARED, "PID": scheduled_pid, "SCH": sch, "RGS": rgs, "AIS": ais, "AIP": aip, "AIL": ail, "AIG": aig},
-    finish_scheduling,
-)
+SCHEDULING: Final = Family("scheduling", {})

@@ -8,11 +8,9 @@ from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
 from hl7_gateway.conversion.datatypes.simple import clean, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
-from hl7_gateway.conversion.families.adt import SHARED
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.observations import obx
-from hl7_gateway.conversion.families.orders import orc
 from hl7_gateway.conversion.maps.vaccination import RXA_IMMUNIZATION, RXR_IMMUNIZATION, performer
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
@@ -23,10 +21,12 @@ NOTHING_GIVEN: Final = "998"
 _NOT_DONE: Final = {"RE": "PATOBJ", "NA": "", "NP": ""}
 
 
-def vaccination_orc(walk: Walk, segment: Segment) -> None:
-    """The control of the vaccination that comes."""
-    walk.current.pop("Immunization", None)
-    orc(walk, segment)
+_VACCINES: Final = frozenset({"CVX", "HL70292", "2.16.840.1.113883.12.292"})
+
+
+def is_vaccine(segment: Segment) -> bool:
+    """Whether what is given (RXA-5) has a code of vaccines."""
+    return not _VACCINES.isdisjoint((segment.text(5, 3).strip().upper(), segment.text(5, 6).strip().upper()))
 
 
 def rxa(walk: Walk, segment: Segment) -> None:
@@ -171,7 +171,4 @@ _OF_THE_VACCINATION: Final = {
 }
 """LOINC codes of OBX-3. https://www.cdc.gov/vaccines/programs/iis/technical-guidance/hl7.html"""
 
-VACCINATIONS: Final = Family(
-    "vaccinations",
-    {**SHARED, "ORC": vaccination_orc, "RXA": rxa, "RXR": rxr, "OBX": vaccination_obx},
-)
+VACCINATIONS: Final = Family("vaccinations", {"RXA": rxa})

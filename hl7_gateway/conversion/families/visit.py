@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hl7_gateway.conversion.datatypes.identifiers import pair
-from hl7_gateway.conversion.datatypes.simple import stamp
+from hl7_gateway.conversion.datatypes.simple import ordered, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft, Stated
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.visit import PV1_ENCOUNTER, PV2_ENCOUNTER
@@ -106,7 +106,10 @@ def _ended(walk: Walk, encounter: Draft) -> None:
         if segment is not None and segment[field]:
             walk.at(segment, field)
             ended = stamp(segment.text(field), walk)
-            if ended is not None:
+            if ended is None:
+                continue
+            begun = [said.values[0].value for said in encounter.stated if said.path == "period.start" and said.values]
+            if not begun or ordered(begun[-1], ended, walk):
                 walk.state(encounter, "period.end", ended, slot="PV1-45")
                 return
 

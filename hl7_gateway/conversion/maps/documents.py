@@ -11,6 +11,7 @@ from hl7_gateway.conversion.datatypes.references import practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, first, instant
 from hl7_gateway.conversion.table import SegmentMap, many, one
 from hl7_gateway.conversion.walk import Converted, Walk
+from hl7_gateway.feed_mapping import own_system
 from hl7_gateway.message import Value
 
 _OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
@@ -29,6 +30,12 @@ def document_number(value: Value, walk: Walk) -> tuple[str, str] | None:
 def _master(value: Value, walk: Walk) -> Converted | None:
     found = document_number(value, walk)
     return ({"system": found[0], "value": found[1]}, {"value": 1, "system": 2}) if found else None
+
+
+def _file(value: Value, walk: Walk) -> Converted | None:
+    """The name of the file that a document is in, which is unique where it was sent from."""
+    name = clean(value.text.strip())
+    return ({"system": own_system(walk.mapping.name, "document-file"), "value": name}, {"value": 1}) if name else None
 
 
 def _status(value: Value, walk: Walk) -> Converted | None:
@@ -62,10 +69,11 @@ TXA_DOCUMENT: Final = SegmentMap(
         one(12, "masterIdentifier", _master),
         many(14, "identifier", ei("PLAC")),
         one(15, "identifier", ei("FILL")),
+        one(16, "identifier", _file),
         one(17, "docStatus", _status),
         one(18, "securityLabel", concept("DocumentConfidentialityStatus", "0272")),
         one(22, "authenticator", practitioner),
         one(25, "description", first),
     ],
-    ignored=(1, 3, 13, 16, 19),
+    ignored=(1, 3, 13, 19),
 )

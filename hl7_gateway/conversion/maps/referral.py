@@ -11,13 +11,12 @@ from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import ei
 from hl7_gateway.conversion.datatypes.quantities import cq
 from hl7_gateway.conversion.datatypes.references import organization, practitioner
-from hl7_gateway.conversion.datatypes.simple import clean, date_time, period, text
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, spanning, text
 from hl7_gateway.conversion.maps.finance import money
 from hl7_gateway.conversion.table import Convert, SegmentMap, many, one, within
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Walk
 from hl7_gateway.message import Value
-from hl7_gateway.problems import Place
 
 STATUS: Final = {
     "A": "active", "ACCEPTED": "active", "AUTHORIZED": "active", "APPROVED": "active", "P": "active",
@@ -51,11 +50,7 @@ def _priority(value: Value, walk: Walk) -> Converted | None:
 
 def _lasting(value: Value, walk: Walk) -> Converted | None:
     """From when (RF1-7) to when (RF1-8) it is to be acted on."""
-    segment = walk.here[0]
-    found = period(segment.text(7), value.text, walk, (1, 1))
-    if found is None:
-        return None
-    return found[0], {"start": Place("RF1", segment.number, 7), "end": Place("RF1", segment.number, 8)}
+    return spanning(walk.here[0], 7, 8, walk)
 
 
 RF1_REQUEST: Final = SegmentMap(
@@ -94,11 +89,7 @@ RF1_TASK: Final = SegmentMap(
 
 def _valid(value: Value, walk: Walk) -> Converted | None:
     """From when (AUT-4) to when (AUT-5) it is valid."""
-    segment = walk.here[0]
-    found = period(segment.text(4), segment.text(5), walk, (1, 1))
-    if found is None:
-        return None
-    return found[0], {"start": Place("AUT", segment.number, 4), "end": Place("AUT", segment.number, 5)}
+    return spanning(walk.here[0], 4, 5, walk)
 
 
 def _number(value: Value, walk: Walk) -> Converted | None:

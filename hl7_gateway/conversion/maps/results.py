@@ -124,11 +124,3 @@ SPM_SPECIMEN: Final = SegmentMap(
     ],
     ignored=(1,),
 )
-
-
-def collected(start: str, end: str, walk: Walk) -> dict[str, Any]:
-    """The time of collection of OBR-7 and OBR-8."""
-    first, last = stamp(start, walk), stamp(end, walk)
-    if first and last:
-        return {"collectedPeriod": {"start": first, "end": last}}
-    return {"collectedDateTime": first} if first else {}

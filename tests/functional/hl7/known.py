@@ -18,6 +18,7 @@ SYSTEMS: Final = (
     "urn:hl7:north:location",
     "urn:hl7:north:US-DL",
     "urn:hl7:north:prescription",
+    "urn:hl7:north:document-file",
 )
 """What HL7 v2 names otherwise or not at all: code systems, places of the feed "north", licences to drive."""
 

@@ -66,6 +66,7 @@ SILENT = {
     "RXA-1": "a counter", "RXA-9": "whether the source is primary", "RXA-11": "RXA-27 tells it better",
     "RXA-21": "no deletion", "OBX-3": "what it is of a vaccination", "OBX-11": "of what is said of a vaccination",
     "RXO-22": "RXE tells it better", "TXA-3": "the type of the content", "TXA-13": "of a document that is not sent",
+    "TXA-19": "translated", "OBR-6": "TQ1 tells it better",
 }  # fmt: skip
 """Fields that are looked at, and of which nothing is to be found in any resource: why that is no loss."""
 
