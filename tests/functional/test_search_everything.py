@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.app import FhirServer
-from fhir_server.search import roads
+from fhir_server.search import registry, roads
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from tests.functional.conftest import Api
@@ -21,8 +21,8 @@ from tests.functional.search_universe import Page, load, page, url, walk
 from tests.oracle import ordering
 from tests.oracle.evaluate import Universe
 from tests.oracle.parameters import PARAMETERS
-from tests.oracle.queries import Queries
-from tests.oracle.query import Clause, Search
+from tests.oracle.queries import MOST_TARGETS, Queries
+from tests.oracle.query import Chain, Clause, Search
 
 SEED = 4
 _MOST_PAGES = 25
@@ -170,12 +170,28 @@ FOUND = [
     ),
     Search(("Patient",), sort=(("deceased", True), ("_id", False))),
     Search(("Observation",), sort=(("patient", False),), count=7),
+    # Roles have identifiers as well, and those without one have none of this system.
+    Search(("Encounter",), (Chain("participant", "", Clause("identifier", "not", ("http://example.org/codes|",))),)),
 ]
 
 
 @pytest.mark.parametrize("search", FOUND)
 def test_what_was_found_once(world: tuple[Api, Universe], search: Search) -> None:
     check(*world, search)
+
+
+def test_the_oracle_knows_all_that_chains_without_a_type_ask() -> None:
+    """Of types that have such a parameter none is passed over: what has no value there meets :not and :missing."""
+    unknown = {
+        (other, code)
+        for found in PARAMETERS.values()
+        for one in found.values()
+        if one.kind == "reference" and len(one.targets) <= MOST_TARGETS
+        for code in {code for name in one.targets for code in PARAMETERS[name]}
+        for other in one.targets
+        if code in registry.parameters(other) and code not in PARAMETERS[other]
+    }
+    assert unknown == set()
 
 
 @everything(max_examples=40)

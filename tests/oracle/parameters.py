@@ -87,6 +87,11 @@ _NAMES = {
     "given": string("name.given:string"),
     "gender": token(f"gender:{_code('administrative-gender')}"),
 }
+_TELECOM = {
+    "telecom": token("telecom:ContactPoint"),
+    "phone": token("telecom[system=phone]:ContactPoint"),
+    "email": token("telecom[system=email]:ContactPoint"),
+}
 _VALUES = ("valueQuantity:Quantity", "valueSampledData:SampledData")
 _COMPONENTS = tuple(f"component.{path}" for path in _VALUES)
 
@@ -121,14 +126,24 @@ COMMON = {
 
 PARAMETERS: dict[str, dict[str, Parameter]] = {
     "Organization": {
+        "identifier": _IDENTIFIER,
         "active": token("active:boolean"),
         "name": string("name:string", "alias:string"),
         "type": token("type:CodeableConcept"),
         "partof": reference("partOf:Reference", to="Organization"),
         **_ADDRESS,
     },
-    "Practitioner": {"identifier": _IDENTIFIER, "active": token("active:boolean"), **_NAMES},
+    "Practitioner": {
+        "identifier": _IDENTIFIER,
+        "active": token("active:boolean"),
+        **_NAMES,
+        **_TELECOM,
+        **_ADDRESS,
+    },
     "PractitionerRole": {
+        "identifier": _IDENTIFIER,
+        "active": token("active:boolean"),
+        **_TELECOM,
         "date": date("period:Period"),
         "role": _CODE,
         "practitioner": reference("practitioner:Reference", to="Practitioner"),
@@ -141,9 +156,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "birthdate": date("birthDate:date"),
         "deceased": token(":deceased"),
         "death-date": date("deceasedDateTime:dateTime"),
-        "telecom": token("telecom:ContactPoint"),
-        "phone": token("telecom[system=phone]:ContactPoint"),
-        "email": token("telecom[system=email]:ContactPoint"),
+        **_TELECOM,
         "language": token("communication.language:CodeableConcept"),
         "general-practitioner": reference(
             "generalPractitioner:Reference", to="Practitioner Organization PractitionerRole"
@@ -154,6 +167,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         **_ADDRESS,
     },
     "Location": {
+        "identifier": _IDENTIFIER,
         "name": string("name:string", "alias:string"),
         "status": token(f"status:{_code('location-status')}"),
         "near": _of("near", "position:Position"),
@@ -162,6 +176,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         **_ADDRESS,
     },
     "Group": {
+        "identifier": _IDENTIFIER,
         "actual": token("actual:boolean"),
         "code": _CODE,
         "characteristic": token("characteristic.code:CodeableConcept"),
@@ -174,6 +189,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "managing-entity": reference("managingEntity:Reference", to="Practitioner Organization PractitionerRole"),
     },
     "CareTeam": {
+        "identifier": _IDENTIFIER,
         "category": token("category:CodeableConcept"),
         "status": token(f"status:{_code('care-team-status')}"),
         "date": date("period:Period"),
@@ -274,6 +290,8 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "identifier": _IDENTIFIER,
         "requisition": token("requisition:Identifier"),
         "status": token(f"status:{_code('request-status')}"),
+        "intent": token(f"intent:{_code('request-intent')}"),
+        "priority": token(f"priority:{_code('request-priority')}"),
         "code": _CODE,
         "authored": date("authoredOn:dateTime"),
         "occurrence": date("occurrenceDateTime:dateTime", "occurrencePeriod:Period", "occurrenceTiming:Timing"),

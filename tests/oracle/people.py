@@ -90,6 +90,9 @@ def practitioner_role(draw: Draw, number: int) -> Resource:
         organization=draw.maybe(draw.to("Organization")),
         code=[draw.concept(LOCAL, ROLES)] if draw.chance() else None,
         location=[draw.to("Location") for _ in range(draw.random.randrange(2))],
+        identifier=[draw.identifier()] if draw.chance() else None,
+        active=draw.maybe(draw.chance()),
+        telecom=[telecom(draw)] if draw.chance(0.3) else None,
     )
 
 

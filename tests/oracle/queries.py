@@ -16,6 +16,9 @@ TYPES = tuple(PARAMETERS)
 _FAVOURED = ("Observation", "Patient", "Encounter", "Condition", "Observation", "Patient")
 """Types that are searched more often than others."""
 
+MOST_TARGETS = 6
+"""Chains by a reference to more types name the type that they mean."""
+
 MODIFIERS: dict[str, tuple[str, ...]] = {
     "string": ("", "", "exact", "contains", "text"),
     "token": ("", "", "", "not"),
@@ -132,7 +135,7 @@ class Queries:
             to = draw(st.sampled_from(PARAMETERS[resource_type][code].targets))
         part = draw(self.filter(to, depth - 1, near))
         targets = PARAMETERS[resource_type][code].targets
-        untyped = len(targets) <= 6 and all(_same(to, one, part) for one in targets if knows(one, part))
+        untyped = len(targets) <= MOST_TARGETS and all(_same(to, one, part) for one in targets if knows(one, part))
         return Chain(code, "" if untyped and draw(st.booleans()) else to, part)
 
     def filter(self, resource_type: str, depth: int = 2, witness: str = "") -> st.SearchStrategy[Filter]:
