@@ -19,10 +19,10 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Tenant
 from fhir_server.store import directory, hl7_found, hl7_messages
-from fhir_server.store.hl7_messages import CAME, DEAD, Settled, Waiting
+from fhir_server.store.hl7_messages import CAME, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
-from fhir_server.store.session import Connection, Database
+from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from hl7_gateway import answers, sequence
 from hl7_gateway.conversion.convert import convert
@@ -32,7 +32,7 @@ from hl7_gateway.feed import COMMIT, Feed
 from hl7_gateway.feeds import Feeds, sender
 from hl7_gateway.message import Message
 from hl7_gateway.problems import Hl7Error, Refused
-from hl7_gateway.reading import Read, problem_json, read
+from hl7_gateway.reading import Read, read
 from hl7_gateway.wire import client
 
 logger = logging.getLogger(__name__)
@@ -168,35 +168,39 @@ class Worker:
         self._more = True
         desk = self._desk(tenant_id)
         taken: list[Waiting] = []
+        prepared: dict[int, _Prepared] = {}
         try:
             store = Store(self._database, self._hasher, tenant_id, full_text=self._full_text)
-            return store.transaction(partial(self._work, desk, most, taken))
+            return store.transaction(partial(self._work, desk, most, taken, prepared))
         except Exception as error:
             if len(taken) <= 1:
-                return self._one_failed(tenant_id, taken, error)
+                return self._one_failed(tenant_id, taken, prepared, error)
             if isinstance(error, Unavailable) and not _timed_out(error):
                 raise
         # One of them spoils it for all: which one shows when each is alone.
         return sum(self._deliver(tenant_id, 1) for _ in taken)
 
-    def _work(self, desk: Desk, most: int, taken: list[Waiting], store: Store) -> int:
+    def _work(self, desk: Desk, most: int, taken: list[Waiting], prepared: dict[int, _Prepared], store: Store) -> int:
         """One transaction: take, convert, write, settle."""
         tenant_id = store.tenant_id
         held = self._feeds.held(tenant_id)
         # The transaction may be run again, and take others.
         found = _bearable(store.within(lambda c: hl7_messages.take(c, tenant_id, held, most)))
         taken[:] = found
+        prepared.clear()
         if not found:
             return 0
         whom = [patient for one in found for patient in one.patients]
         store.within(lambda c: hl7_messages.lock_patients(c, tenant_id, whom))
-        prepared = {one.id: self._prepare(tenant_id, one) for one in found}
+        prepared.update((one.id, self._prepare(tenant_id, one)) for one in found)
         deliver_batch(desk, store, [one.work for one in prepared.values()], partial(_acknowledge, prepared))
         # Those that these kept waiting; what comes from now on is told of.
         self._more = store.within(lambda c: hl7_found.waits(c, tenant_id))
         return len(found)
 
-    def _one_failed(self, tenant_id: int, taken: list[Waiting], error: Exception) -> int:
+    def _one_failed(
+        self, tenant_id: int, taken: list[Waiting], prepared: dict[int, _Prepared], error: Exception
+    ) -> int:
         """A transaction failed that held one message, or none."""
         if not taken:
             raise error
@@ -210,7 +214,11 @@ class Worker:
                 raise error
             self._slow.pop((tenant_id, one.id), None)
         problem = _incident(one.id, error)
-        self._database.transaction(tenant_id, partial(_bury, tenant_id, one, problem))
+        # Whom nobody could read is answered what was answered before.
+        failed = Delivered(one.id, problem=problem)
+        told = _acknowledge(prepared, prepared[one.id].work, failed) if one.id in prepared else None
+        dead = Settled(one.id, failed.state, "", failed.problem_json(), acknowledgment=told, awaited=True)
+        self._database.transaction(tenant_id, lambda c: hl7_messages.settle(c, tenant_id, [dead], now()))
         return 1
 
     def _prepare(self, tenant_id: int, one: Waiting) -> _Prepared:
@@ -293,11 +301,6 @@ def _incident(number: int, error: Exception) -> Refused:
         },
     )
     return Refused(207, "AE", None, f"It could not be converted; incident {incident}.")
-
-
-def _bury(tenant_id: int, one: Waiting, problem: Refused, connection: Connection) -> None:
-    dead = Settled(one.id, DEAD, "", problem_json(problem), awaited=True)
-    hl7_messages.settle(connection, tenant_id, [dead], now())
 
 
 def _accepted(acknowledgment: bytes) -> bool:

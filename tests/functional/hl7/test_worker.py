@@ -87,6 +87,23 @@ def test_a_defect_of_delivery_is_found_with_the_one_message_that_has_it(
     assert [(one.control_id, one.state) for one in ward.found()] == [("1", "stored"), ("2", "dead"), ("3", "stored")]
 
 
+def test_who_sent_a_message_that_a_defect_made_a_dead_letter_is_told_so(
+    app_database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not to send it again for ever, to learn what became of it."""
+    ward = Ward(app_database, tenant, acknowledgment="commit")
+    ward.keep(visit("1", "A01", "123"))
+
+    def deliver_batch(*_: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
+    assert ward.work() == 1
+    answer = ward.answer("1")
+    assert (answer.code, answer.complaints[0].code) == ("AE", "207")
+    assert "incident" in answer.complaints[0].said
+
+
 def test_while_the_database_is_away_nothing_is_lost(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     ward.keep(visit("1", "A01", "123"))
 
