@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.hl7_messages import RECEIVED, Incoming, Kept
 from hl7_gateway import answers, batch_answers, sequence
+from hl7_gateway.committing import Committer
 from hl7_gateway.feed import COMMIT, Feed
 from hl7_gateway.feeds import Feeds
-from hl7_gateway.keeping import Keeper, NotKept
+from hl7_gateway.keeping import NotKept
 from hl7_gateway.message import Message
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.problems import Malformed, Refused
@@ -28,6 +30,9 @@ from hl7_gateway.wire.connection import Handler
 from hl7_gateway.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Send = Callable[[bytes], None]
 
@@ -91,14 +96,14 @@ class Receiver:
     def __init__(
         self,
         feeds: Feeds,
-        keeper: Keeper,
+        committer: Committer,
         settlements: Settlements,
         hasher: Hasher,
         metrics: Metrics,
         commit_seconds: float = COMMIT_SECONDS,
     ) -> None:
         self._feeds = feeds
-        self._keeper = keeper
+        self._committer = committer
         self._settlements = settlements
         self._hasher = hasher
         self._metrics = metrics
@@ -109,32 +114,51 @@ class Receiver:
         """Takes the messages that come to a port."""
         return partial(self.receive, port)
 
-    async def receive(self, port: int, peer: Peer, raw: bytes) -> bytes | None:
+    def receive(self, port: int, peer: Peer, raw: bytes) -> Awaitable[bytes | None]:
         """The acknowledgment of a message or a batch, None where its sender wants none.
 
-        Nothing positive is said before it is committed.
+        Nothing positive is said before it is committed. What takes its time to be read, and what comes after that, has
+        its turn; any other message is on its way when this returns.
         """
-        turn = _Turn(self._last, (port, peer.address, peer.port))
-        try:
-            feed = self._feeds.recognise(peer, port, header(raw))
-            if feed is None:
-                return self._unknown(port, peer, raw)
-            self._metrics.came(feed, datetime.now(UTC).timestamp())
-            found = await self._read(feed, raw)
-            if isinstance(found, ReadBatch):
-                return await self._batch(port, peer, found, turn)
-            prepared = await self._prepare(found)
-            await turn.come()
-            kept = self._keeper.kept(feed.tenant_id, prepared.incoming)
-        finally:
-            turn.end()
-        return await self._answer(prepared, kept, peer.send)
+        key = (port, peer.address, peer.port)
+        if len(raw) > _LARGE or key in self._last:
+            return self._with_turn(key, lambda turn: self._receive(port, peer, raw, turn))
+        feed = self._feeds.recognise(peer, port, header(raw))
+        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        if feed is None:
+            answer.set_result(self._unknown(port, peer, raw))
+            return answer
+        self._metrics.came(feed, time.time())
+        found = _read(feed, raw)
+        if isinstance(found, ReadBatch):
+            return self._with_turn(key, lambda turn: self._batch(port, peer, found, turn))
+        prepared = self._prepared(found)
+        if prepared.later:
+            return self._answer(prepared, self._committer.kept(feed.tenant_id, prepared.incoming), peer.send)
+        self._committer.keep(feed.tenant_id, prepared.incoming, partial(self._tell, prepared, peer.send, answer))
+        return answer
 
-    async def _read(self, feed: Feed, raw: bytes) -> Read | ReadBatch:
-        if len(raw) > feed.limit:
-            said = f"The message has {len(raw):,} bytes, of which this feed takes {feed.limit:,}."
-            return Read(feed, raw, None, Refused(207, "AR", None, said))
-        return await asyncio.to_thread(read, feed, raw) if len(raw) > _LARGE else read(feed, raw)
+    def _with_turn(
+        self, key: _Key, answer: Callable[[_Turn], Coroutine[None, None, bytes | None]]
+    ) -> asyncio.Task[bytes | None]:
+        turn = _Turn(self._last, key)
+        task = asyncio.get_running_loop().create_task(answer(turn))
+        task.add_done_callback(lambda _: turn.end())
+        return task
+
+    async def _receive(self, port: int, peer: Peer, raw: bytes, turn: _Turn) -> bytes | None:
+        feed = self._feeds.recognise(peer, port, header(raw))
+        if feed is None:
+            return self._unknown(port, peer, raw)
+        self._metrics.came(feed, time.time())
+        found = await _in_thread(len(raw), _read, feed, raw)
+        if isinstance(found, ReadBatch):
+            return await self._batch(port, peer, found, turn)
+        prepared = await _in_thread(len(raw), self._prepared, found)
+        await turn.come()
+        kept = self._committer.kept(feed.tenant_id, prepared.incoming)
+        turn.end()
+        return await self._answer(prepared, kept, peer.send)
 
     def _unknown(self, port: int, peer: Peer, raw: bytes) -> bytes | None:
         self._metrics.unknown()
@@ -145,7 +169,7 @@ class Receiver:
             answer = answers.refused(raw, _NO_FEED)
         return answer or None
 
-    async def _prepare(self, found: Read) -> _Prepared:
+    def _prepared(self, found: Read) -> _Prepared:
         """A message with what is going to be answered to it once it is kept."""
         number = None
         if found.feed.sequence:
@@ -157,26 +181,43 @@ class Receiver:
             answer = answers.refused(found.received, found.problem or _NO_FEED, number)
         else:
             answer = answers.taken(found.message, later=later, expected=number)
-        if len(found.raw) > _LARGE:
-            told = await asyncio.to_thread(incoming, found, self._hasher, answer)
-        else:
-            told = incoming(found, self._hasher, answer)
+        told = incoming(found, self._hasher, answer)
         return _Prepared(found, told if number is None else replace(told, sequence=number), later)
+
+    def _tell(
+        self, prepared: _Prepared, send: Send, answer: asyncio.Future[bytes | None], kept: Kept | NotKept
+    ) -> None:
+        """Answer what became of a message, unless its sender is gone."""
+        try:
+            said = self._said(prepared, send, kept)
+        except Exception as error:  # noqa: BLE001 - raised where the answer is waited for
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(said)
 
     async def _answer(self, prepared: _Prepared, future: asyncio.Future[Kept], send: Send) -> bytes | None:
         """What is answered to a message; what goes out before the last answer goes to ``send``."""
-        found, told = prepared.read, prepared.incoming
-        feed = found.feed
         try:
             kept = await future
-        except NotKept:
-            self._metrics.answered(feed, "failed")
+        except NotKept as error:
+            return self._said(prepared, send, error)
+        message = prepared.read.message
+        if prepared.later and kept.expected is None and kept.state == RECEIVED and message is not None:
+            self._count(prepared.read.feed, prepared.incoming, kept)
+            return await self._stored(prepared.read.feed, message, kept, send)
+        return self._said(prepared, send, kept)
+
+    def _said(self, prepared: _Prepared, send: Send, kept: Kept | NotKept) -> bytes | None:
+        """What is answered once it is known whether a message is kept."""
+        found, told = prepared.read, prepared.incoming
+        if isinstance(kept, NotKept):
+            self._metrics.answered(found.feed, "failed")
             return answers.refused(found.received, answers.NOT_KEPT) or None
         if kept.expected is not None:
             return self._out_of_turn(found, told, kept.expected)
-        self._count(feed, told, kept)
-        if prepared.later and kept.state == RECEIVED and found.message is not None:
-            return await self._stored(feed, found.message, kept, send)
+        self._count(found.feed, told, kept)
         *before, last = answers.parts(kept.acknowledgment) or [b""]
         for one in before:
             send(one)
@@ -190,11 +231,14 @@ class Receiver:
         else:
             logger.warning("a message is out of sequence", extra=extra)
             self._metrics.answered(found.feed, "refused")
+            self._metrics.step(found.feed, expected)
         return sequence.answer(found, told.sequence, expected) or None
 
     def _count(self, feed: Feed, told: Incoming, kept: Kept) -> None:
         answer = "repeated" if not kept.new else "accepted" if told.problem is None else "refused"
         self._metrics.answered(feed, answer)
+        if kept.new and told.sequence is not None:
+            self._metrics.step(feed, 0)
         if kept.new and told.problem is not None:
             code, place = told.problem["code"], told.problem["place"]
             extra = {"feed": feed.label, "hl7_message": kept.id, "code": code, "place": place}
@@ -238,16 +282,28 @@ class Receiver:
         feed = self._feeds.recognise(peer, port, header(raw))
         if feed is None:
             return _told(self._unknown(port, peer, raw))
-        found = await self._read(feed, raw)
+        found = await _in_thread(len(raw), _read, feed, raw)
         if isinstance(found, ReadBatch):
             found = Read(feed, raw, None, Refused(100, "AE", None, "It is not one message."))
-        prepared = await self._prepare(found)
-        return self._answers(prepared, self._keeper.kept(feed.tenant_id, prepared.incoming))
+        prepared = await _in_thread(len(raw), self._prepared, found)
+        return self._answers(prepared, self._committer.kept(feed.tenant_id, prepared.incoming))
 
     async def _answers(self, prepared: _Prepared, kept: asyncio.Future[Kept]) -> list[bytes]:
         before: list[bytes] = []
         last = await self._answer(prepared, kept, before.append)
         return [*before, last] if last is not None else before
+
+
+def _read(feed: Feed, raw: bytes) -> Read | ReadBatch:
+    if len(raw) > feed.limit:
+        said = f"The message has {len(raw):,} bytes, of which this feed takes {feed.limit:,}."
+        return Read(feed, raw, None, Refused(207, "AR", None, said))
+    return read(feed, raw)
+
+
+async def _in_thread(octets: int, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Do what takes long for a large message where nobody else waits for it."""
+    return await asyncio.to_thread(work, *arguments, **named) if octets > _LARGE else work(*arguments, **named)
 
 
 async def _told(answer: bytes | None) -> list[bytes]:

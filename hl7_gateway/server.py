@@ -20,6 +20,7 @@ from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.store import directory, hl7_destinations
 from fhir_server.store.session import Database
 from fhir_server.supervisor import Child, Supervisor
+from hl7_gateway.committing import Committer
 from hl7_gateway.feeds import PERIOD, Feeds
 from hl7_gateway.keeping import Keeper
 from hl7_gateway.metrics import Metrics
@@ -97,15 +98,17 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
         keeper, settlements = Keeper(database), Settlements(database)
         if settings.mllp_metrics_port:
             _serve_metrics(metrics, settings)
-        receiver = Receiver(feeds, keeper, settlements, hasher, metrics)
+        committer = Committer(database, keeper)
+        receiver = Receiver(feeds, committer, settlements, hasher, metrics)
         ports = Ports(settings.host, settings.mllp_port, receiver.handler, speaks)
         watch = Watch(database, feeds, metrics)
         destinations = _Destinations(
             database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
         )
-        _settle_memory()
+        settle_memory()
         feeds.follow()
         keeper.start()
+        committer.start()
         settlements.start()
         try:
             while not stopping.is_set():
@@ -118,6 +121,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
                 await _within(stopping, _LOOK_SECONDS)
         finally:
             await ports.close(_GRACE_SECONDS)
+            await committer.close()
             await asyncio.to_thread(keeper.close)
             await asyncio.to_thread(settlements.close)
             await asyncio.to_thread(feeds.close)
@@ -160,7 +164,7 @@ def _hasher(database: Database, stopped: Callable[[], bool]) -> Hasher | None:
     return None
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """What is loaded stays: walking it over and over is what would cost."""
     gc.collect()
     gc.freeze()
@@ -183,7 +187,7 @@ def work(settings: Settings, app_url: str) -> None:
             return f"{settings.public_url}/t/{slug}/fhir"
 
         worker = Worker(database, hasher, feeds, base_url, full_text=settings.full_text)
-        _settle_memory()
+        settle_memory()
         logs.event("hl7 worker started")
         feeds.follow()
         worker.run(stopping)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
@@ -12,6 +12,7 @@ from fhir_server.store import directory, hl7_feeds, hl7_found
 from fhir_server.store.hl7_found import Found, Wanted, Whole
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
+from hl7_gateway.committing import Committer
 from hl7_gateway.feeds import Feeds
 from hl7_gateway.keeping import Keeper
 from hl7_gateway.metrics import Metrics
@@ -56,7 +57,10 @@ class Gateway:
         self.metrics = Metrics()
         self.keeper = Keeper(database)
         self._settlements = Settlements(database, 0.1)
-        self.receiver = Receiver(self.feeds, self.keeper, self._settlements, self.hasher, self.metrics, commit_seconds)
+        self.committer = Committer(database, self.keeper)
+        self.receiver = Receiver(
+            self.feeds, self.committer, self._settlements, self.hasher, self.metrics, commit_seconds
+        )
         self.listener: Listener | None = None
 
     def feed(self, name: str = "lab", **configuration: Any) -> int:
@@ -76,11 +80,13 @@ class Gateway:
     async def serving(self, **feed: Any) -> AsyncIterator[Gateway]:
         """Listen, with one feed, for the time of the block."""
         self.keeper.start()
+        self.committer.start()
         self._settlements.start()
         late: list[Any] = []
 
-        async def handler(peer: Any, raw: bytes) -> bytes | None:
-            return await late[0](peer, raw)
+        def handler(peer: Any, raw: bytes) -> Awaitable[bytes | None]:
+            answer: Awaitable[bytes | None] = late[0](peer, raw)
+            return answer
 
         try:
             async with Listener(HOST, 0, handler=handler) as listener:
@@ -89,6 +95,7 @@ class Gateway:
                 self.feed(**feed)
                 yield self
         finally:
+            await self.committer.close()
             self.keeper.close()
             self._settlements.close()
 
