@@ -18,7 +18,7 @@ from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import sender
 from hl7_gateway.patients import patients
 from hl7_gateway.problems import Refused
-from hl7_gateway.reading import Read, read
+from hl7_gateway.reading import Read, incoming, read
 
 
 class NotOneMessage(ValueError):
@@ -31,8 +31,12 @@ def replay(feed: Feed, hasher: Hasher, whole: Whole, corrected: bytes | None = N
     message = found.message if isinstance(found, Read) else None
     if corrected is not None and message is None:
         raise NotOneMessage("A correction must be one message that begins with MSH and its delimiters.")
-    whom = patients(message, feed.mapping, hasher) if message is not None else ()
-    return Replay(whole.found.id, whom, corrected)
+    if corrected is None or not isinstance(found, Read):
+        whom = patients(message, feed.mapping, hasher) if message is not None else ()
+        return Replay(whole.found.id, whom)
+    told = incoming(found, hasher, b"")
+    header = told.control_id, told.message_type, told.event, told.structure
+    return Replay(whole.found.id, told.patients, corrected, header)
 
 
 @dataclass(frozen=True, slots=True)

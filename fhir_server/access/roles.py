@@ -109,7 +109,7 @@ _LABELLED = (*SENSITIVE, *RESTRICTED)
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
-        Role("super_admin", (Grant("clinic", EVERY, "rs"),), _types("audit access accounting feeds")),
+        Role("super_admin", (Grant("clinic", EVERY, "rs"),), _types("audit access accounting")),
         Role(
             "clinic_admin",
             (Grant("clinic", EVERY, "cruds"),),

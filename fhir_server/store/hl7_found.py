@@ -144,11 +144,15 @@ def settled(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int]) 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A dead letter that is to be converted again. ``raw`` is given where somebody has corrected it."""
+    """A dead letter that is to be converted again. ``raw`` is given where somebody has corrected it.
+
+    ``header`` is what the correction says of itself: control id, type, event, structure.
+    """
 
     id: int
     patients: tuple[int, ...]
     raw: bytes | None = None
+    header: tuple[str, str, str, str] | None = None
 
 
 def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int) -> int | None:
@@ -184,14 +188,17 @@ def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int
 _CORRECTED = """
 INSERT INTO hl7_message (tenant_id, id, feed_id, received, state, control_id, message_type, event, structure,
                          application, facility, fingerprint, raw, acknowledgment, attempts, replay_of)
-SELECT tenant_id, nextval('hl7_message_id'), feed_id, %s, %s, control_id, message_type, event, structure, application,
-       facility, fingerprint, %s, acknowledgment, 1, CASE replay_of WHEN 0 THEN id ELSE replay_of END
+SELECT tenant_id, nextval('hl7_message_id'), feed_id, %s, %s, coalesce(%s, control_id), coalesce(%s, message_type),
+       coalesce(%s, event), coalesce(%s, structure), application, facility, fingerprint, %s, acknowledgment, 1,
+       CASE replay_of WHEN 0 THEN id ELSE replay_of END
   FROM hl7_message WHERE tenant_id = %s AND id = %s RETURNING id
 """
 
 
 def _corrected(connection: psycopg.Connection, tenant_id: int, one: Replay, raw: bytes, now: int) -> int:
-    row = connection.execute(_CORRECTED, [now, RECEIVED, raw, tenant_id, one.id]).fetchone()
+    row = connection.execute(
+        _CORRECTED, [now, RECEIVED, *(one.header or (None,) * 4), raw, tenant_id, one.id]
+    ).fetchone()
     if row is None:
         raise LookupError("the dead letter that was just changed is there")
     return int(row[0])

@@ -52,7 +52,7 @@ SEGMENTS: Final[Mapping[str, str]] = {
 }
 """What people call a segment."""
 
-_ABBREVIATIONS: Final = frozenset({"id", "dg1", "ssn", "iv", "drg", "vip", "nk1", "obx", "pid", "pv1", "url", "tq1"})
+_ABBREVIATIONS: Final = frozenset({"id", "ssn", "iv", "vip", "url", "tq1", *map(str.lower, SEGMENTS)}) - {"add"}
 
 
 @lru_cache(maxsize=512)

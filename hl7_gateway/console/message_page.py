@@ -104,7 +104,8 @@ def _edited(visit: Visit, whole: Whole, feed: Feed | None) -> tuple[str, bytes |
         return "", None, [("", "The feed of this message was removed or cannot be used: mend it first.")]
     if "text" not in visit.request.form:
         return "", None, ()
-    text = visit.value("text", editing.LONGEST)
+    # With line ends as a browser would have them again.
+    text = visit.value("text", editing.LONGEST).replace("\r\n", "\n")
     try:
         if not text:
             raise NotEditable(f"Type a message of at most {editing.LONGEST:,} characters that begins with MSH.")
@@ -203,6 +204,8 @@ def _anatomy(whole: Whole, feed: Feed | None, message: Message | None) -> Anatom
         notes.append(Note("error", str(problem.get("place", "")), f"{problem.get('code', '')}: {problem['said']}"))
     default = feed.charset if feed is not None else "UNICODE UTF-8"
     for one in lint_bytes(whole.raw, default)[:_MOST_FINDINGS]:
+        if (str(one.place), one.said) == (problem.get("place"), problem.get("said")):
+            continue
         # What the standard calls an error has not kept the message out: that stands in its problem.
         told = "information" if one.severity == "I" else "warning"
         notes.append(Note(told, str(one.place), f"{SEVERITIES[one.severity]}: {one.said}"))

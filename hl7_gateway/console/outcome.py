@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,18 +11,27 @@ from typing import Final
 from hl7_gateway.console.words import counted, listed
 from hl7_gateway.replaying import Preview
 
-_MOST: Final = 200
+_MOST: Final = 300
 """Lines of one resource that are shown."""
+
+_NUMBER: Final = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A line of a difference: ``sign`` is - for what goes, + for what comes."""
+
+    sign: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A resource that would be written: ``gone`` and ``new`` are its elements, ``left`` counts lines not shown."""
+    """A resource that would be written, element by element; ``left`` counts those that are not shown."""
 
     name: str
     is_new: bool
-    gone: tuple[str, ...]
-    new: tuple[str, ...]
+    elements: tuple[Element, ...]
     left: int
 
 
@@ -35,18 +45,19 @@ class Outcome:
 
 
 def outcome(preview: Preview) -> Outcome:
-    """A preview as a page shows it."""
-    changed = tuple(
-        Changed(
-            name,
-            name in preview.created,
-            tuple(gone[:_MOST]),
-            tuple(new[:_MOST]),
-            max(0, len(gone) - _MOST) + max(0, len(new) - _MOST),
-        )
-        for name, (gone, new) in preview.changed.items()
-    )
-    return Outcome(said(preview), changed, tuple(preview.warnings))
+    """A preview as a page shows it: what goes stands before what comes in its place."""
+    changed = []
+    for name, (gone, new) in preview.changed.items():
+        elements = sorted([*(Element("-", line) for line in gone), *(Element("+", line) for line in new)], key=_order)
+        shown = tuple(elements[:_MOST])
+        changed.append(Changed(name, name in preview.created, shown, len(elements) - len(shown)))
+    return Outcome(said(preview), tuple(changed), tuple(preview.warnings))
+
+
+def _order(element: Element) -> tuple[str, tuple[int, ...], bool]:
+    """By path, name[2] before name[10]."""
+    path = element.text.partition(" = ")[0]
+    return _NUMBER.sub("", path), tuple(int(one) for one in _NUMBER.findall(path)), element.sign == "+"
 
 
 def said(preview: Preview) -> str:

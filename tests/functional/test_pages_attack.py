@@ -23,8 +23,7 @@ from fhir_server.authn import clinic_settings, keys
 from fhir_server.authn.access_token import issue
 from fhir_server.authn.people import People, Person
 from fhir_server.authn.sessions import Sessions
-from fhir_server.console.page import ANYONE, PASSWORD_GIVEN, SIGNED_IN
-from fhir_server.console.page import Page
+from fhir_server.console.page import ANYONE, PASSWORD_GIVEN, SIGNED_IN, Page
 from fhir_server.console.pages.registry import PAGES as OWN
 from fhir_server.settings import Settings
 from fhir_server.smart import clients

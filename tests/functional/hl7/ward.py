@@ -9,6 +9,7 @@ from fhir_server.store.hl7_found import Found, Wanted, Whole
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.answers import taken
+from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import Feeds
 from hl7_gateway.reading import Read, incoming, read
 from hl7_gateway.wire import client
@@ -39,6 +40,13 @@ class Ward:
             assert found.message is not None
             later = feed.acknowledgment == "commit"
             told.append(incoming(found, self.hasher, taken(found.message, later=later)))
+        self.database.transaction(self.tenant.id, lambda c: hl7_messages.keep(c, self.tenant.id, told, 7))
+
+    def keep_bytes(self, feed: Feed, raw: bytes) -> None:
+        """Keep what is no message."""
+        found = read(feed, raw)
+        assert isinstance(found, Read)
+        told = [incoming(found, self.hasher, b"")]
         self.database.transaction(self.tenant.id, lambda c: hl7_messages.keep(c, self.tenant.id, told, 7))
 
     def worker(self, **options: Any) -> Worker:
