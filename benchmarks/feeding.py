@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import os
 import socket
@@ -11,11 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import click
 import psycopg
@@ -33,14 +34,15 @@ _SEEDS: Final = count(1)
 _END: Final = b"\x1c\r"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fed:
-    """What one measurement came to; latencies in seconds."""
+    """What one measurement came to; latencies, and CPU time that the client ``used``, in seconds."""
 
-    accepted: int
-    refused: int
-    seconds: float
-    latencies: list[float]
+    accepted: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    used: float = 0.0
+    latencies: list[float] = field(default_factory=list)
 
 
 def story(number: int, beds: int) -> list[bytes]:
@@ -55,30 +57,65 @@ def story(number: int, beds: int) -> list[bytes]:
     return told
 
 
+class _Sender(asyncio.Protocol):
+    """A connection that sends the next frame when the last one is answered, until there are no more of them."""
+
+    def __init__(self, waiting: Iterator[bytes], fed: Fed, until: float) -> None:
+        self._waiting = waiting
+        self._fed = fed
+        self._until = until
+        self._sent = 0.0
+        self._heard = b""
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._next(time.perf_counter())
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._heard + data
+        if not answer.endswith(_END):
+            self._heard = answer
+            return
+        self._heard = b""
+        now = time.perf_counter()
+        self._fed.latencies.append(now - self._sent)
+        if b"MSA|AA" in answer:
+            self._fed.accepted += 1
+        else:
+            self._fed.refused += 1
+        self._next(now)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _next(self, now: float) -> None:
+        framed = next(self._waiting, None) if now < self._until else None
+        if framed is None:
+            self._transport.close()
+        else:
+            self._sent = now
+            self._transport.write(framed)
+
+
 async def _feed(port: int, frames: list[bytes], connections: int, seconds: float) -> Fed:
     """Send frames over connections, each of which waits for its answer, until they or the time are over."""
+    loop = asyncio.get_running_loop()
     waiting = iter(frames)
-    codes = [0, 0]
-    latencies: list[float] = []
-    begun = time.perf_counter()
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection(HOST, port)
-        for framed in waiting:
-            sent = time.perf_counter()
-            if sent - begun > seconds:
-                break
-            writer.write(framed)
-            answer = await reader.readuntil(_END)
-            latencies.append(time.perf_counter() - sent)
-            codes[b"MSA|AA" not in answer] += 1
-        writer.close()
-
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return Fed(codes[0], codes[1], time.perf_counter() - begun, latencies)
+    fed = Fed()
+    begun, used = time.perf_counter(), time.process_time()
+    senders = [
+        (await loop.create_connection(lambda: _Sender(waiting, fed, begun + seconds), HOST, port))[1]
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*(one.ended for one in senders))
+    fed.seconds, fed.used = time.perf_counter() - begun, time.process_time() - used
+    return fed
 
 
 def _client(port: int, frames: list[bytes], connections: int, seconds: float, told: multiprocessing.Queue[Fed]) -> None:
+    gc.disable()
     told.put(asyncio.run(_feed(port, frames, connections, seconds)))
 
 
@@ -128,7 +165,8 @@ def measure(instance: Instance, name: str, *, workers: int, connections: int, se
     return (
         f"{name:44} {fed.accepted / fed.seconds:8,.0f}/s  {fed.accepted:7,} AA  {fed.refused:3} refused"
         f"  p50 {percentile(each, 50) * 1000:6.1f} ms  p99 {percentile(each, 99) * 1000:6.1f} ms"
-        f"  CPU gateway {cpu['gateway']:6.0f} us, postgres {cpu['postgres']:6.0f} us"
+        f"  CPU gateway {cpu['gateway']:5.0f} us, postgres {cpu['postgres']:5.0f} us,"
+        f" client {fed.used / max(len(each), 1) * 1_000_000:4.0f} us"
     )
 
 
