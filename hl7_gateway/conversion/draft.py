@@ -16,6 +16,9 @@ from hl7_gateway.problems import Place
 DRAFT: Final = "urn:draft:"
 """How a reference names another draft of the same message: {"reference": "urn:draft:Patient#1"}."""
 
+ENDS_EARLY: Final = "The period ends before it starts; its end was left out."
+"""What is told of a period that FHIR cannot have: https://hl7.org/fhir/R4/datatypes.html#Period"""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:

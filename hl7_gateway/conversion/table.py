@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from fhir_server.validation.conditions import after
-from hl7_gateway.conversion.draft import Draft, Said, Stated
+from hl7_gateway.conversion.draft import ENDS_EARLY, Draft, Said, Stated
 from hl7_gateway.conversion.walk import Converted, Places, Walk
 from hl7_gateway.message import NULL, Segment, Value
 
 Convert = Callable[[Value, Walk], Converted | None]
 """Makes a value of FHIR out of a repetition; None where there is none in it."""
-
-ENDS_EARLY: Final = "The period ends before it starts; its end was left out."
-"""What is told of a period that cannot be."""
 
 When = Callable[[Segment], bool]
 

@@ -175,7 +175,9 @@ class Walk:
 
     def warn(self, said: str) -> None:
         """Tell what was not taken over as it was sent. ``said`` never quotes the message."""
-        self.conversion.warnings.append(Warned(self.place(), said))
+        warned = Warned(self.place(), said)
+        if self.conversion.warnings[-1:] != [warned]:
+            self.conversion.warnings.append(warned)
 
     def read(self, segment: Segment, *fields: int) -> None:
         """These fields are taken over, or have been looked at and mean nothing more."""

@@ -12,7 +12,8 @@ from fhir_server.interactions.write import deletion, prepare
 from fhir_server.r4 import json
 from fhir_server.store.hl7_lineage import NONE, digest
 from fhir_server.store.resources import Write
-from hl7_gateway.conversion.draft import Conversion, Draft, Said, Stated, Warned
+from fhir_server.validation.conditions import after
+from hl7_gateway.conversion.draft import ENDS_EARLY, Conversion, Draft, Said, Stated, Warned
 from hl7_gateway.delivery.elements import NoSuchElement, kind_of
 from hl7_gateway.delivery.merge import Lineage, Merging
 from hl7_gateway.delivery.references import References
@@ -77,6 +78,7 @@ class Application:
         deleted = [self._names[draft.name] for draft in self._conversion.drafts if draft.action == "delete"]
         for path, merging in self._merged.items():
             if path not in deleted:
+                self._keep_in_order(merging)
                 self._finish(self._shelf.get(path), merging)
         for path in dict.fromkeys(deleted):
             self._delete(self._shelf.get(path))
@@ -197,6 +199,15 @@ class Application:
         merging.state(Stated(path, slot, (Said(value, {"": _MRG}),)))
 
     # Writes
+
+    def _keep_in_order(self, merging: Merging) -> None:
+        """Leave the end of a period out that is before its start, which another message may have said."""
+        lasting = merging.body.get("period")
+        if isinstance(lasting, dict) and merging.changed and after(lasting.get("start"), lasting.get("end")):
+            place = self._place(merging.lineage, "period.end") or self._place(merging.lineage, "period.start")
+            merging.state(Stated("period.end", "", ()))
+            if place is not None:
+                self._applied.warnings.append(Warned(place, ENDS_EARLY))
 
     def _finish(self, known: Known, merging: Merging) -> None:
         # Two drafts of one resource may have said one thing and then what was there before.

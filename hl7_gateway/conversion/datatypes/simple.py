@@ -9,7 +9,7 @@ from typing import Final
 
 from fhir_server.validation.conditions import after
 from hl7_gateway import timestamps
-from hl7_gateway.conversion.table import ENDS_EARLY
+from hl7_gateway.conversion.draft import ENDS_EARLY
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.message import Segment, Value
 

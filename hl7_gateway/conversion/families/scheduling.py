@@ -181,7 +181,7 @@ def finish_scheduling(walk: Walk) -> None:
             walk.state(made, "end", ended, slot="SCH#end")
             said = _of_the_appointment(walk)
             minutes = int(said) if said is not None and said >= 1 else _minutes_between(begun, ended)
-            if minutes:
+            if 0 < minutes < 2**31:
                 walk.state(made, "minutesDuration", minutes, slot="SCH-9")
         else:
             for number_, stated in enumerate(made.stated):

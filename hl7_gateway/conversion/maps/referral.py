@@ -53,6 +53,12 @@ def _lasting(value: Value, walk: Walk) -> Converted | None:
     return spanning(walk.here[0], 7, 8, walk)
 
 
+def _until(value: Value, walk: Walk) -> Converted | None:
+    """Until when (RF1-8) it is to be acted on."""
+    found = _lasting(value, walk)
+    return (found[0]["end"], {"": 1}) if found and "end" in found[0] else None
+
+
 RF1_REQUEST: Final = SegmentMap(
     "RF1",
     "ServiceRequest",
@@ -80,7 +86,7 @@ RF1_TASK: Final = SegmentMap(
     "Task",
     [
         one(2, "priority", _priority),
-        one(8, "restriction.period.end", date_time),
+        one(8, "restriction.period.end", _until, reads=(7,)),
         one(9, "authoredOn", date_time),
         one(7, "authoredOn", date_time, lambda segment: not segment[9]),
     ],

@@ -10,6 +10,7 @@ import pytest
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.conversion.convert import convert
+from hl7_gateway.conversion.draft import ENDS_EARLY
 from hl7_gateway.deliver import Delivered, Work
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
@@ -134,3 +135,25 @@ def test_a_person_who_is_deleted_takes_nobody_along(hospital: Hospital, send: Se
     send("ADT^A29", PID)
     assert hospital.read(names["Patient#1"])["active"] is False
     assert hospital.version(names["Practitioner#1"]) == 1
+
+
+def test_a_discharge_before_the_admission_is_stored_without_its_end(hospital: Hospital, send: Send) -> None:
+    send("ADT^A01", PID, PV1.format(place="W^1^A"))
+    told = send("ADT^A03", PID, "PV1|1|I|W^1^A||||||||||||||||V1^^^A^VN||||||||||||||||||||||||||20231231100000")
+    assert (visit(hospital)["status"], visit(hospital)["period"]) == (
+        "finished",
+        {"start": "2024-01-01T10:00:00+00:00"},
+    )
+    assert [(str(one.place), one.said) for one in told.warnings] == [("PV1-45", ENDS_EARLY)]
+    (path,) = [name for name in told.names.values() if name.startswith("Encounter/")]
+    assert "period.end" not in hospital.lineage(path)
+    assert "period.start" in hospital.lineage(path)
+    send("ADT^A03", PID, "PV1|1|I|W^1^A||||||||||||||||V1^^^A^VN||||||||||||||||||||||||||20240103100000")
+    assert visit(hospital)["period"]["end"] == "2024-01-03T10:00:00+00:00"
+
+
+def test_an_admission_that_turns_out_later_than_the_discharge(hospital: Hospital, send: Send) -> None:
+    send("ADT^A03", PID, PV1.format(place="W^1^A") + "|20240102100000")
+    told = send("ADT^A08", PID, "PV1|1|I|W^1^A||||||||||||||||V1^^^A^VN|||||||||||||||||||||||||20240105100000")
+    assert visit(hospital)["period"] == {"start": "2024-01-05T10:00:00+00:00"}
+    assert [str(one.place) for one in told.warnings] == ["PV1-44"]
