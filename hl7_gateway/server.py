@@ -14,12 +14,14 @@ from collections.abc import Callable
 from typing import Final
 
 from fhir_server import logs
+from fhir_server.authn.outbound import Outbound
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import FhirError, Unavailable
 from fhir_server.settings import ConfigurationError, Settings
 from fhir_server.store import directory, hl7_destinations
 from fhir_server.store.session import Database
 from fhir_server.supervisor import Child, Supervisor
+from hl7_gateway.alert_calls import Caller
 from hl7_gateway.committing import Committer
 from hl7_gateway.feeds import PERIOD, Feeds
 from hl7_gateway.keeping import Keeper
@@ -101,7 +103,8 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
         committer = Committer(database, keeper)
         receiver = Receiver(feeds, committer, settlements, hasher, metrics)
         ports = Ports(settings.host, settings.mllp_port, receiver.handler, speaks)
-        watch = Watch(database, feeds, metrics)
+        caller = _caller(settings, database)
+        watch = Watch(database, feeds, metrics, tell=caller.tell if caller is not None else None)
         destinations = _Destinations(
             database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
         )
@@ -125,6 +128,8 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
             await asyncio.to_thread(keeper.close)
             await asyncio.to_thread(settlements.close)
             await asyncio.to_thread(feeds.close)
+            if caller is not None:
+                await asyncio.to_thread(caller.close)
     finally:
         database.close()
 
@@ -135,6 +140,14 @@ async def _within(stopping: asyncio.Event, seconds: float) -> None:
             await stopping.wait()
     except TimeoutError:
         return
+
+
+def _caller(settings: Settings, database: Database) -> Caller | None:
+    if settings.mllp_alert_url is None:
+        return None
+    caller = Caller(database, Outbound.of(settings), settings.mllp_alert_url)
+    caller.start()
+    return caller
 
 
 def _serve_metrics(metrics: Metrics, settings: Settings) -> None:
