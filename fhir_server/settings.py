@@ -63,6 +63,13 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _posted_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment or parts.username is not None:
+        raise ValueError("an address such as https://alerts.example.org/hook?key=...")
+    return value
+
+
 def _postgres_url(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"} or not rest:
@@ -110,7 +117,7 @@ def _networks(value: str) -> str:
         raise ValueError("networks such as 10.2.0.0/16,192.0.2.7") from None
 
 
-_SECRET_VARIABLES = {"DATABASE_URL", "APP_DATABASE_URL", "REDIS_URL"}
+_SECRET_VARIABLES = {"DATABASE_URL", "APP_DATABASE_URL", "REDIS_URL", "MLLP_ALERT_URL"}
 
 
 def _setting(default: Any, parse: Callable[[str], Any], kind: str, sentence: str, shown_default: str = "") -> Any:
@@ -198,6 +205,13 @@ class Settings:
     )
     mllp_metrics_port: int = _setting(
         0, _between(0, 65535), "number", "Where the HL7 gateway answers Prometheus on HOST; 0: nowhere."
+    )
+    mllp_alert_url: str | None = _setting(
+        None,
+        _posted_url,
+        "URL",
+        "Where the HL7 gateway posts its alerts as JSON; unset, they are in the database, metrics and log only. "
+        "A host that is not public must be in OUTBOUND_ALLOW.",
     )
     signing_key_file: Path | None = _setting(
         None,

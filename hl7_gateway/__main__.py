@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "convert": "hl7_gateway.commands.convert:convert",
     "score": "hl7_gateway.commands.mapping:score",
     "compare": "hl7_gateway.commands.mapping:compare",
+    "alerts": "hl7_gateway.commands.alerts:alerts",
     "destination": "hl7_gateway.commands.destination:destination",
     "lint": "hl7_gateway.commands.lint:lint",
     "send": "hl7_gateway.commands.send:send",

@@ -42,8 +42,9 @@ class Feed:
     """One sender of a tenant.
 
     ``port`` 0 is the gateway's own port. ``certificate`` is a fingerprint (SHA-256 in hexadecimal); it, ``application``
-    and ``facility`` are "" where they may be anything, ``networks`` empty where every address may send. ``silent``
-    seconds without a message are worth a warning, 0 for never. With ``sequence`` its messages are numbered.
+    and ``facility`` are "" where they may be anything, ``networks`` empty where every address may send. An alert is
+    raised after ``silent`` seconds without a message, when one waits for ``waiting`` seconds, when ``queue`` wait and
+    when ``dead`` are dead letters; 0 for never. With ``sequence`` its messages are numbered.
     """
 
     tenant_id: int
@@ -62,6 +63,9 @@ class Feed:
     acknowledgment: str
     processing_ids: tuple[str, ...]
     silent: int
+    waiting: int
+    queue: int
+    dead: int
     sequence: bool
     mapping: FeedMapping
 
@@ -106,6 +110,9 @@ def parse(row: FeedRow) -> Feed:
         known["acknowledgment"],
         known["processing_ids"],
         known["silent"],
+        known["waiting"],
+        known["queue"],
+        known["dead"],
         known["sequence"],
         mapping,
     )
@@ -208,6 +215,9 @@ KEYS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
     "acknowledgment": (RECEIPT, _one_of(RECEIPT, COMMIT)),
     "processing_ids": (PROCESSING_IDS, _processing_ids),
     "silent": (0, _whole(0, 31_536_000)),
+    "waiting": (300, _whole(0, 31_536_000)),
+    "queue": (10_000, _whole(0, 1_000_000_000)),
+    "dead": (1, _whole(0, 1_000_000_000)),
     "sequence": (False, _flag),
     "zone": ("UTC", _zone),
     "authorities": ({}, _table),

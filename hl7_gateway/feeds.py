@@ -99,7 +99,7 @@ class Feeds:
         self._turn = threading.Lock()
         self._wrong: set[tuple[int, int]] = set()
         self._all: tuple[Feed, ...] = ()
-        self._unusable: frozenset[tuple[int, int]] = frozenset()
+        self._unusable: dict[tuple[int, int], FeedRow] = {}
         self._by_id: dict[tuple[int, int], Feed] = {}
         self._ended = threading.Event()
         self._following: threading.Thread | None = None
@@ -144,6 +144,11 @@ class Feeds:
         """Every feed whose configuration can be used, as last seen."""
         return self._all
 
+    @property
+    def unusable(self) -> list[FeedRow]:
+        """Every feed whose configuration cannot be used, as it is stored."""
+        return list(self._unusable.values())
+
     def held(self, tenant_id: int) -> list[int]:
         """The feeds of a tenant whose messages wait: paused ones, and those whose configuration cannot be used."""
         paused = [feed.id for feed in self._all if feed.tenant_id == tenant_id and feed.paused]
@@ -174,17 +179,18 @@ class Feeds:
             logger.warning("feeds cannot be read just now")
 
     def _take(self, rows: Sequence[FeedRow]) -> None:
-        found, unusable = [], []
+        found: list[Feed] = []
+        unusable: dict[tuple[int, int], FeedRow] = {}
         for row in rows:
             try:
                 found.append(parse(row))
             except NotAFeed as error:
-                unusable.append((row.tenant_id, row.id))
+                unusable[row.tenant_id, row.id] = row
                 # Once for each change of it: it stays wrong until somebody changes it.
                 if (row.id, row.changed) not in self._wrong:
                     self._wrong.add((row.id, row.changed))
                     extra = {"feed": f"{row.slug}/{row.name}", "problems": error.problems}
                     logger.error("a feed cannot be used", extra=extra)
         self._all = tuple(found)
-        self._unusable = frozenset(unusable)
+        self._unusable = unusable
         self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
+from fhir_server.store.hl7_alerts import CONDITIONS
 from hl7_gateway.feed import Feed
 
 _LABELS: Final = ("tenant", "feed")
@@ -24,7 +26,9 @@ class Metrics:
             "hl7_oldest_waiting_seconds", "When the oldest of them came; 0: none.", _LABELS, registry=self.registry
         )
         self._dead = Gauge("hl7_dead_letters", "Messages that somebody must look at.", _LABELS, registry=self.registry)
+        self._alerts = Gauge("hl7_alerts", "1 while an alert is open.", (*_LABELS, "condition"), registry=self.registry)
         self._seen: dict[tuple[int, int], float] = {}
+        self._out_of_step: dict[tuple[int, int], int] = {}
         # To find a counter by its labels costs more than to count.
         self._counters: dict[tuple[str, str], Counter] = {}
 
@@ -50,6 +54,20 @@ class Metrics:
         if counter is None:
             counter = self._counters[key] = self._received.labels(feed.slug, feed.name, answer)
         counter.inc()
+
+    def step(self, feed: Feed, expected: int) -> None:
+        """A numbered message came in its turn (0), or another number was ``expected``."""
+        self._out_of_step[feed.tenant_id, feed.id] = expected
+
+    def out_of_step(self, feed: Feed) -> int | None:
+        """The number that was expected when the last one was another; 0: it was not, None: none came so far."""
+        return self._out_of_step.get((feed.tenant_id, feed.id))
+
+    def alerts(self, feed: Feed, open_ones: Iterable[str]) -> None:
+        """The conditions of a feed that alerts are open for."""
+        found = set(open_ones)
+        for condition in CONDITIONS:
+            self._alerts.labels(feed.slug, feed.name, condition).set(condition in found)
 
     def unknown(self) -> None:
         """A message came that no feed takes."""

@@ -76,6 +76,9 @@ def test_secret_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_env({"DATABASE_URL": "mysql://user:hunter2@host/fhir"})
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="MLLP_ALERT_URL must be an address") as caught:
+        Settings.from_env({"MLLP_ALERT_URL": "alerts.example/hook?key=hunter2"})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_production_needs_a_base_url() -> None:

@@ -1,13 +1,14 @@
-"""Silent feeds, and what waits. docs/hl7.md, "Feeds" """
+"""Silent feeds, what waits, and the alerts of it. docs/hl7.md, "Alerts" """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.store import hl7_feeds, hl7_messages
+from fhir_server.store import hl7_alerts, hl7_feeds, hl7_messages
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.feed import Feed
@@ -33,26 +34,123 @@ def feed(feeds: Feeds, tenant: Tenant) -> Feed:
     return found
 
 
+class Watching:
+    """A watch whose time stands still, and what is open after each look."""
+
+    def __init__(self, database: Database, feeds: Feeds, feed: Feed, at: float = 1_000.0) -> None:
+        self.now = at
+        self.metrics = Metrics()
+        self.told: list[int] = []
+        self._database = database
+        self._feed = feed
+        self.watch = Watch(database, feeds, self.metrics, lambda: self.now, self.told.append)
+
+    def after(self, seconds: float) -> list[tuple[str, int]]:
+        """Look some seconds later; conditions and amounts of the alerts that are open then."""
+        self.now += seconds
+        self.watch.look()
+        tenant = self._feed.tenant_id
+        found = self._database.transaction(tenant, lambda c: hl7_alerts.listed(c, tenant))
+        return sorted((one.condition, one.amount) for one in found)
+
+    def gauge(self, condition: str) -> float | None:
+        labels = {"tenant": self._feed.slug, "feed": "lab", "condition": condition}
+        return self.metrics.registry.get_sample_value("hl7_alerts", labels)
+
+
+@pytest.fixture
+def watching(app_database: Database, feeds: Feeds, feed: Feed) -> Watching:
+    return Watching(app_database, feeds, feed)
+
+
 def test_a_silent_feed_is_told_of_once_for_each_silence(
-    app_database: Database, feeds: Feeds, feed: Feed, caplog: pytest.LogCaptureFixture
+    watching: Watching, feed: Feed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    now, metrics = [1_000.0], Metrics()
-    watch = Watch(app_database, feeds, metrics, lambda: now[0])
+    caplog.set_level(logging.INFO, "hl7_gateway.watch")
 
-    def told(seconds: float) -> list[int]:
-        now[0] += seconds
+    def logged() -> list[tuple[str, int]]:
+        found = [(one.message, vars(one)["amount"]) for one in caplog.records if vars(one).get("feed") == feed.label]
         caplog.clear()
-        with caplog.at_level(logging.WARNING, "hl7_gateway.watch"):
-            watch.look()
-        return [vars(one)["seconds"] for one in caplog.records if vars(one).get("feed") == feed.label]
+        return found
 
-    assert told(0) == []
-    assert told(99) == []
-    assert told(PERIOD) == [114]
-    assert told(PERIOD) == []
-    metrics.came(feed, now[0])
-    assert told(PERIOD) == []
-    assert told(100) == [115]
+    assert watching.after(0) == []
+    assert watching.after(99) == []
+    assert watching.gauge("silent") == 0
+    assert watching.after(PERIOD) == [("silent", 114)]
+    assert watching.gauge("silent") == 1
+    assert watching.after(PERIOD) == [("silent", 114)]
+    assert logged() == [("an alert was raised", 114)]
+    watching.metrics.came(feed, watching.now)
+    assert watching.after(PERIOD) == []
+    assert watching.gauge("silent") == 0
+    assert logged() == [("an alert was cleared", 114)]
+    assert watching.after(100) == [("silent", 115)]
+
+
+def test_an_alert_outlives_the_gateway_and_is_not_raised_again(
+    app_database: Database, watching: Watching, feeds: Feeds, feed: Feed
+) -> None:
+    watching.after(200)
+    (before,) = app_database.transaction(feed.tenant_id, lambda c: hl7_alerts.listed(c, feed.tenant_id))
+    other = Watching(app_database, feeds, feed, watching.now + 10)
+    assert other.after(0) == other.after(PERIOD) == other.after(200) == [("silent", 200)]
+    assert app_database.transaction(feed.tenant_id, lambda c: hl7_alerts.listed(c, feed.tenant_id)) == [before]
+    other.metrics.came(feed, other.now)
+    assert other.after(PERIOD) == []
+
+
+def test_what_another_process_has_taken_is_no_silence(
+    app_database: Database, watching: Watching, feed: Feed, tenant: Tenant
+) -> None:
+    one = hl7_messages.Incoming(feed.id, "", "", "", "", "", "", b"x", b"", b"", problem={"code": 100, "place": ""})
+    app_database.transaction(tenant.id, lambda c: hl7_messages.keep(c, tenant.id, [one], 1_150_000_000))
+    assert watching.after(200) == [("dead", 1)]
+    assert watching.after(49) == [("dead", 1)]
+    assert watching.after(PERIOD) == [("dead", 1), ("silent", 114)]
+
+
+def test_whoever_is_to_be_told_is_told_of_each_change(watching: Watching, tenant: Tenant, feed: Feed) -> None:
+    def told() -> int:
+        found = watching.told.count(tenant.id)
+        watching.told.clear()
+        return found
+
+    watching.after(0)
+    assert told() == 0
+    watching.after(200)
+    assert told() == 1
+
+
+def test_a_feed_that_is_paused_removed_or_cannot_be_used(
+    app_database: Database, watching: Watching, feeds: Feeds, tenant: Tenant
+) -> None:
+    def change(**what: Any) -> None:
+        app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 9, **what))
+        feeds.refresh(now=True)
+
+    assert watching.after(200) == [("silent", 200)]
+    change(paused=True)
+    assert watching.after(PERIOD) == []
+    change(paused=False, configuration={"port": "x"})
+    assert watching.after(PERIOD) == [("unusable", 0)]
+    change(configuration={"silent": 100})
+    assert watching.after(PERIOD) == [("silent", 245)]
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.remove(c, tenant.id, "lab"))
+    feeds.refresh(now=True)
+    assert watching.after(PERIOD) == []
+
+
+def test_numbers_out_of_step_are_an_alert_until_they_are_right(
+    app_database: Database, watching: Watching, feeds: Feeds, tenant: Tenant
+) -> None:
+    configuration = {"sequence": True}
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 9, configuration=configuration))
+    feeds.refresh(now=True)
+    (feed,) = [one for one in feeds.all if one.tenant_id == tenant.id]
+    watching.metrics.step(feed, 12)
+    assert watching.after(PERIOD) == [("sequence", 12)]
+    watching.metrics.step(feed, 0)
+    assert watching.after(PERIOD) == []
 
 
 def test_what_waits_and_what_is_dead_is_counted(
