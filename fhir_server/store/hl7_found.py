@@ -13,7 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
-from fhir_server.store.wire import array
+from fhir_server.store.wire import Statement, array, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +248,12 @@ def depths(connection: psycopg.Connection, tenant_id: int) -> list[Depth]:
     return [Depth(*row) for row in rows]
 
 
+_ANY_WAITS = Statement("hl7_waits", "SELECT EXISTS (SELECT FROM hl7_queue WHERE tenant_id = $1::int)")
+
+
 def waits(connection: psycopg.Connection, tenant_id: int) -> bool:
     """Whether any message of the tenant waits, in a transaction of the tenant."""
-    row = connection.execute("SELECT EXISTS (SELECT FROM hl7_queue WHERE tenant_id = %s)", [tenant_id]).fetchone()
-    return bool(row and row[0])
+    return run(connection, _ANY_WAITS, [b"%d" % tenant_id]).get_value(0, 0) == b"t"
 
 
 def dead_letters(connection: psycopg.Connection, tenant_id: int) -> dict[int, int]:

@@ -10,7 +10,7 @@ import psycopg
 
 from fhir_server.r4 import json
 from fhir_server.store import hl7_sequences
-from fhir_server.store.wire import array
+from fhir_server.store.wire import Statement, array, run, text_array
 
 RECEIVED, STORED, DEAD, DROPPED = "received", "stored", "dead", "dropped"
 
@@ -168,39 +168,76 @@ class Waiting:
 HEAD = 400
 """How many of the oldest messages are looked at: one that none of them keeps waiting is taken."""
 
-_HEAD = """
-SELECT message_id, patients FROM hl7_queue WHERE tenant_id = %s AND NOT feed_id = ANY(%s) ORDER BY message_id LIMIT %s
-"""
+_HEAD = Statement(
+    "hl7_queue_head",
+    "SELECT message_id, patients FROM hl7_queue WHERE tenant_id = $1::int AND NOT feed_id = ANY($2::int[])"
+    " ORDER BY message_id LIMIT $3::int",
+)
 
-_TAKE = """
-SELECT q.message_id, q.feed_id, q.patients, m.raw, m.acknowledgment, m.attempts, m.replay_of
+_TAKE = Statement(
+    "hl7_queue_take",
+    """
+SELECT q.message_id, q.feed_id, q.patients, encode(m.raw, 'hex'), encode(m.acknowledgment, 'hex'), m.attempts,
+       m.replay_of
   FROM hl7_queue q JOIN hl7_message m ON m.tenant_id = q.tenant_id AND m.id = q.message_id
- WHERE q.tenant_id = %s AND q.message_id = ANY(%s) ORDER BY q.message_id LIMIT %s FOR UPDATE OF q SKIP LOCKED
-"""
+ WHERE q.tenant_id = $1::int AND q.message_id = ANY($2::bigint[]) ORDER BY q.message_id LIMIT $3::int
+   FOR UPDATE OF q SKIP LOCKED
+""",
+)
+
+_LOCK = Statement("hl7_lock_patients", "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k")
 
 
 def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], most: int) -> list[Waiting]:
     """Take the oldest messages that wait for no earlier one, in a transaction of the tenant, whose end sets them free.
 
-    Messages of the same patient are taken one after another, in the order in which they were kept.
+    Messages of the same patient are taken one after another, in the order in which they were kept. Others that are
+    being delivered are passed over.
     """
-    held: set[int] = set()
+    # Most often some of the very first are free.
+    for looked in (min(4 * most, HEAD), HEAD):
+        free, all_of_them = _free(connection, tenant_id, paused, looked)
+        taken = _taken(connection, tenant_id, free, most) if free else []
+        if taken or all_of_them:
+            return taken
+    return []
+
+
+def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], looked: int) -> tuple[list[int], bool]:
+    """Those of the oldest messages that none before them keeps waiting, and whether all that wait were looked at."""
+    result = run(connection, _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % looked])
+    get = result.get_value
+    held: set[bytes] = set()
     free = []
-    for number, patients in connection.execute(_HEAD, [tenant_id, list(paused), HEAD]):
+    for row in range(result.ntuples):
+        patients = (get(row, 1) or b"{}")[1:-1].split(b",")
+        if patients == [b""]:
+            patients = []
         if held.isdisjoint(patients):
-            free.append(number)
+            free.append(int(get(row, 0) or 0))
         held.update(patients)
-    if not free:
-        return []
-    rows = connection.execute(_TAKE, [tenant_id, free, most]).fetchall()
-    return [Waiting(row[0], row[1], tuple(row[2]), bytes(row[3]), bytes(row[4]), row[5], row[6]) for row in rows]
+    return free, result.ntuples < looked
+
+
+def _taken(connection: psycopg.Connection, tenant_id: int, free: Sequence[int], most: int) -> list[Waiting]:
+    result = run(connection, _TAKE, [b"%d" % tenant_id, array(free), b"%d" % most])
+    return [Waiting(*_waiting([result.get_value(row, at) or b"" for at in range(7)])) for row in range(result.ntuples)]
+
+
+def _waiting(cells: Sequence[bytes]) -> tuple[int, int, tuple[int, ...], bytes, bytes, int, int]:
+    number, feed_id, patients, raw, acknowledgment, attempts, replay_of = cells
+    whom = tuple(int(one) for one in patients[1:-1].split(b",") if one)
+    return (
+        int(number), int(feed_id), whom, bytes.fromhex(raw.decode()), bytes.fromhex(acknowledgment.decode()),
+        int(attempts), int(replay_of),
+    )  # fmt: skip
 
 
 def lock_patients(connection: psycopg.Connection, tenant_id: int, patients: Sequence[int]) -> None:
     """Wait for whoever converts a message of one of these patients, until this transaction ends."""
     keys = sorted({one ^ tenant_id for one in patients})
     if keys:
-        connection.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) k", [keys])
+        run(connection, _LOCK, [array(keys)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,36 +253,44 @@ class Settled:
     awaited: bool = False
 
 
-_SETTLE = """
-WITH x AS (SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
+_SETTLE = Statement(
+    "hl7_settle",
+    """
+WITH x AS (
+    SELECT id, state, map_version, nullif(problem, '') AS problem, nullif(warnings, '') AS warnings, acknowledgment
+      FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
            AS x(id, state, map_version, problem, warnings, acknowledgment)
-), gone AS (DELETE FROM hl7_queue q USING x WHERE q.tenant_id = %s AND q.message_id = x.id)
-UPDATE hl7_message m SET state = x.state, settled = %s, attempts = m.attempts + 1, map_version = x.map_version,
-       problem = x.problem::jsonb, warnings = x.warnings::jsonb,
-       acknowledgment = coalesce(x.acknowledgment, m.acknowledgment)
-  FROM x WHERE m.tenant_id = %s AND m.id = x.id
-"""
+), gone AS (DELETE FROM hl7_queue q USING x WHERE q.tenant_id = $1::int AND q.message_id = x.id
+), told AS (
+    UPDATE hl7_message m SET state = x.state, settled = $8::bigint, attempts = m.attempts + 1,
+           map_version = x.map_version, problem = x.problem::jsonb, warnings = x.warnings::jsonb,
+           acknowledgment = CASE WHEN x.acknowledgment = '-' THEN m.acknowledgment
+                                 ELSE decode(x.acknowledgment, 'hex') END
+      FROM x WHERE m.tenant_id = $1::int AND m.id = x.id
+)
+SELECT pg_notify($9, said) FROM unnest($10::text[]) said
+""",
+)
 
 
 def settle(connection: psycopg.Connection, tenant_id: int, many: Sequence[Settled], now: int) -> None:
     """Write down what became of messages, in the transaction that has written their resources."""
-    connection.execute(
+    run(
+        connection,
         _SETTLE,
         [
-            [one.id for one in many],
-            [one.state for one in many],
-            [one.map_version for one in many],
-            [_json(one.problem) for one in many],
-            [_json(one.warnings) for one in many],
-            [one.acknowledgment for one in many],
-            tenant_id,
-            now,
-            tenant_id,
+            b"%d" % tenant_id,
+            array(one.id for one in many),
+            text_array(one.state for one in many),
+            text_array(one.map_version for one in many),
+            text_array(_json(one.problem) or "" for one in many),
+            text_array(_json(one.warnings) or "" for one in many),
+            text_array("-" if one.acknowledgment is None else one.acknowledgment.hex() for one in many),
+            b"%d" % now,
+            SETTLED.encode(),
+            text_array(f"{tenant_id} {one.id}" for one in many if one.awaited),
         ],
     )
-    awaited = [f"{tenant_id} {one.id}" for one in many if one.awaited]
-    if awaited:
-        connection.execute("SELECT pg_notify(%s, said) FROM unnest(%s::text[]) said", [SETTLED, awaited])
 
 
 def _json(value: dict[str, Any] | None) -> str | None:
