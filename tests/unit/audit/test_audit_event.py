@@ -115,6 +115,20 @@ def test_a_patient_sees_nothing_of_others(make: Callable[..., Event]) -> None:
     assert "query" not in str(resource(alone, {7: "p"}, frozenset(("p",))))
 
 
+def test_messages_are_named_by_their_numbers_with_the_purpose_and_what_was_said(make: Callable[..., Event]) -> None:
+    event = make(kind="hl7-drop", messages=(4711, 4712), reason="A test of theirs", patient_ids=("p",), **PERSON)
+    found = resource(event)
+    validate(found)
+    assert found["purposeOfEvent"][0]["coding"][0]["code"] == "HOPERAT"
+    told = [(one["what"]["identifier"]["value"], one.get("description")) for one in entities(found, "2")]
+    assert told == [("4711", "A test of theirs"), ("4712", None)]
+    shown = resource(event, {}, frozenset(("p",)))
+    validate(shown)
+    assert "theirs" not in str(shown), "what was said of several is not for one of them"
+    others = resource(event, {}, frozenset(("q",)))
+    assert "4711" not in str(others)
+
+
 @pytest.mark.parametrize("text", ["trail-0", "trail-01", "trail-", "trail-x", "trail-1x", "xtrail-1", "trail-٣"])
 def test_other_ids_are_none_of_the_trail(text: str) -> None:
     assert audit_event.ID.fullmatch(text) is None
