@@ -144,7 +144,7 @@ def _add(
 
     The statement gives one row more than there is room for.
     """
-    result = ctx.store.search(*statement)
+    result = ctx.store.search(*statement, plan_kept=True)
     get, names, room, last = result.get_value, _type_names(), count - len(entries), after.rid
     for row in range(result.ntuples):
         if len(entries) == count:
@@ -161,7 +161,8 @@ def _add(
 
 def _referred_keys(ctx: Context, focus: Focus, wanted: Wanted, access: Access) -> list[int]:
     """The keys of all that the compartment refers to by Type/id, or by an address below the server's own base."""
-    result = ctx.store.search(*statements.references(ctx.store.tenant_id, ctx.store.hasher, focus, wanted, access))
+    statement = statements.references(ctx.store.tenant_id, ctx.store.hasher, focus, wanted, access)
+    result = ctx.store.search(*statement, plan_kept=True)
     own = ctx.base_url + "/"
     keys: set[int] = set()
     for row in range(result.ntuples):

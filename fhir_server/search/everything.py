@@ -3,20 +3,24 @@
 The compartment of a resource is read from ``idx_reference``: each row that leads to it by one of the parameters that
 the CompartmentDefinition names (https://hl7.org/fhir/R4/compartmentdefinition.html). What those resources refer to is
 read from the bodies, since not every reference has a search parameter.
+
+What is asked about any patient is one statement, whose plan is kept (store/kept_plans.py): all is looked up by keys.
 """
 
 # ruff: noqa: S608 - the text holds column names of our own and placeholders; every value is bound
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from enum import Enum
+from functools import cache, lru_cache
 
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher, param_id
 from fhir_server.r4 import definitions
 from fhir_server.search.include import permitted
 from fhir_server.search.sql import SqlParameters
+from fhir_server.store.reading import now
 
 COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "patient")
 """The columns of a page."""
@@ -60,22 +64,37 @@ def memberships(resource_type: str) -> tuple[int, ...]:
     )
 
 
+class _Given(Enum):
+    """The values that differ from one request to the next; all else of a statement is made once."""
+
+    FOCUS, AFTER, LIMIT, KEYS, NOW = range(5)
+
+
 def members(
     tenant_id: int, hasher: Hasher, focus: Focus, wanted: Wanted, access: Access, after: int, limit: int
 ) -> tuple[str, list[object]]:
     """A page of the compartment without the focus itself, in the order of ``rid``, those after ``after``."""
+    statement = _members(tenant_id, hasher, focus.resource_type, wanted, access)
+    return _filled(statement, {_Given.FOCUS: focus.key, _Given.AFTER: after, _Given.LIMIT: limit})
+
+
+@lru_cache(maxsize=1024)
+def _members(
+    tenant_id: int, hasher: Hasher, resource_type: str, wanted: Wanted, access: Access
+) -> tuple[str, list[object]]:
     sql = SqlParameters(tenant_id)
     conditions = [
-        f"r.key <> {sql.bind(focus.key, 'bigint')}",
+        f"r.key <> {sql.bind(_Given.FOCUS, 'bigint')}",
         *_seen(wanted, access, sql, hasher),
         *_in_time(wanted, sql),
     ]
-    rids = f"{_rids(focus, sql)} AND i.rid > {sql.bind(after, 'bigint')}"
+    rids = f"{_rids(resource_type, sql)} AND i.rid > {sql.bind(_Given.AFTER, 'bigint')}"
+    most = sql.bind(_Given.LIMIT, "bigint")
     # OFFSET 0 keeps the planner from reading the bodies of all members to sort them.
     text = (
         f"SELECT r.* FROM (SELECT r.rid FROM (SELECT DISTINCT i.rid {rids}) m "
         f"JOIN resource r ON r.tenant_id = {sql.tenant} AND r.rid = m.rid "
-        f"WHERE {' AND '.join(conditions)} ORDER BY r.rid LIMIT {limit}) p CROSS JOIN LATERAL "
+        f"WHERE {' AND '.join(conditions)} ORDER BY r.rid LIMIT {most}) p CROSS JOIN LATERAL "
         f"(SELECT {_PAGE} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY p.rid"
     )
     return text, sql.values
@@ -85,14 +104,21 @@ def references(
     tenant_id: int, hasher: Hasher, focus: Focus, wanted: Wanted, access: Access
 ) -> tuple[str, list[object]]:
     """Every text that stands as a reference in the focus or in a member that the caller may see, each once."""
+    return _filled(_references(tenant_id, hasher, focus.resource_type, wanted, access), {_Given.FOCUS: focus.key})
+
+
+@lru_cache(maxsize=1024)
+def _references(
+    tenant_id: int, hasher: Hasher, resource_type: str, wanted: Wanted, access: Access
+) -> tuple[str, list[object]]:
     sql = SqlParameters(tenant_id)
     types = _allowed(access, sql, hasher)
     conditions = " AND ".join([*types, *_in_time(wanted, sql)]) or "true"
     attached = sql.bind(list(_with_attachments()), "smallint[]")
     rows = (
         f"SELECT r.type_id, r.body FROM resource r WHERE r.tenant_id = {sql.tenant} "
-        f"AND r.key = {sql.bind(focus.key, 'bigint')} AND NOT r.deleted UNION ALL "
-        f"SELECT r.type_id, r.body FROM (SELECT DISTINCT i.rid {_rids(focus, sql)}) m "
+        f"AND r.key = {sql.bind(_Given.FOCUS, 'bigint')} AND NOT r.deleted UNION ALL "
+        f"SELECT r.type_id, r.body FROM (SELECT DISTINCT i.rid {_rids(resource_type, sql)}) m "
         f"JOIN resource r ON r.tenant_id = {sql.tenant} AND r.rid = m.rid WHERE {conditions}"
     )
     text = (
@@ -115,35 +141,50 @@ def referred(
     limit: int,
 ) -> tuple[str, list[object]]:
     """A page of the resources with these keys that are not in the compartment, in the order of ``rid``."""
+    given = {_Given.FOCUS: focus.key, _Given.AFTER: after, _Given.LIMIT: limit, _Given.KEYS: list(keys)}
+    return _filled(_referred(tenant_id, hasher, focus.resource_type, wanted, access), given)
+
+
+@lru_cache(maxsize=1024)
+def _referred(
+    tenant_id: int, hasher: Hasher, resource_type: str, wanted: Wanted, access: Access
+) -> tuple[str, list[object]]:
     sql = SqlParameters(tenant_id)
     conditions = [
         f"r.tenant_id = {sql.tenant} AND r.key = k.key AND NOT r.deleted",
-        f"r.key <> {sql.bind(focus.key, 'bigint')}",
-        f"r.rid > {sql.bind(after, 'bigint')}",
+        f"r.key <> {sql.bind(_Given.FOCUS, 'bigint')}",
+        f"r.rid > {sql.bind(_Given.AFTER, 'bigint')}",
         *_seen(wanted, access, sql, hasher),
     ]
+    chosen, most = sql.bind(_Given.KEYS, "bigint[]"), sql.bind(_Given.LIMIT, "bigint")
     # Look-ups of one row each (OFFSET 0): a table without statistics yet would be joined with all of itself.
     text = (
-        f"SELECT r.* FROM (SELECT r.rid FROM unnest({sql.bind(list(keys), 'bigint[]')}) k(key) CROSS JOIN LATERAL "
+        f"SELECT r.* FROM (SELECT r.rid FROM unnest({chosen}) k(key) CROSS JOIN LATERAL "
         f"(SELECT r.rid FROM resource r WHERE {' AND '.join(conditions)} OFFSET 0) r "
-        f"WHERE NOT EXISTS (SELECT {_rids(focus, sql)} AND i.rid = r.rid OFFSET 0) ORDER BY r.rid LIMIT {limit}) p "
-        f"CROSS JOIN LATERAL (SELECT {_PAGE} FROM resource r "
-        f"WHERE r.tenant_id = {sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY p.rid"
+        f"WHERE NOT EXISTS (SELECT {_rids(resource_type, sql)} AND i.rid = r.rid OFFSET 0) "
+        f"ORDER BY r.rid LIMIT {most}) p CROSS JOIN LATERAL (SELECT {_PAGE} "
+        f"FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY p.rid"
     )
     return text, sql.values
 
 
-def _rids(focus: Focus, sql: SqlParameters) -> str:
-    params = sql.bind(list(memberships(focus.resource_type)), "int[]")
+def _filled(statement: tuple[str, list[object]], given: Mapping[_Given, object]) -> tuple[str, list[object]]:
+    text, values = statement
+    known = {_Given.NOW: now(), **given}
+    return text, [known[value] if isinstance(value, _Given) else value for value in values]
+
+
+def _rids(resource_type: str, sql: SqlParameters) -> str:
+    params = sql.bind(list(memberships(resource_type)), "int[]")
     return (
-        f"FROM idx_reference i WHERE i.tenant_id = {sql.tenant} AND i.target = {sql.bind(focus.key, 'bigint')} "
+        f"FROM idx_reference i WHERE i.tenant_id = {sql.tenant} AND i.target = {sql.bind(_Given.FOCUS, 'bigint')} "
         f"AND i.param = ANY ({params})"
     )
 
 
 def _allowed(access: Access, sql: SqlParameters, hasher: Hasher) -> list[str]:
     """The access pass of these statements; the same decision as `Access.allows` makes for a row in memory."""
-    return permitted(access, sql, hasher)
+    return permitted(access, sql, hasher, sql.bind(_Given.NOW, "bigint"))
 
 
 def _of_types(types: Sequence[str], sql: SqlParameters) -> str:

@@ -6,8 +6,6 @@ which is prepared once for each kind of reach.
 
 from __future__ import annotations
 
-import itertools
-import re
 import time
 from functools import lru_cache
 from typing import Any
@@ -18,9 +16,10 @@ from psycopg import pq
 from fhir_server.access.compartments import on_row
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
+from fhir_server.store.kept_plans import kept, run_kept
 from fhir_server.store.resources import TYPE_NAMES, Stored
 from fhir_server.store.restriction import Restriction
-from fhir_server.store.wire import Statement, argument, run, run_together
+from fhir_server.store.wire import Statement, run
 
 _READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
 _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
@@ -49,17 +48,6 @@ _VERSION = (
     f"WHERE {_THIS}"
 )
 
-# One key is looked up, for which every plan is as good as the first: PostgreSQL would take the price of arrays whose
-# length it does not know for one that planning each time anew is worth, which takes four times as long as the look-up.
-# Nor must a table that is small yet make the plan that it will be read by when it is large.
-_PLANNED = "set_config('plan_cache_mode', '{}', true), set_config('enable_seqscan', '{}', true)"
-_WITHIN = Statement(
-    "fhir_within", f"SELECT set_config('fhir.tenant', $1, true), {_PLANNED.format('force_generic_plan', 'off')}"
-)
-_AFTERWARDS = Statement("fhir_afterwards", f"SELECT {_PLANNED.format('auto', 'on')}")
-
-_number = itertools.count()
-
 
 def now() -> int:
     """The present, in microseconds since 1970 UTC."""
@@ -81,11 +69,13 @@ def read(
     if access.minds_consents and on_row(resource_type):
         # Consents take away from what is reached and never add to it.
         statement, values = _restricted(access.without_consents(), resource_type, hasher, _MINDING)
-        result = _run(connection, tenant_id, statement, [tenant_id, key, now(), *values])
+        result = run_kept(connection, tenant_id, statement, [tenant_id, key, now(), *values])
         if not result.ntuples or result.get_value(0, 8) != b"t":
             return _stored(result, resource_type, resource_id)
     statement, values = _restricted(access, resource_type, hasher, _ROW)
-    return _stored(_run(connection, tenant_id, statement, [tenant_id, key, now(), *values]), resource_type, resource_id)
+    return _stored(
+        run_kept(connection, tenant_id, statement, [tenant_id, key, now(), *values]), resource_type, resource_id
+    )
 
 
 def vread(
@@ -105,7 +95,7 @@ def vread(
         return _stored(result, resource_type, resource_id), False
     consents = False
     if access.without_consents().whole(resource_type):
-        result = _run(connection, tenant_id, _VREAD_MINDING, [tenant_id, key, version])
+        result = run_kept(connection, tenant_id, _VREAD_MINDING, [tenant_id, key, version])
         consents = result.get_value(0, 9) == b"t"
         if result.get_value(0, 8) != b"t":
             return _stored(result, resource_type, resource_id), consents
@@ -113,17 +103,8 @@ def vread(
         return None, consents
     statement, values = _restricted(access, resource_type, hasher, _VERSION)
     arguments = [tenant_id, key, now(), version, *values]
-    found = _stored(_run(connection, tenant_id, statement, arguments), resource_type, resource_id)
+    found = _stored(run_kept(connection, tenant_id, statement, arguments), resource_type, resource_id)
     return found, consents
-
-
-def _run(connection: psycopg.Connection, tenant_id: int, statement: Statement, arguments: list[Any]) -> pq.abc.PGresult:
-    """Execute a prepared statement for a tenant, with a plan that is made once."""
-    statements = [(_WITHIN, (b"%d" % tenant_id,)), (statement, [argument(one) for one in arguments])]
-    if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-        # What a transaction does next is planned as ever.
-        statements.append((_AFTERWARDS, ()))
-    return run_together(connection, statements)[1]
 
 
 class _Binder:
@@ -131,32 +112,23 @@ class _Binder:
 
     def __init__(self, first: int) -> None:
         self.tenant = "$1::int"
-        self.values: list[object] = []
+        self.values: list[object] = [None] * first
         self.first = first
 
     def bind(self, value: object, cast: str = "") -> str:
         """The placeholder of a value."""
         self.values.append(value)
-        return f"${self.first + len(self.values)}::{cast}"
+        return f"${len(self.values)}::{cast}"
 
 
 @lru_cache(maxsize=4096)
-def _restricted(access: Access, resource_type: str, hasher: Hasher, text: str) -> tuple[Statement, list[object]]:
+def _restricted(access: Access, resource_type: str, hasher: Hasher, text: str) -> tuple[Statement, list[Any]]:
+    """The statement, and the values behind those of `_Binder`."""
     binder = _Binder(4 if text is _VERSION else 3)
     let = Restriction(access, binder, hasher, "$3::bigint").on([resource_type])
-    # PostgreSQL wants every placeholder to be used.
-    used = sorted({int(number) for number in re.findall(r"\$(\d+)", let)} - set(range(1, binder.first + 1)))
-    places = {number: place for place, number in enumerate(used, start=binder.first + 1)}
-    where = re.sub(r"\$(\d+)", lambda m: f"${places.get(int(m[1]), int(m[1]))}", f" AND {let}" if let else "")
-    values = [binder.values[number - binder.first - 1] for number in used]
     # A row without content has nothing to be decided by.
-    return _statement(f"{text}{where} AND NOT r.deleted"), values
-
-
-@lru_cache(maxsize=1024)
-def _statement(text: str) -> Statement:
-    """One for all reaches that differ in their values alone."""
-    return Statement(f"fhir_restricted_{next(_number)}", text)
+    statement, values = kept(f"{text}{f' AND {let}' if let else ''} AND NOT r.deleted", binder.values)
+    return statement, values[binder.first :]
 
 
 def _stored(result: pq.abc.PGresult, resource_type: str, resource_id: str) -> Stored | None:

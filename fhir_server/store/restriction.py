@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from fhir_server.access.compartments import VIA, codes, on_row
@@ -53,9 +54,28 @@ def roles_of(keys: str, sql: Binder) -> str:
     )
 
 
+def _relates(rule: Rule) -> bool:
+    """Whether a rule lets nothing through but what is about patients of somebody."""
+    return any(isinstance(one, Related) for one in rule.conditions)
+
+
 def _act(persons: Iterable[str]) -> bool:
     """Whether one of the persons may act in roles."""
     return any(person.startswith("Practitioner/") for person in persons)
+
+
+@lru_cache(maxsize=1024)
+def _alike(access: Access, resource_types: tuple[str, ...]) -> list[tuple[tuple[Rule, ...], tuple[str, ...]]]:
+    """The types of which anything is let through, in groups of those that the same is asked of, with the rules of it;
+    () where they are let through whole."""
+    groups: dict[tuple[tuple[Rule, ...], object], list[str]] = {}
+    for name in resource_types:
+        rules = tuple(rule for rule in access.rules if rule.covers(name))
+        if any(not rule.conditions for rule in rules):
+            groups.setdefault(((), None), []).append(name)
+        elif rules:
+            groups.setdefault((rules, on_row(name) or (codes(name), name in VIA)), []).append(name)
+    return [(rules, tuple(names)) for (rules, _), names in groups.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +100,9 @@ class Restriction:
         """
         if any(rule.types is None and not rule.conditions for rule in self.access.rules):
             return ""
-        groups: dict[tuple[tuple[Rule, ...], object], list[str]] = {}
-        for name in resource_types:
-            rules = tuple(rule for rule in self.access.rules if rule.covers(name))
-            if any(not rule.conditions for rule in rules):
-                groups.setdefault(((), None), []).append(name)
-            elif rules:
-                groups.setdefault((rules, on_row(name) or (codes(name), name in VIA)), []).append(name)
         numbers = definitions.load().type_ids
         parts = []
-        for (rules, _), names in groups.items():
+        for rules, names in _alike(self.access, tuple(resource_types)):
             let = self._any(rules, names, patient)
             if len(names) == len(resource_types):
                 return let
@@ -97,13 +110,13 @@ class Restriction:
             parts.append(f"r.type_id = ANY({of_type}){' AND ' if let else ''}{let}")
         return f"({' OR '.join(parts)})" if parts else "false"
 
-    def _any(self, rules: tuple[Rule, ...], names: list[str], patient: str) -> str:
+    def _any(self, rules: tuple[Rule, ...], names: Sequence[str], patient: str) -> str:
         if not rules:
             return ""
         each = (" AND ".join(self._condition(one, names, patient) for one in rule.conditions) for rule in rules)
         return f"({' OR '.join(f'({one})' for one in each)})"
 
-    def _condition(self, condition: Condition, names: list[str], patient: str) -> str:
+    def _condition(self, condition: Condition, names: Sequence[str], patient: str) -> str:
         match condition:
             case About(one):
                 return self._about(one, names)
@@ -120,13 +133,13 @@ class Restriction:
             case Consented(persons):
                 return self._consented(persons, names)
 
-    def _about(self, patient: str, names: list[str]) -> str:
+    def _about(self, patient: str, names: Sequence[str]) -> str:
         key = self.sql.bind(self.hasher.uncached(patient), "bigint")
         if on_row(names[0]):
             return f"r.patient = {key}"
         return f"EXISTS (SELECT FROM ({self._patients(names)}) p WHERE p.patient = {key} OFFSET 0)"
 
-    def _related(self, persons: tuple[str, ...], kinds: tuple[int, ...], names: list[str], patient: str) -> str:
+    def _related(self, persons: tuple[str, ...], kinds: tuple[int, ...], names: Sequence[str], patient: str) -> str:
         kind = self.sql.bind(list(kinds), "smallint[]")
 
         def related(whose: str) -> str:
@@ -144,7 +157,7 @@ class Restriction:
         found = f"SELECT FROM care_relation c WHERE {related('p.patient')} OFFSET 0"
         return f"EXISTS (SELECT FROM ({self._patients(names)}) p CROSS JOIN LATERAL ({found}) c OFFSET 0)"
 
-    def _consented(self, persons: tuple[str, ...], names: list[str]) -> str:
+    def _consented(self, persons: tuple[str, ...], names: Sequence[str]) -> str:
         known = self._persons(persons) if persons else "'{}'::bigint[]"
         if on_row(names[0]):
             return f"(r.patient IS NULL OR NOT {denied(self.sql, 'r', known, self.now)})"
@@ -156,7 +169,7 @@ class Restriction:
         )
         return f"NOT EXISTS (SELECT FROM ({row}) x WHERE {denied(self.sql, 'x', known, self.now)} OFFSET 0)"
 
-    def _patients(self, names: list[str]) -> str:
+    def _patients(self, names: Sequence[str]) -> str:
         """The patients of a row for which ``r.patient`` does not tell, as a column ``patient``."""
         params = self.sql.bind(sorted(param_id(f"{name}.{code}") for name in names for code in codes(name)), "int[]")
         of_row = f"i.tenant_id = {self.sql.tenant} AND i.rid = r.rid AND i.param = ANY({params})"
@@ -171,17 +184,17 @@ class Restriction:
         """The patients whom rows of a type must be about to be let through, few as they may be; None where they may be
         about others.
 
-        A subquery of their keys as ``key``, and one of the rids ``rid`` that lead on from a table ``m`` of such keys,
+        A subquery of their keys as ``key``, some of them several times, and one of the rids ``rid`` that lead on from a table ``m`` of such keys,
         with the mark SEEDS of search/condition.py where the table's name belongs.
         """
         rules = [rule for rule in self.access.rules if rule.covers(resource_type)]
         related = [one for rule in rules for one in rule.conditions if isinstance(one, Related)]
-        if not related or len(related) < len(rules) or not on_row(resource_type):
+        if not rules or not on_row(resource_type) or not all(map(_relates, rules)):
             return None
         kinds = self.sql.bind(sorted({kind for one in related for kind in one.kinds}), "smallint[]")
         persons = tuple(dict.fromkeys(person for one in related for person in one.persons))
         return (
-            f"SELECT DISTINCT c.patient AS key FROM care_relation c WHERE c.tenant_id = {self.sql.tenant} "
+            f"SELECT c.patient AS key FROM care_relation c WHERE c.tenant_id = {self.sql.tenant} "
             f"AND c.person = ANY({self._persons(persons)}) AND c.kind = ANY({kinds}) "
             f"AND c.low <= {self.now} AND c.high > {self.now}"
         ), (

@@ -4,12 +4,15 @@ https://www.postgresql.org/docs/current/protocol-flow.html"""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import pq
 
 from fhir_server.errors import BadRequest
+from fhir_server.store.kept_plans import kept, run_kept
 from fhir_server.store.wire import literal, run_simple
 
 Result = pq.abc.PGresult
@@ -69,10 +72,33 @@ def run_search(
     limit = f", set_config('statement_timeout', '{int(timeout_ms)}', true)" if timeout_ms else ""
     # Functions are called in the order in which they stand, so that this one finds the tenant set.
     checked = f", fhir_no_consents({int(tenant_id)})" if no_consents else ""
-    try:
+    with _told():
         return run_simple(
             connection, f"SELECT set_config('fhir.tenant', '{int(tenant_id)}', true){limit}{checked}; {bound}"
         )
+
+
+def run_kept_search(
+    connection: psycopg.Connection,
+    tenant_id: int,
+    sql: str,
+    values: Sequence[Any],
+    *,
+    timeout_ms: int = 0,
+    no_consents: bool = False,
+) -> pq.abc.PGresult:
+    """The same as `run_search` with a plan that is made once, for look-ups of keys; values are numbers, or lists of
+    them."""
+    statement, used = kept(sql, values)
+    with _told():
+        return run_kept(connection, tenant_id, statement, used, timeout_ms=timeout_ms, no_consents=no_consents)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the functions of the database say, as what it means."""
+    try:
+        yield
     except psycopg.DatabaseError as error:
         if error.sqlstate == _CONSENTS:
             raise ConsentsFound from None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import pq
@@ -126,9 +126,9 @@ class Store:
             return work(self._connection)
         return self._database.transaction(self.tenant_id, work)
 
-    def search(self, sql: str, values: Sequence[object]) -> pq.abc.PGresult:
+    def search(self, sql: str, values: Sequence[Any], *, plan_kept: bool = False) -> pq.abc.PGresult:
         """Run a compiled search: ``sql`` with $1, $2 ... and its values, planned for these values, in one round
-        trip.
+        trip. ``plan_kept`` has it planned once for all values, which are numbers then: store/kept_plans.py.
 
         Raises Unavailable with the issue code timeout where it takes longer than a search may, BadRequest for a
         full-text search where that is switched off or words are missing, ConsentsFound where consents were taken not to
@@ -139,11 +139,10 @@ class Store:
         # Inside a transaction the limit would go on to hold for the writes that follow.
         timeout_ms = 0 if self.in_transaction else self.search_timeout_ms
         unminded = not self.minds_consents
+        run = searching.run_kept_search if plan_kept else searching.run_search
         try:
             return self._run(
-                lambda c: searching.run_search(
-                    c, self.tenant_id, sql, values, timeout_ms=timeout_ms, no_consents=unminded
-                ),
+                lambda c: run(c, self.tenant_id, sql, values, timeout_ms=timeout_ms, no_consents=unminded),
                 read_only=True,
             )
         except searching.ConsentsFound:
