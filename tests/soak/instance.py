@@ -142,7 +142,8 @@ class Instance:
 
     def said(self) -> str:
         """The end of the gateway's log."""
-        return self.log.read_text(errors="replace")[-3_000:]
+        text = self.log.read_text(errors="replace")
+        return f"{text[:4_000]}\n...\n{text[-2_000:]}"
 
     @contextlib.contextmanager
     def owner(self) -> Iterator[psycopg.Connection]:

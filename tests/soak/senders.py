@@ -212,3 +212,13 @@ def lines(seed: int, each: int, tale: Callable[[str, int], Iterator[bytes]]) -> 
 def told_again(told: Sequence[Line]) -> list[Line]:
     """The same messages for another instance."""
     return [Line(line.application, iter(line.sent), line.seed) for line in told]
+
+
+def insist(port: int, line: Line, raw: bytes, counts: Counter[str]) -> bytes:
+    """Send one message over a connection of its own until it has its last answer; the bytes of that."""
+
+    async def send() -> bytes:
+        async with Wire(port, line, counts) as wire:
+            return await wire.insist(raw)
+
+    return asyncio.run(send())

@@ -1,0 +1,131 @@
+"""The gateway or a worker that is cut off at a chosen moment: `python -m tests.soak.cut MOMENT NUMBER VICTIM serve`.
+
+The product has no switch for that: this program replaces functions of it before it runs it. docs/soak.md
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import psutil
+import psycopg
+
+from fhir_server.store import session
+from hl7_gateway import __main__ as gateway
+from hl7_gateway import worker
+from hl7_gateway.receive import Receiver
+
+SAID: Final = "CUT OFF HERE"
+"""What this program says before it cuts."""
+
+SEEN: Final = "A MOMENT"
+"""What it says at each moment at which it might."""
+
+BEFORE, AFTER, FRAME, ANSWER = "before", "after", "frame", "answer"
+"""Moments: the commit of a transaction that has written, a frame that was read, an answer that is ready."""
+
+PROCESS, LINK = "process", "link"
+"""Victims: this process, its connection to PostgreSQL; a number is the first process of PostgreSQL."""
+
+DEFECT: Final = "defect"
+"""Instead of a moment: delivery is broken, so that messages are buried by a transaction of their own."""
+
+
+class Cutter:
+    """Cuts a victim off at the ``number``-th of such moments, once."""
+
+    def __init__(self, number: int, victim: str) -> None:
+        self._number = number
+        self._victim = victim
+        self._seen = 0
+        self._turn = threading.Lock()
+
+    def due(self) -> bool:
+        """Whether this moment is the one."""
+        with self._turn:
+            self._seen += 1
+            print(SEEN, flush=True)
+            return self._seen == self._number
+
+    def cut(self, connection: psycopg.Connection | None = None) -> None:
+        """Cut the victim off."""
+        print(SAID, flush=True)
+        if self._victim == PROCESS:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self._victim == LINK:
+            assert connection is not None
+            with socket.socket(fileno=os.dup(connection.fileno())) as link:
+                link.shutdown(socket.SHUT_RDWR)
+        else:
+            postmaster = psutil.Process(int(self._victim))
+            postmaster.suspend()
+            for one in (*postmaster.children(recursive=True), postmaster):
+                one.kill()
+
+
+def at_commits(cutter: Cutter, moment: str) -> None:
+    """Cut before or after a commit, of transactions that have written something."""
+    real: Callable[..., Any] = session.run_simple
+
+    def run_simple(connection: psycopg.Connection, text: str) -> Any:
+        if text != "COMMIT" or real(connection, "SELECT pg_current_xact_id_if_assigned()").get_value(0, 0) is None:
+            return real(connection, text)
+        due = cutter.due()
+        if due and moment == BEFORE:
+            cutter.cut(connection)
+        found = real(connection, text)
+        if due and moment == AFTER:
+            cutter.cut(connection)
+            raise psycopg.OperationalError("the answer of PostgreSQL does not come")
+        return found
+
+    session.run_simple = run_simple
+
+
+def at_messages(cutter: Cutter, moment: str) -> None:
+    """Cut when a message has been read and nothing was done with it, or when its answer is ready to be written."""
+    real = Receiver.receive
+
+    async def receive(self: Receiver, port: int, peer: Any, raw: bytes) -> bytes | None:
+        due = cutter.due()
+        if due and moment == FRAME:
+            cutter.cut()
+        answer = await real(self, port, peer, raw)
+        if due:
+            cutter.cut()
+        return answer
+
+    Receiver.receive = receive  # type: ignore[method-assign]
+
+
+def broken_delivery() -> None:
+    """Nothing can be delivered."""
+
+    def deliver_batch(*_: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    worker.deliver_batch = deliver_batch
+
+
+def main(moments: str, number: str, victim: str, command: str) -> int:
+    """Run the gateway's command; ``moments`` are one or two of those above, with "+" between them."""
+    cutter = Cutter(int(number), victim)
+    for moment in moments.split("+"):
+        if moment in (BEFORE, AFTER):
+            at_commits(cutter, moment)
+        elif moment in (FRAME, ANSWER):
+            at_messages(cutter, moment)
+        else:
+            assert moment == DEFECT, moment
+            broken_delivery()
+    return gateway.run([command])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
