@@ -80,9 +80,9 @@ def find(
         return []
     values = [
         str(tenant_id),
-        array(hasher.uncached(_token(many[place])) for place in by_token).decode(),
+        array(hasher(_token(many[place])) for place in by_token).decode(),
         _flags(many[place].locked for place in by_token),
-        array(hasher.uncached(f"{many[place].type}/{many[place].value}") for place in by_key).decode(),
+        array(hasher(f"{many[place].type}/{many[place].value}") for place in by_key).decode(),
         _flags(many[place].locked for place in by_key),
     ]
     result = _run(connection, tenant_id, hasher, access, {one.type for one in many}, values)

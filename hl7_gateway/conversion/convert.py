@@ -74,8 +74,7 @@ def _count(walk: Walk) -> None:
         if segment.name in _ENVELOPE:
             continue
         read = walk.was_read(segment)
-        for field in range(1, len(segment) + 1):
-            content = segment[field]
-            if content and field not in read:
+        for field, content in enumerate(segment.fields):
+            if content and field and field not in read:
                 conversion.unmapped.append(Place(segment.name, segment.number, field))
                 conversion.bytes_unmapped += len(content)

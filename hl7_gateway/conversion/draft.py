@@ -7,7 +7,7 @@ said, and `""` takes it away. ``deliver`` finds the resource that a draft is abo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,6 +26,12 @@ class Said:
 
     value: Any
     places: Mapping[str, Place]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The places as texts, by path."""
+        told: Callable[[], dict[str, str]] | None = getattr(self.places, "texts", None)
+        return told() if told is not None else {path: str(place) for path, place in self.places.items()}
 
 
 @dataclass(frozen=True, slots=True)

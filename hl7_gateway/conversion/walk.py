@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-from hl7_gateway.conversion.draft import Conversion, Draft, Merge, Said, Stated, Warned
+from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft, Merge, Said, Stated, Warned
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message, Segment
 from hl7_gateway.problems import Place
@@ -51,6 +51,19 @@ class Places(Mapping[str, Place]):
     def __len__(self) -> int:
         return len(self._parts) + ("" not in self._parts)
 
+    def texts(self) -> dict[str, str]:
+        """The places as texts, as str() tells each; what lineage keeps of every value, without a Place for each."""
+        parts = self._parts
+        at = f"{self._segment}[{self._number}]" if self._number != 1 else self._segment
+        if self._field:
+            at = f"{at}-{self._field}"
+        if self._repetition > 1:
+            at = f"{at}[{self._repetition}]"
+        found = {} if "" in parts else {"": at}
+        for path, part in parts.items():
+            found[path] = str(part) if type(part) is Place else f"{at}.{part}" if part else at
+        return found
+
 
 class Walk:
     """What a message has said so far.
@@ -74,6 +87,7 @@ class Walk:
         self.here: tuple[Segment, int, int] = (message.header, 0, 0)
         self.index = 0
         self._counts: dict[str, int] = {}
+        self._stubs: dict[str, Draft] = {}
         self._known: dict[tuple[Any, ...], Draft] = {}
         self._keys: dict[tuple[str, ...], int] = {}
         self._gathered: dict[tuple[str, str, str], tuple[Draft, list[Said]]] = {}
@@ -97,7 +111,18 @@ class Walk:
             return found, False
         made = self._known[(kind, *key)] = self.draft(kind)
         made.stub = True
+        self._stubs[made.name] = made
         return made, True
+
+    def once(self, kind: str, key: str) -> tuple[Draft, bool]:
+        """The draft of what there is once in a message; and whether this is the first time."""
+        made, new = self.stub(kind, (key,))
+        made.stub = False
+        return made, new
+
+    def mentioned(self, reference: dict[str, Any]) -> Draft | None:
+        """The draft that a reference leads to, where it is only mentioned."""
+        return self._stubs.get(str(reference.get("reference", "")).removeprefix(DRAFT))
 
     def state(
         self, draft: Draft, path: str, value: Any, parts: Parts | None = None, *, slot: str = "", initial: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
@@ -12,7 +13,7 @@ from hl7_gateway.problems import Place, Refused
 
 def of_identifier(hasher: Hasher, resource_type: str, system: str, value: str) -> str:
     """The id of a resource that was made for an identifier."""
-    return _uuid(hasher, ["identifier", resource_type, system, value])
+    return _of_identifier(hasher, resource_type, system, value)
 
 
 def of_natural(hasher: Hasher, resource_type: str, parts: Iterable[str]) -> str:
@@ -38,6 +39,12 @@ def of_draft(hasher: Hasher, draft: Draft, message: int, path_of: Callable[[str]
     return of_message(hasher, draft.type, message, draft.name)
 
 
+@lru_cache(maxsize=50_000)
+def _of_identifier(hasher: Hasher, resource_type: str, system: str, value: str) -> str:
+    # Message after message is about the same people and speaks of the same wards.
+    return _uuid(hasher, ["identifier", resource_type, system, value])
+
+
 def _uuid(hasher: Hasher, parts: list[str]) -> str:
     # A list as JSON: no two lists are the same text.
     text = json.dumps(parts).decode()
@@ -56,7 +63,13 @@ def in_order(drafts: Mapping[str, Draft]) -> list[Draft]:
     """
     order: list[Draft] = []
     done: dict[str, bool] = {}
-    for first in drafts:
+    for first, draft in drafts.items():
+        if draft.identifiers or not draft.natural:
+            # It waits for none.
+            if not done.get(first):
+                done[first] = True
+                order.append(draft)
+            continue
         stack = [first]
         while stack:
             name = stack[-1]

@@ -169,8 +169,7 @@ class Merging:
             self._forget(stated.path, stated.slot)
 
     def _entry(self, said: list[tuple[str, Said]]) -> dict[str, Any]:
-        values = [[known, {path: str(place) for path, place in one.places.items()}] for known, one in said]
-        return {"m": self.message, "v": self.version, "s": values}
+        return {"m": self.message, "v": self.version, "s": [[known, one.texts] for known, one in said]}
 
     def _forget(self, path: str, slot: str | None) -> None:
         """Nothing of a path (None), or of what a slot said of it, is there any more."""

@@ -37,7 +37,7 @@ class References:
         values: list[Said] = []
         same = True
         for said in stated.values:
-            if type(said.value) is str:
+            if type(said.value) is str or _as_it_is(said.value):
                 values.append(said)
                 continue
             where = f"{resource_type}.{stated.path}"
@@ -87,6 +87,22 @@ class References:
     def _warn(self, said: Said, text: str) -> None:
         place = said.places.get("")
         self.warnings.append(Warned(place if place is not None else Place("MSH"), text))
+
+
+def _as_it_is(value: Any) -> bool:
+    """Whether a value has neither a reference to a draft nor a decimal in it: most have none, and need no types."""
+    if type(value) is dict:
+        reference = value.get("reference")
+        if type(reference) is str and reference.startswith(DRAFT):
+            return False
+        value = value.values()
+    elif type(value) is not list:
+        return type(value) is not Decimal
+    for one in value:
+        kind = type(one)
+        if kind is not str and kind is not bool and not _as_it_is(one):
+            return False
+    return True
 
 
 def _plain(number: Decimal) -> Decimal:
