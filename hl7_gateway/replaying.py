@@ -11,6 +11,8 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
 from fhir_server.store import hl7_found
 from fhir_server.store.hl7_found import Replay, Whole
+from fhir_server.store.savepoints import savepoint
+from fhir_server.store.session import Connection
 from fhir_server.store.store import Store
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.deliver import Delivered, Desk, Work, deliver
@@ -59,6 +61,13 @@ class _Undone(Exception):
         super().__init__()
 
 
+class _Seen(Exception):
+    # Raised to undo what was delivered, once it was looked at; it is no error.
+    def __init__(self, done: Delivered, keys: dict[int, str], after: dict[int, Any]) -> None:
+        self.done, self.keys, self.after = done, keys, after
+        super().__init__()
+
+
 def preview(store: Store, desk: Desk, feed: Feed, number: int, raw: bytes) -> Preview:
     """What a message would do now, under the number of the one that it corrects (or 0). Nothing stays of it."""
     found = read(feed, raw)
@@ -83,15 +92,18 @@ def preview(store: Store, desk: Desk, feed: Feed, number: int, raw: bytes) -> Pr
 
 
 def _tried(desk: Desk, work: Work, store: Store) -> None:
-    done = deliver(desk, store, work)
-    keys = {store.hasher.uncached(f"{kind}/{name}"): f"{kind}/{name}" for kind, name, _, _ in done.written}
-    after = store.within(lambda c: hl7_found.bodies(c, store.tenant_id, list(keys)))
-    raise _Undone(_difference(store, keys, after, done))
+    raise _Undone(store.within(partial(_difference, desk, work, store)))
 
 
-def _difference(store: Store, keys: dict[int, str], after: dict[int, Any], done: Delivered) -> Preview:
-    # Over another connection, which does not see what is about to be undone.
-    before = store.database.transaction(store.tenant_id, lambda c: hl7_found.bodies(c, store.tenant_id, list(keys)))
+def _difference(desk: Desk, work: Work, store: Store, connection: Connection) -> Preview:
+    try:
+        with savepoint(connection):
+            done = deliver(desk, store, work)
+            keys = {store.hasher.uncached(f"{kind}/{name}"): f"{kind}/{name}" for kind, name, _, _ in done.written}
+            raise _Seen(done, keys, hl7_found.bodies(connection, store.tenant_id, list(keys)))
+    except _Seen as seen:
+        done, keys, after = seen.done, seen.keys, seen.after
+    before = hl7_found.bodies(connection, store.tenant_id, list(keys))
     changed = {}
     for key, name in keys.items():
         one, other = list(_lines(before.get(key, {}))), list(_lines(after.get(key, {})))

@@ -58,14 +58,17 @@ def replay(
         click.echo(f"{count} to be converted again")
 
 
-@click.command(epilog=example("hl7-gateway drop riverside 4711"))
+@click.command(epilog=example("hl7-gateway drop riverside 4711 --reason 'sent by their test system'"))
 @click.argument("slug")
 @click.argument("numbers", type=int, nargs=-1, required=True, metavar="NUMBER...")
-def drop(slug: str, numbers: tuple[int, ...]) -> None:
+@click.option("--reason", default="", help="Why they are not needed; it stays with them.")
+def drop(slug: str, numbers: tuple[int, ...], reason: str) -> None:
     """Close dead letters of the clinic SLUG for good; they can still be found and shown."""
     with clinic(slug) as found:
         now = time.time_ns() // 1000
-        gone = found.of.database.transaction(found.of.id, lambda c: hl7_found.drop(c, found.of.id, numbers, now))
+        gone = found.of.database.transaction(
+            found.of.id, lambda c: hl7_found.drop(c, found.of.id, numbers, now, reason)
+        )
     for number in numbers:
         click.echo(f"{number}\t{'dropped' if number in gone else 'is no dead letter'}")
 

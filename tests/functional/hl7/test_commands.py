@@ -178,10 +178,12 @@ def test_a_dead_letter_is_dropped_and_stays_readable(command: Command, ward: War
     ward.keep(message("1").replace(b"HOSP^MR", b"HOSP^SS"), visit("2", "A01", "5"))
     ward.work()
     dead, stored = ward.found()
-    said = command("drop", ward.tenant.slug, str(dead.id), str(stored.id)).splitlines()
+    words = ("drop", ward.tenant.slug, str(dead.id), str(stored.id), "--reason", "their test system")
+    said = command(*words).splitlines()
     assert said == [f"{dead.id}\tdropped", f"{stored.id}\tis no dead letter"]
     assert [one.state for one in ward.found()] == ["dropped", "stored"]
     assert ward.raw(dead.id).startswith(b"MSH")
+    assert (ward.whole(dead.id).found.problem or {})["dropped"] == "their test system"
 
 
 def test_other_clinics_messages_are_neither_shown_nor_replayed(
