@@ -9,9 +9,11 @@ from flask import Response
 
 from fhir_server.audit import event as events
 from fhir_server.console.visit import Visit
-from fhir_server.store import hl7_overview, hl7_score
+from fhir_server.store import hl7_alerts, hl7_overview, hl7_score
+from fhir_server.store.hl7_alerts import Alert
 from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.hl7_overview import Traffic
+from hl7_gateway.alerts import sentence
 from hl7_gateway.conformance.names import SEGMENTS, field_names
 from hl7_gateway.console.office import Office, number_of
 from hl7_gateway.console.words import ago
@@ -37,10 +39,23 @@ class Doing:
     removed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An open alert in a line; ``seen`` says who has acknowledged it, "" for nobody."""
+
+    id: int
+    feed: str
+    said: str
+    since: str
+    seen: str
+
+
 def view(visit: Visit) -> Response:
-    """GET /t/{slug}/feeds"""
+    """GET and POST /t/{slug}/feeds"""
     office = Office(visit)
     now = events.now()
+    if visit.posted:
+        return _acknowledge(office, now)
     counts = _overview(office, now)
     doing = [_doing(row, counts.feeds.get(row.id, Traffic()), now) for row in office.rows]
     known = {row.id for row in office.rows}
@@ -51,6 +66,7 @@ def view(visit: Visit) -> Response:
     return visit.render(
         "hl7/feeds.html",
         feeds=doing,
+        alerts=[_open(one, now) for one in _alerts(office)],
         may_look=office.may_look(),
         total=counts.counted,
         whole=counts.counted < hl7_overview.NEWEST,
@@ -78,6 +94,26 @@ def view_one(visit: Visit) -> Response:
         fields=[(place, _called(place), number) for place, number in score.fields],
         scored=SCORED,
     )
+
+
+def _acknowledge(office: Office, now: int) -> Response:
+    """Note that somebody has seen an alert; one that was cleared or seen meanwhile needs nothing any more."""
+    visit, number = office.visit, number_of(office.visit.value("seen", 20))
+    if number is not None:
+        by = visit.somebody.username
+        office.database.transaction(
+            office.tenant_id, lambda c: hl7_alerts.acknowledge(c, office.tenant_id, number, by, now)
+        )
+    return visit.redirect("feeds")
+
+
+def _alerts(office: Office) -> list[Alert]:
+    return office.database.transaction(office.tenant_id, lambda c: hl7_alerts.listed(c, office.tenant_id))
+
+
+def _open(alert: Alert, now: int) -> Open:
+    seen = f"{alert.acknowledged_by}, {ago(alert.acknowledged, now)}" if alert.acknowledged else ""
+    return Open(alert.id, alert.feed, sentence(alert), ago(alert.raised, now), seen)
 
 
 def _overview(office: Office, now: int) -> hl7_overview.Overview:

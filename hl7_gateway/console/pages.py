@@ -11,7 +11,7 @@ PAGES = (
     Page("messages", "/messages", MESSAGES, messages_page.view, posts=True),
     Page("messages-replay", "/messages/replay", MESSAGES, bulk_page.view, posts=True),
     Page("message", "/messages/<message>", MESSAGES, message_page.view, posts=True),
-    Page("feeds", "/feeds", FEEDS, feeds_page.view),
+    Page("feeds", "/feeds", FEEDS, feeds_page.view, posts=True),
     Page("feed", "/feeds/<feed>", FEEDS, feeds_page.view_one),
 )
 

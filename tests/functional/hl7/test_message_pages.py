@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 
 from fhir_server.app import FhirServer
+from fhir_server.audit import event as events
 from fhir_server.audit import verify
-from fhir_server.store import hl7_feeds
+from fhir_server.store import hl7_alerts, hl7_feeds
+from fhir_server.store.hl7_alerts import Alert, Seen
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.console import bulk_page, messages_page
@@ -309,10 +311,52 @@ def test_feeds_are_told_in_numbers_with_the_fields_that_nobody_reads(ward: Ward,
     assert [one.id for one in ward.found(state="dead")] == [dead.id]
 
 
+AGO = r"(?:just now|\d+ \w+ ago)"
+
+
+def test_alerts_are_on_the_page_of_feeds_until_their_reason_is_gone(ward: Ward, screen: Screen) -> None:
+    number, feed = ward.tenant.id, ward.feed_id
+
+    def see(amount: int) -> None:
+        seen = [Seen(feed, "lab", "dead", amount > 0, amount, grows=True), Seen(feed, "lab", "silent", True, 60)]
+        ward.database.transaction(number, lambda c: hl7_alerts.observe(c, number, seen, events.now()))
+
+    screen.open("feeds")
+    assert "Alerts" not in screen.text
+    see(2)
+    screen.open("feeds")
+    assert re.search(rf"lab 2 dead letters wait for somebody to look at them {AGO} I have seen it", screen.text)
+    assert re.search(rf"lab no message has come for 60 seconds {AGO} I have seen it", screen.text)
+    (silent, dead) = sorted(ward.database.transaction(number, lambda c: hl7_alerts.listed(c, number)), key=_condition)
+    screen.press(str(dead.id))
+    assert screen.url == screen.clinic.url("feeds")
+    seen_by = rf"look at them {AGO} {screen.person.username}, {AGO}"
+    assert re.search(seen_by, screen.text)
+    assert screen.text.count("I have seen it") == 1
+    # Of one that is not there, was seen, or is of somebody else, nothing happens.
+    for value in (str(dead.id), str(silent.id + 10**9), "x", "", "-1"):
+        screen.post("feeds", seen=value)
+        assert re.search(seen_by, screen.text)
+        assert screen.text.count("I have seen it") == 1
+    see(3)
+    screen.open("feeds")
+    assert re.search(rf"lab 3 dead letters wait for somebody to look at them {AGO} I have seen it", screen.text)
+    see(0)
+    screen.open("feeds")
+    assert "dead letters wait" not in screen.text
+
+
+def _condition(alert: Alert) -> bool:
+    return alert.condition == "dead"
+
+
 def test_the_pages_can_be_used_without_eyes_and_without_scripts(ward: Ward, screen: Screen) -> None:
     """https://www.w3.org/TR/WCAG22/"""
     ward.keep(NOBODY, message("7"))
     ward.work()
+    silent = [Seen(ward.feed_id, "lab", "silent", True, 60)]
+    number = ward.tenant.id
+    ward.database.transaction(number, lambda c: hl7_alerts.observe(c, number, silent, events.now()))
     dead, stored = ward.found()
     paths = ("messages", f"messages/{dead.id}", f"messages/{stored.id}", "feeds", f"feeds/{dead.feed_id}")
     pages = []
