@@ -13,6 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
+from fhir_server.store.hl7_span import span
 from fhir_server.store.wire import Statement, array, run
 
 
@@ -112,6 +113,11 @@ def listed(
 ) -> list[Found]:
     """Messages, the newest first or the ``oldest``, in a transaction of the tenant."""
     where, values = _where(tenant_id, wanted)
+    if wanted.since is not None or wanted.until is not None:
+        for bound, number in zip((">=", "<"), span(connection, tenant_id, wanted.since, wanted.until), strict=True):
+            if number is not None:
+                where += f" AND m.id {bound} %s"
+                values.append(number)
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM hl7_message m WHERE {where} ORDER BY m.id {'ASC' if oldest else 'DESC'} LIMIT %s",
         [*values, most],
