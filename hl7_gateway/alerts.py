@@ -11,8 +11,8 @@ from hl7_gateway.feed import Feed
 _SENTENCES: Final = {
     SILENT: "no message has come for {amount:,} seconds",
     WAITING: "a message has waited for {amount:,} seconds to be converted",
-    QUEUE: "{amount:,} messages wait to be converted",
-    DEAD: "{amount:,} dead letters wait for somebody to look at them",
+    QUEUE: "messages that wait to be converted: {amount:,}",
+    DEAD: "dead letters that somebody must look at: {amount:,}",
     SEQUENCE: "the sender's numbers are out of step, {amount} is expected",
     UNUSABLE: "its configuration cannot be used, its messages wait",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ def secured(settings: Settings) -> Secured:
 def _entry(written: str) -> _Entry:
     head, *options = (part.strip() for part in written.split(";"))
     number, _, speaks = head.partition("+")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 65_535):
+    if not (re.fullmatch("[0-9]{1,5}", number) and 1 <= int(number) <= 65_535):
         raise ConfigurationError(f"MLLP_PORTS must have ports from 1 to 65535 such as {_EXAMPLE}; {head!r} is none.")
     if speaks not in (_PLAIN, _TLS, _MUTUAL) or (head.endswith("+")):
         raise ConfigurationError(f"MLLP_PORTS: {head!r} must be {number}, {number}+tls or {number}+mtls.")

@@ -109,7 +109,7 @@ def test_an_alert_is_posted_when_it_is_raised_and_when_it_is_cleared(
         "feed": "lab",
         "condition": "dead",
         "amount": 3,
-        "text": f"{slug}/lab: 3 dead letters wait for somebody to look at them",
+        "text": f"{slug}/lab: dead letters that somebody must look at: 3",
     }
     assert (cleared["id"], cleared["state"], cleared["raised"]) == (raised["id"], "cleared", raised["raised"])
     assert cleared["cleared"] >= cleared["raised"]

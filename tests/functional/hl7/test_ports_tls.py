@@ -162,6 +162,8 @@ def test_a_feed_without_a_port_may_send_what_it_is_allowed_to_by_any_named_port(
         ("65536+tls", "ports from 1 to 65535"),
         ("https", "'https' is none"),
         ("99999999999999999999", "ports from 1 to 65535"),
+        ("0025750000", "ports from 1 to 65535"),
+        ("٢٥٧٥", "ports from 1 to 65535"),
         ("2575,2575+tls;certificate={pair}", "names the port 2575 twice"),
         ("2576+tls;cert=x", "'cert=x' of 2576+tls must be one of certificate=FILE, key=FILE and ca=FILE"),
         ("2576+tls;certificate=", "'certificate=' of 2576+tls"),

@@ -100,10 +100,13 @@ def test_a_link_is_started_goes_on_and_is_put_in_step_again(gateway: Gateway) ->
             # A gap, and what is behind: neither is kept.
             gap = await sender.raw(numbered(44))
             assert told(gap) == ("AE", "43")
+            (feed,) = [one for one in gateway.feeds.all if one.tenant_id == gateway.tenant.id]
+            assert gateway.metrics.out_of_step(feed) == 43
             assert b"MSH^1^13" in gap
             assert b"It must be 43" in gap
             assert told(await sender.raw(numbered(42, "other"))) == ("AE", "43")
             assert told(await sender.raw(numbered(43))) == ("AA", "43")
+            assert gateway.metrics.out_of_step(feed) == 0
             # The one that came too early is not known as refused.
             assert told(await sender.raw(numbered(44))) == ("AA", "44")
             assert told(await sender.raw(query(-1))) == ("AA", "-1")

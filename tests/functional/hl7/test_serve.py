@@ -31,7 +31,7 @@ from tests.functional.running import REPOSITORY, environment, free_port
 class Process:
     """`hl7-gateway serve`, which can be killed and started again on the same port."""
 
-    def __init__(self, database: DatabaseUrls, log: Path) -> None:
+    def __init__(self, database: DatabaseUrls, log: Path, **settings: str) -> None:
         assert database.owner is not None
         self.port = free_port()
         self.metrics = free_port()
@@ -42,6 +42,7 @@ class Process:
             MLLP_METRICS_PORT=str(self.metrics),
             MLLP_WORKERS="2",
             DATA_DIR=str(log.parent),
+            **settings,
         )
         self.process: subprocess.Popen[bytes] | None = None
 
