@@ -108,8 +108,10 @@ def _results(link: pq.abc.PGconn, number: int) -> list[pq.abc.PGresult]:
 def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.PGresult:
     if result.status in _OK:
         return result
-    if connection.pgconn.status == pq.ConnStatus.BAD:
-        # libpq reports a lost connection without an SQLSTATE, which psycopg would call an error of any kind.
+    if result.error_field(pq.DiagnosticField.SQLSTATE) is None:
+        # What PostgreSQL itself says has one. libpq reports without one that the connection is lost, at times before it
+        # knows so itself, and psycopg would call that an error of any kind.
+        connection.close()
         raise psycopg.OperationalError("the connection to the database is lost")
     raise error_from_result(result, encoding="utf-8")
 
