@@ -83,7 +83,7 @@ class Server:
 def server() -> Iterator[Server]:
     with data_directory() as directory:
         port = free_port()
-        settings = {"DATA_DIR": str(directory), "PORT": str(port)}
+        settings = {"DATA_DIR": str(directory), "PORT": str(port), "MLLP_PORT": str(free_port())}
         with running("up", **settings) as up:
             up.wait_for(lambda: "Bearer" in up.output)
             found = re.search(r"the password of all is (\S+)", up.output)
