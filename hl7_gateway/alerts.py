@@ -24,7 +24,7 @@ class Standing:
 
     ``silent`` is for how many seconds nothing has come, None where that is not known; ``oldest`` for how many the
     oldest of ``waiting`` messages has waited. ``expected`` is the number that was expected in place of the last one, 0
-    where it was right, None where none has come.
+    where that came since, None where neither is known.
     """
 
     silent: float | None

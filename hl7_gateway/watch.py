@@ -10,9 +10,10 @@ from functools import partial
 from typing import Final
 
 from fhir_server.errors import FhirError
-from fhir_server.store import hl7_alerts, hl7_found
-from fhir_server.store.hl7_alerts import SILENT, Alert, Outcome, Seen
+from fhir_server.store import hl7_alerts, hl7_found, hl7_sequences
+from fhir_server.store.hl7_alerts import SEQUENCE, SILENT, Alert, Outcome, Seen
 from fhir_server.store.hl7_found import Depth
+from fhir_server.store.hl7_sequences import ANY
 from fhir_server.store.session import Connection, Database
 from hl7_gateway import alerts
 from hl7_gateway.alerts import Standing
@@ -108,20 +109,29 @@ class Watch:
     def _looked(self, tenant_id: int, feeds: Sequence[Feed], at: float, connection: Connection) -> _Looked:
         depths = {depth.feed_id: depth for depth in hl7_found.depths(connection, tenant_id)}
         dead = hl7_found.dead_letters(connection, tenant_id)
-        told = {one.feed_id for one in hl7_alerts.listed(connection, tenant_id) if one.condition == SILENT}
+        told = {(one.feed_id, one.condition): one.amount for one in hl7_alerts.listed(connection, tenant_id)}
         # Another process may have taken their messages.
-        doubtful = [feed.id for feed in feeds if feed.id not in told and self._doubtful(feed, at)]
+        doubtful = [feed.id for feed in feeds if (feed.id, SILENT) not in told and self._doubtful(feed, at)]
         latest = hl7_alerts.latest(connection, tenant_id, doubtful) if doubtful else {}
+        numbered = [feed.id for feed in feeds if feed.sequence]
+        due = hl7_sequences.all_expected(connection, tenant_id, numbered) if numbered else {}
         seen: list[Seen] = []
         for feed in feeds:
             depth = depths.get(feed.id)
             waiting, oldest = (depth.waiting, at - depth.oldest / 1e6) if depth is not None else (0, 0.0)
             silent = self._silence(feed, at, latest.get(feed.id, 0) / 1e6)
-            expected = self._metrics.out_of_step(feed)
+            expected = self._expected(feed, due.get(feed.id, ANY), told.get((feed.id, SEQUENCE)))
             seen += alerts.seen(feed, Standing(silent, waiting, oldest, dead.get(feed.id, 0), expected))
         seen += [alerts.unusable(row.id, row.name) for row in self._feeds.unusable if row.tenant_id == tenant_id]
         micros, tell = int(at * 1e6), self._tell is not None
         return _Looked(depths, dead, latest, hl7_alerts.observe(connection, tenant_id, seen, micros, tell=tell))
+
+    def _expected(self, feed: Feed, due: int, told: int | None) -> int | None:
+        """The number that a sender is out of step with, as long as it is ``due``; 0: any process has taken it since."""
+        expected = self._metrics.out_of_step(feed)
+        if expected and expected == due:
+            return expected
+        return 0 if told is not None and told != due else None
 
     def _doubtful(self, feed: Feed, at: float) -> bool:
         silent = self._silence(feed, at, 0.0)

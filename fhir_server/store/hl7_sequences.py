@@ -70,8 +70,12 @@ def _rows(connection: psycopg.Connection, tenant_id: int, feeds: list[int]) -> d
 
 def expected(connection: psycopg.Connection, tenant_id: int, feed_id: int) -> int:
     """The number that the next message of a feed must have, in a transaction of its tenant; ANY where it may be any."""
-    row = connection.execute(_EXPECTED, [tenant_id, [feed_id]]).fetchone()
-    return int(row[1]) if row else ANY
+    return all_expected(connection, tenant_id, [feed_id]).get(feed_id, ANY)
+
+
+def all_expected(connection: psycopg.Connection, tenant_id: int, feeds: list[int]) -> dict[int, int]:
+    """The same of several feeds; those are left out of which it may be any from the beginning."""
+    return dict(connection.execute(_EXPECTED, [tenant_id, feeds]).fetchall())
 
 
 def expect(connection: psycopg.Connection, tenant_id: int, feed_id: int, number: int) -> None:

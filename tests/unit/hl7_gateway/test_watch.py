@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.store import hl7_alerts, hl7_feeds, hl7_messages
+from fhir_server.store import hl7_alerts, hl7_feeds, hl7_messages, hl7_sequences
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.feed import Feed
@@ -140,16 +140,28 @@ def test_a_feed_that_is_paused_removed_or_cannot_be_used(
     assert watching.after(PERIOD) == []
 
 
-def test_numbers_out_of_step_are_an_alert_until_they_are_right(
+def test_numbers_out_of_step_are_an_alert_until_the_right_one_came_to_any_process(
     app_database: Database, watching: Watching, feeds: Feeds, tenant: Tenant
 ) -> None:
     configuration = {"sequence": True}
     app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 9, configuration=configuration))
     feeds.refresh(now=True)
     (feed,) = [one for one in feeds.all if one.tenant_id == tenant.id]
+    other = Watching(app_database, feeds, feed)
+
+    def expect(number: int) -> None:
+        app_database.transaction(tenant.id, lambda c: hl7_sequences.expect(c, tenant.id, feed.id, number))
+
+    expect(12)
+    assert watching.after(PERIOD) == []
     watching.metrics.step(feed, 12)
     assert watching.after(PERIOD) == [("sequence", 12)]
-    watching.metrics.step(feed, 0)
+    # One that has not seen it, or that has taken those before, knows no better.
+    assert other.after(PERIOD) == [("sequence", 12)]
+    other.metrics.step(feed, 0)
+    assert other.after(PERIOD) == [("sequence", 12)]
+    expect(13)
+    assert other.after(PERIOD) == []
     assert watching.after(PERIOD) == []
 
 
