@@ -1,4 +1,4 @@
-"""Where a message's CPU goes, from its raw bytes to its commit: `python -m benchmarks.delivering`. docs/benchmarks.md"""
+"""Where a message's CPU goes, from its bytes to its commit: `python -m benchmarks.delivering`. docs/benchmarks.md"""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from fhir_server.store import audit, directory, hl7_feeds, hl7_found, hl7_lineag
 from fhir_server.store.hl7_messages import Incoming
 from fhir_server.store.reading import now
 from fhir_server.store.session import Connection, Database
-from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
 from hl7_gateway import deliver
 from hl7_gateway.delivery.apply import Application
@@ -150,7 +149,7 @@ def _drain(work: Worker, tenant: Tenant) -> int:
 def measure(instance: Instance, slug: str, number: int, most: int, profile: str | None) -> None:
     """Print what delivering messages takes, ``most`` in a transaction."""
     tenant = instance.tenant(slug)
-    database = Database(instance.postgres.app_url, 1)
+    database = Database(instance.postgres.app_url, 1, look_ups=True)
     database.open()
     try:
         hasher = Hasher(directory.hash_key(database))

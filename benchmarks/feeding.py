@@ -31,6 +31,7 @@ from hl7_gateway.simulator.hospital import messages
 from hl7_gateway.wire.mllp import frame
 
 _SEEDS: Final = count(1)
+_WARM_SECONDS: Final = 10.0
 _END: Final = b"\x1c\r"
 
 
@@ -58,12 +59,18 @@ def story(number: int, beds: int) -> list[bytes]:
 
 
 class _Sender(asyncio.Protocol):
-    """A connection that sends the next frame when the last one is answered, until there are no more of them."""
+    """A connection that sends the next frame when the last one is answered, until there are no more of them.
 
-    def __init__(self, waiting: Iterator[bytes], fed: Fed, until: float) -> None:
+    With a ``gap`` it has one to send every so many seconds from ``due`` on. What had to wait for an answer is late, and
+    its latency counts from when it was due: a sender that waits must not hide that it does.
+    """
+
+    def __init__(self, waiting: Iterator[bytes], fed: Fed, until: float, due: float = 0.0, gap: float = 0.0) -> None:
         self._waiting = waiting
         self._fed = fed
         self._until = until
+        self._due = due
+        self._gap = gap
         self._sent = 0.0
         self._heard = b""
         self.ended = asyncio.get_running_loop().create_future()
@@ -91,32 +98,57 @@ class _Sender(asyncio.Protocol):
             self.ended.set_result(None)
 
     def _next(self, now: float) -> None:
+        if self._gap and now < self._due < self._until:
+            asyncio.get_running_loop().call_later(self._due - now, self._send)
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        now = time.perf_counter()
         framed = next(self._waiting, None) if now < self._until else None
         if framed is None:
             self._transport.close()
         else:
-            self._sent = now
+            self._sent = self._due if self._gap else now
+            self._due += self._gap
             self._transport.write(framed)
 
 
-async def _feed(port: int, frames: list[bytes], connections: int, seconds: float) -> Fed:
-    """Send frames over connections, each of which waits for its answer, until they or the time are over."""
+async def _feed(port: int, frames: list[bytes], connections: int, seconds: float, rate: float) -> Fed:
+    """Send frames over connections, each of which waits for its answer, until they or the time are over.
+
+    ``rate`` is how many are sent in a second, 0 as many as are answered.
+    """
     loop = asyncio.get_running_loop()
     waiting = iter(frames)
     fed = Fed()
     begun, used = time.perf_counter(), time.process_time()
-    senders = [
-        (await loop.create_connection(lambda: _Sender(waiting, fed, begun + seconds), HOST, port))[1]
-        for _ in range(connections)
-    ]
+    gap = connections / rate if rate else 0.0
+    senders = []
+    for place in range(connections):
+        one = _Sender(waiting, fed, begun + seconds, begun + place * gap / connections, gap)
+        await loop.create_connection(lambda one=one: one, HOST, port)  # type: ignore[misc]
+        senders.append(one)
     await asyncio.gather(*(one.ended for one in senders))
     fed.seconds, fed.used = time.perf_counter() - begun, time.process_time() - used
     return fed
 
 
-def _client(port: int, frames: list[bytes], connections: int, seconds: float, told: multiprocessing.Queue[Fed]) -> None:
+def _client(
+    port: int, frames: list[bytes], connections: int, seconds: float, rate: float, told: multiprocessing.Queue[Fed]
+) -> None:
     gc.disable()
-    told.put(asyncio.run(_feed(port, frames, connections, seconds)))
+    told.put(asyncio.run(_feed(port, frames, connections, seconds, rate)))
+
+
+def _fed(port: int, frames: list[bytes], connections: int, seconds: float, rate: float) -> Fed:
+    """What a process of its own sends."""
+    told: multiprocessing.Queue[Fed] = multiprocessing.Queue()
+    client = multiprocessing.Process(target=_client, args=(port, frames, connections, seconds, rate, told))
+    client.start()
+    fed = told.get()
+    client.join()
+    return fed
 
 
 @contextlib.contextmanager
@@ -148,17 +180,18 @@ def gateway(instance: Instance, workers: int) -> Iterator[tuple[int, int]]:
         process.wait(STOP_SECONDS + 10)
 
 
-def measure(instance: Instance, name: str, *, workers: int, connections: int, seconds: float, number: int) -> str:
-    """One line of what a way of sending comes to."""
+def measure(
+    instance: Instance, name: str, *, workers: int, connections: int, seconds: float, number: int, rate: float = 0.0
+) -> str:
+    """One line of what a way of sending comes to, once the hospital has patients and tables have statistics."""
     frames = story(number, beds=400)
     with gateway(instance, workers) as (port, pid):
-        told: multiprocessing.Queue[Fed] = multiprocessing.Queue()
-        client = multiprocessing.Process(target=_client, args=(port, frames, connections, seconds, told))
+        _fed(port, frames[: number // 10], connections, _WARM_SECONDS, 0.0)
+        frames = frames[number // 10 :]
+        instance.settle()
         roots = {"gateway": pid, "postgres": instance.postgres_pid}
         before = cpu_microseconds(roots)
-        client.start()
-        fed = told.get()
-        client.join()
+        fed = _fed(port, frames, connections, seconds, rate)
         after = cpu_microseconds(roots)
     each = sorted(fed.latencies)
     cpu = {root: (after[root] - before[root]) / max(len(each), 1) for root in roots}
@@ -173,8 +206,9 @@ def measure(instance: Instance, name: str, *, workers: int, connections: int, se
 @click.command()
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Of each measurement.")
 @click.option("--number", type=click.IntRange(100), default=60_000, show_default=True, help="Messages made for each.")
-@click.option("--only", type=click.Choice(["accepted", "stored"]), help="Half of the measurements.")
-def main(seconds: float, number: int, only: str | None) -> None:
+@click.option("--only", type=click.Choice(["accepted", "stored", "paced"]), help="Some of the measurements.")
+@click.option("--rate", type=click.FloatRange(1), default=500.0, show_default=True, help="Messages a second, paced.")
+def main(seconds: float, number: int, only: str | None, rate: float) -> None:
     """Measure how many messages are accepted (kept durably) and stored (as resources) before they are acknowledged."""
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     click.echo(f"{len(os.sched_getaffinity(0))} cores, load before {load}; client and PostgreSQL on the same machine")
@@ -183,7 +217,7 @@ def main(seconds: float, number: int, only: str | None) -> None:
         with psycopg.connect(instance.postgres.owner_url) as owner:
             owner.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant.id)])
             hl7_feeds.add(owner, tenant.id, "bench", {"zone": "America/New_York"}, 1)
-        if only != "stored":
+        if only in (None, "accepted"):
             for connections in (64, 1):
                 name = f"accepted, {connections} connections, nothing converted"
                 line = measure(instance, name, workers=0, connections=connections, seconds=seconds, number=number)
@@ -193,10 +227,14 @@ def main(seconds: float, number: int, only: str | None) -> None:
                 owner.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant.id)])
                 owner.execute("TRUNCATE hl7_queue")
                 hl7_feeds.change(owner, tenant.id, "bench", 2, configuration={"acknowledgment": "commit"})
-            for connections in (64, 1):
+            for connections in (64, 1) if only != "paced" else ():
                 name = f"stored, {connections} connections, 2 workers"
                 line = measure(instance, name, workers=2, connections=connections, seconds=seconds, number=number)
                 click.echo(line)
+            name = f"stored, 64 connections, {rate:,.0f}/s sent"
+            number = max(number, int(rate * seconds * 1.2))
+            line = measure(instance, name, workers=2, connections=64, seconds=seconds, number=number, rate=rate)
+            click.echo(line)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def _serve_metrics(metrics: Metrics, settings: Settings) -> None:
 
 
 def _opened(app_url: str, size: int) -> Database:
-    database = Database(app_url, size, wait_seconds=_DATABASE_SECONDS)
+    database = Database(app_url, size, wait_seconds=_DATABASE_SECONDS, look_ups=True)
     database.open()
     return database
 

@@ -52,6 +52,8 @@ OPTIONS: Mapping[str, str] = {
     "work_mem": "16MB",
     "maintenance_work_mem": "256MB",
     "jit": "off",
+    # Statements that were planned while tables were empty must not be run like that for a minute of load.
+    "autovacuum_naptime": "5s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # Statements, parameters and the details of errors hold what patients would not want in a log file.

@@ -40,10 +40,20 @@ class Database:
     """The pool of connections of one process, as the application's role.
 
     ``app_url`` is a libpq URL; at most ``size`` connections are open at a time. A statement may take
-    ``statement_timeout_ms`` milliseconds.
+    ``statement_timeout_ms`` milliseconds. ``look_ups``: the process only looks up and writes by keys, so that a plan
+    that was made while tables were small must not read whole tables when they have grown.
     """
 
-    def __init__(self, app_url: str, size: int, statement_timeout_ms: int = 30_000, wait_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        app_url: str,
+        size: int,
+        statement_timeout_ms: int = 30_000,
+        wait_seconds: float = 10.0,
+        *,
+        look_ups: bool = False,
+    ) -> None:
+        self._look_ups = look_ups
         self._statement_timeout_ms = statement_timeout_ms
         self._app_url = app_url
         self.closed = threading.Event()
@@ -64,6 +74,8 @@ class Database:
     def _configure(self, connection: psycopg.Connection) -> None:
         _check_connection(connection)
         connection.execute(f"SET statement_timeout = {int(self._statement_timeout_ms)}")
+        if self._look_ups:
+            connection.execute("SET enable_seqscan = off")
 
     def open(self) -> None:
         """Start connecting, in the background. A database that is down shows in `connection`, not here."""
