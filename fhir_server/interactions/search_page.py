@@ -60,7 +60,10 @@ def fetch(ctx: Context, query: SearchQuery, position: Position | None) -> list[M
     ctx.phases.mark("compile")
     found: list[Match] = []
     for statement in statements:
-        found += _matches(_result(ctx, query, statement), statement.sort_casts, scored=statement.scored)
+        result = _result(ctx, query, statement)
+        if statement.instead is not None and result.ntuples and result.get_value(result.ntuples - 1, 0) is None:
+            result = _result(ctx, query, statement.instead())
+        found += _matches(result, statement.sort_casts, scored=statement.scored)
         if len(found) > query.count:
             break
     ctx.phases.mark("sql")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.search import order, support
-from fhir_server.search.condition import Condition
+from fhir_server.search.condition import Condition, Panel
 from fhir_server.search.filters import FilterCompiler, is_id
 from fhir_server.search.keyset import OrderKey
 from fhir_server.search.order import Source, Walk
@@ -54,7 +54,8 @@ class Branch:
     ``resource r``, ``equal`` and ``others`` on index tables; all are to hold. ``narrow`` says that the rows are few,
     ``dated`` that the clinical date orders them, ``ordered`` that an index gives that. ``sources`` say where the sort
     values stand. ``split`` says that resources without the first one come behind all others, in a statement of their
-    own; ``nulls_first`` that they come first, in the same.
+    own; ``nulls_first`` that they come first, in the same. ``panel`` are the patients whom all rows are about that may
+    be seen: what of ``rows`` asks for them is there in any case.
     """
 
     selection: Selection
@@ -71,6 +72,7 @@ class Branch:
     sources: tuple[Source, ...] = ()
     split: bool = False
     nulls_first: bool = False
+    panel: Panel | None = None
 
     @property
     def walk(self) -> Walk | None:
@@ -104,12 +106,14 @@ class Branch:
         let = self.compiler.let(types, self._one_patient(), contained=bool(self.selection.contained))
         if not let:
             return
-        panel = None if self.narrow or len(types) > 1 else self.compiler.panel(types[0])
-        if panel is not None:
-            self.others.append(panel)
-        if panel is None or not self.compiler.panel_is_all(types[0]):
-            # Consents, labels and what a scope says leave out some of these patients' rows.
-            self.rows.append(let)
+        self.rows.append(let)
+        if not self.narrow and len(types) == 1:
+            self.panel = self.compiler.panel(types[0], let)
+
+    def of_panel(self) -> list[str]:
+        """The conditions on rows that are about patients of the panel."""
+        known = self.panel.let if self.panel is not None and self.panel.alone else ""
+        return [row for row in self.rows if row != known]
 
     def _one_patient(self) -> str:
         """SQL of the key of the patient whom all rows are about, where the search names one."""
@@ -204,6 +208,27 @@ class Branch:
 
     def matches(self) -> str:
         """The rids of all matches; out of the index tables alone where no condition looks at the row."""
+        if self.panel is None:
+            return self._matches()
+        # All rows about the patients at once, joined as the planner likes. An array is the quickest where there is
+        # nothing to join; as one condition of several it would be read from end to end for each row.
+        patients = f"SELECT p.key FROM ({self.panel.patients}) p"  # noqa: S608
+        chosen = f"r.patient IN ({patients})" if self.conditions else f"r.patient = ANY(ARRAY({patients}))"
+        whole = replace(self, rows=[*self.of_panel(), chosen], panel=None)
+        few = [one for one in self.conditions if one.rids and not one.stream]
+        if not few:
+            return whole._matches()
+        # Few matches of an index are looked at one by one.
+        number = "(SELECT count(*) FROM v)"
+        each = Condition(row=" AND ".join([self.scope, *self.rows])).test("v.rid", self.compiler.sql.tenant)
+        bare = replace(self, rows=[], panel=None)
+        return (
+            f"SELECT u.rid FROM (WITH v AS MATERIALIZED (SELECT m.rid FROM ({bare._matches()}) m "  # noqa: S608
+            f"LIMIT {_MOST_TESTED + 1}) (SELECT v.rid FROM v WHERE {number} <= {_MOST_TESTED} AND {each}) UNION ALL "
+            f"(SELECT c.rid FROM ({whole._matches()}) c WHERE {number} > {_MOST_TESTED})) u"
+        )
+
+    def _matches(self) -> str:
         # A join is followed step by step, and what several leave is intersected. Nested into each other as the planner
         # likes, they take for ever where it takes each to leave one row, as it does of a clinic that it knows nothing
         # of yet: sixty resources and four steps took minutes.

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fhir_server.access.policy import Access
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
-from fhir_server.search import roads, size
+from fhir_server.search import roads, size, tries
 from fhir_server.search.branch import Branch, in_one_compartment
 from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler
-from fhir_server.search.keyset import order_by
+from fhir_server.search.keyset import OrderKey, order_by
 from fhir_server.search.query import SearchQuery
 from fhir_server.search.roads import Cut
 from fhir_server.search.sql import SqlParameters
@@ -35,12 +36,16 @@ class CompiledSearch:
     Its rows have `COLUMNS`, then one column for each of ``sort_casts`` (bigint, float8 or text). It gives up to one row
     more than the page has, which says that there is a further one. ``scored`` says that the last column of all is how
     well the resource matches, from 0 to 1.
+
+    A statement that gives up after some tries has another one ``instead``: it is to be run where the last row of this
+    one has no rid, and that row says so.
     """
 
     sql: str
     values: list[object]
     sort_casts: tuple[str, ...] = ()
     scored: bool = False
+    instead: Callable[[], CompiledSearch] | None = None
 
 
 @dataclass(slots=True)
@@ -139,14 +144,24 @@ def compile(  # noqa: A001 - the word of the layout: search.compile
     casts = tuple(key.cast for key in order)
     cuts = [Cut(position, query.count + 1, sql, missing, split) for missing in (_parts(position) if split else [False])]
     scored = len(frame.branches) == 1 and bool(frame.branches[0].scored)
-    found = []
-    for cut in cuts:
+
+    def whole(cut: Cut) -> CompiledSearch:
         text = _page(frame.branches, cut)
         if scored:
             # Of the page's resources alone, whose order a plain SELECT keeps.
             text = f"SELECT q.*, {frame.branches[0].score('q.rid')} FROM ({text}) q"
-        found.append(CompiledSearch(size.within(text), sql.values, casts, scored))
-    return found
+        return CompiledSearch(size.within(text), sql.values, casts, scored)
+
+    def tried(cut: Cut) -> CompiledSearch:
+        rids = tries.rids(frame.branches[0], cut) if len(frame.branches) == 1 and not scored else None
+        if rids is None:
+            return whole(cut)
+        none = ", ".join(["NULL"] * (len(COLUMNS) + len(casts)))
+        rows = f"SELECT q.* FROM ({_rows(rids.page, order, cut)}) q"
+        text = f"WITH {rids.tables} ({rows}) UNION ALL SELECT {none} WHERE {rids.given_up}"
+        return CompiledSearch(size.within(text), sql.values, casts, instead=partial(whole, cut))
+
+    return [tried(cut) for cut in cuts]
 
 
 def _parts(position: Position | None) -> list[bool]:
@@ -161,26 +176,36 @@ def _page(branches: list[Branch], cut: Cut) -> str:
     """The page's resources with their sort values, in order."""
     if len(branches) == 1:
         branch = branches[0]
-        if branch.equal and not branch.others and not branch.sources:
+        if branch.panel is None and branch.equal and not branch.others and not branch.sources:
             return _of_equal_values(branch, cut)
-        if branch.ordered and not branch.conditions and branch.walk is None:
+        if branch.panel is None and branch.ordered and not branch.conditions and branch.walk is None:
             return _in_order(branch, cut)
     budget = size.Budget()
     pages = []
     for branch in branches:
         pages.append(roads.page(branch, cut))
         budget.spend(pages[-1])
-    order = tuple(replace(key, column=f"p.k{number}") for number, key in enumerate(branches[0].order("p.rid")))
-    by = order_by(cut.keys(order, "p.rid"))
+    order = branches[0].order("p.rid")
     rids = pages[0]
     if len(pages) > 1:
         every = f" {together(branches)} ".join(f"({page})" for page in pages)
-        rids = f"SELECT p.* FROM ({every}) p ORDER BY {by} LIMIT {cut.limit}"
-    keys = "".join(f", {key.column}" for key in order)
+        rids = f"SELECT p.* FROM ({every}) p ORDER BY {order_by(cut.keys(_named(order), 'p.rid'))} LIMIT {cut.limit}"
+    return _rows(rids, order, cut)
+
+
+def _named(order: Sequence[OrderKey]) -> tuple[OrderKey, ...]:
+    return tuple(replace(key, column=f"p.k{number}") for number, key in enumerate(order))
+
+
+def _rows(rids: str, order: Sequence[OrderKey], cut: Cut) -> str:
+    """The resources of a page of rids with their sort values, in order."""
+    named = _named(order)
+    keys = "".join(f", {key.column}" for key in named)
     # OFFSET 0 keeps the planner from reading all resources to join them with these few.
     return (
         f"SELECT r.*{keys} FROM ({rids}) p CROSS JOIN LATERAL (SELECT {PAGE_COLUMNS} FROM resource r "
-        f"WHERE r.tenant_id = {cut.sql.tenant} AND r.rid = p.rid OFFSET 0) r ORDER BY {by}"
+        f"WHERE r.tenant_id = {cut.sql.tenant} AND r.rid = p.rid OFFSET 0) r "
+        f"ORDER BY {order_by(cut.keys(named, 'p.rid'))}"
     )
 
 

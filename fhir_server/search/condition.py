@@ -83,5 +83,20 @@ class Condition:
         return self.row.startswith("r.patient ")
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The patients whom all rows are about that the caller may see, in a search of one type.
+
+    ``patients`` is a subquery of their keys ``key``, some of them several times; ``start`` is the condition to start
+    from them. ``let`` is the condition on the row ``r`` that lets it through, and ``alone`` says that being about one
+    of them is all that it asks.
+    """
+
+    patients: str
+    start: Condition
+    let: str
+    alone: bool
+
+
 NOTHING = Condition(row="false")
 """What no resource meets."""

@@ -15,8 +15,8 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Forbidden
 from fhir_server.r4 import definitions, references
 from fhir_server.search import contained, support, token_variants
-from fhir_server.search.condition import SEEDS, Condition
-from fhir_server.search.joins import Joins
+from fhir_server.search.condition import SEEDS, Condition, Panel
+from fhir_server.search.joins import Joins, guarded
 from fhir_server.search.query import Chain, Clause, Combination, Contained, Filter, Has, InCompartment, Negation
 from fhir_server.search.registry import Parameter
 from fhir_server.search.size import Budget
@@ -66,9 +66,8 @@ class FilterCompiler:
                 source = wanted.parameter.resource_type
                 if not self._permitted(source):
                     raise _forbidden(wanted.text, [source])
-                return self.joins.has(
-                    wanted.parameter, self._guarded(self.condition(wanted.filter, source), source), resource_type
-                )
+                let = self._restriction(self.joined).on([source])
+                return self.joins.has(wanted.parameter, self.condition(wanted.filter, source), resource_type, let)
             case InCompartment():
                 return self._in_compartment(wanted)
             case Combination(operator="and"):
@@ -86,25 +85,17 @@ class FilterCompiler:
         """
         return self._restriction(self.joined if contained else self.access).on(resource_types, patient)
 
-    def panel(self, resource_type: str) -> Condition | None:
-        """The same as a condition to start from: the patients whom the rows must be about; None where any may do."""
-        found = self._restriction(self.access).panel(resource_type)
+    def panel(self, resource_type: str, let: str) -> Panel | None:
+        """The patients whom rows must be about to be let through by ``let``; None where they may be about any."""
+        restriction = self._restriction(self.access)
+        found = restriction.panel(resource_type)
         if found is None:
             return None
         patients, follow = found
-        row = self.let([resource_type])
-        return Condition(
-            follow.replace(SEEDS, f"({patients})"),
-            row,
-            probe=lambda rid: Condition(row=row).test(rid, self.sql.tenant),
-            stream=follow.replace(SEEDS, f"({patients})"),
-            seed=patients,
-            follow=follow,
-        )
-
-    def panel_is_all(self, resource_type: str) -> bool:
-        """Whether every row about the patients of `panel` may be seen."""
-        return self._restriction(self.access).panel_is_all(resource_type)
+        seed = f"SELECT DISTINCT m.key FROM ({patients}) m"
+        rids = follow.replace(SEEDS, f"({seed})")
+        start = Condition(rids, let, stream=rids, seed=seed, follow=follow)
+        return Panel(patients, start, let, restriction.panel_is_all(resource_type))
 
     def _restriction(self, access: Access) -> Restriction:
         return Restriction(access, self.sql, self.hasher, self.at)
@@ -112,7 +103,7 @@ class FilterCompiler:
     def _guarded(self, condition: Condition, resource_type: str) -> Condition:
         """The condition on resources that a search passes through: what may not be seen must not be told by it."""
         let = self._restriction(self.joined).on([resource_type])
-        return self._all([condition, Condition(row=let)]) if let else condition
+        return guarded(condition, Condition(row=let), self.sql.tenant) if let else condition
 
     def as_row(self, condition: Condition) -> str:
         """A condition as one on the row ``r``."""

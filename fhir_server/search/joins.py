@@ -17,6 +17,23 @@ from fhir_server.search.sql import SqlParameters
 from fhir_server.search.types import reference
 
 
+def guarded(condition: Condition, guard: Condition, tenant: str) -> Condition:
+    """A condition and one more on the row ``r``, both to hold."""
+    if not condition.rids:
+        return Condition(row=f"({condition.row} AND {guard.row})")
+    tested = guard.test("m.rid", tenant)
+
+    def probe(rid: str) -> str:
+        return f"({condition.test(rid, tenant)} AND {guard.test(rid, tenant)})"
+
+    return Condition(
+        f"SELECT m.rid FROM ({condition.rids}) m WHERE {tested}",
+        row=f"({condition.row or condition.test('r.rid', tenant)} AND {guard.row})",
+        probe=probe,
+        stream=f"SELECT m.rid FROM ({condition.stream or condition.rids}) m WHERE {tested}",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Joins:
     """Builds the SQL of joins of one statement."""
@@ -75,16 +92,25 @@ class Joins:
             among=among,
         )
 
-    def has(self, parameter: Parameter, condition: Condition, resource_type: str) -> Condition:
-        """What a resource that meets the condition refers to by ``parameter``."""
+    def has(self, parameter: Parameter, condition: Condition, resource_type: str, guard: str = "") -> Condition:
+        """What a resource that meets the condition refers to by ``parameter``.
+
+        ``guard`` is one more condition, on the row ``r`` of that resource. What is worth counting is counted without
+        it: to look at the rows of many for that would cost more than the search.
+        """
         source = parameter.resource_type
         referring = f"i.tenant_id = {self.sql.tenant} AND i.param = {self.sql.bind(parameter.param, 'int')}"
         seed = self._stream(source, condition)
+        found_guarded = ""
+        if guard:
+            held = Condition(row=guard)
+            found_guarded = f" WHERE {held.test('m.key', self.sql.tenant)}"
+            condition = guarded(condition, held, self.sql.tenant)
         targets = f"SELECT i.target FROM idx_reference i WHERE {referring} AND i.rid"
         found = f"{targets} = m.key OFFSET 0"
         whole = f"{targets} IN ({self._set(source, condition, 'rid')})"
         sets, follows, probes = [], [], []
-        referred_to = f"(SELECT DISTINCT t.target FROM {SEEDS} m CROSS JOIN LATERAL ({found}) t) k"
+        referred_to = f"(SELECT DISTINCT t.target FROM {SEEDS} m CROSS JOIN LATERAL ({found}) t{found_guarded}) k"
         test = condition.test("w1.rid", self.sql.tenant)
         referred = f"SELECT i.rid FROM idx_reference i WHERE {referring} AND i.target"
         if reference.holds_references(parameter):

@@ -91,8 +91,25 @@ def page(branch: Branch, cut: Cut) -> str:
     if tokens:
         return _newest_of_each(tokens, cut)
     several = counted(branch)
+    if branch.panel is not None:
+        # The last: what a person's patients lead to is more than what other conditions do that are met by few.
+        several.append(branch.panel.start)
     if not several:
         return _walked(branch, cut, "")
+    tables, roads, many = few(branch, cut, several)
+    roads.append(_walked(branch, cut, many))
+    return f"WITH {', '.join(tables)} {of_any(branch, cut, roads)}"
+
+
+def of_any(branch: Branch, cut: Cut, roads: Sequence[str]) -> str:
+    """The page out of what the road taken gives."""
+    every = " UNION ALL ".join(f"({road})" for road in roads)
+    return f"SELECT u.* FROM ({every}) u {cut.tail(_named(branch), 'u.rid')}"
+
+
+def few(branch: Branch, cut: Cut, several: Sequence[Condition]) -> tuple[list[str], list[str], str]:
+    """The tables in which the matches of some conditions are counted, the roads that are taken where those of one are
+    few, and the condition that those of all are many."""
     tables: list[str] = []
     roads: list[str] = []
     many = ""
@@ -108,10 +125,7 @@ def page(branch: Branch, cut: Cut) -> str:
             roads.append(_walked(together, cut, f"{many}{number} <= {MOST_TOGETHER}"))
             many += f"{number} > {MOST_TOGETHER} AND "
             break
-    roads.append(_walked(branch, cut, many.removesuffix(" AND ")))
-    every = " UNION ALL ".join(f"({road})" for road in roads)
-    order = _named(branch)
-    return f"WITH {', '.join(tables)} SELECT u.* FROM ({every}) u {cut.tail(order, 'u.rid')}"
+    return tables, roads, many.removesuffix(" AND ")
 
 
 def _named(branch: Branch, alias: str = "u") -> tuple[OrderKey, ...]:
@@ -202,8 +216,11 @@ def _few(branch: Branch, cut: Cut, one: Condition, rids: str, guard: str) -> str
     order = branch.order("w.rid")
     values = ", ".join(f"{key.column} AS k{n}" for n, key in enumerate(order))
     joined = ""
-    if branch.rows or any(source.reads_row for source in branch.sources):
-        of_row = " AND ".join([branch.scope, "r.rid = w.rid", *branch.rows])
+    rows = branch.of_panel() if branch.panel is not None and one is branch.panel.start else branch.rows
+    of_row = " AND ".join([branch.scope, *rows])
+    reads = any(source.reads_row for source in branch.sources)
+    if reads:
+        of_row = f"{of_row} AND r.rid = w.rid"
         joined = f" CROSS JOIN LATERAL (SELECT {values} FROM resource r WHERE {of_row} OFFSET 0) k"
     elif values:
         joined = f" CROSS JOIN LATERAL (SELECT {values} OFFSET 0) k"
@@ -219,9 +236,11 @@ def _few(branch: Branch, cut: Cut, one: Condition, rids: str, guard: str) -> str
     )
     # Sorted before they are tested: the tests end with the page.
     outer = _named(branch, "w")
-    tests = " AND ".join(other.test("w.rid", sql.tenant) for other in branch.conditions if other is not one)
+    tests = [other.test("w.rid", sql.tenant) for other in branch.conditions if other is not one]
+    if rows and not reads:
+        tests.append(Condition(row=of_row).test("w.rid", sql.tenant))
     return (
-        f"SELECT w.rid{cut.columns(outer)} FROM ({inner}) w{' WHERE ' if tests else ''}{tests} "
+        f"SELECT w.rid{cut.columns(outer)} FROM ({inner}) w{' WHERE ' if tests else ''}{' AND '.join(tests)} "
         f"{cut.tail(outer, 'w.rid')}"
     )
 
@@ -237,23 +256,8 @@ def _walked(branch: Branch, cut: Cut, guard: str) -> str:
 
 def _along_values(branch: Branch, walk: Walk, cut: Cut, guard: str) -> str:
     """Along the index table that is in the order of the first sort value."""
-    sql = cut.sql
-    param = sql.bind(walk.param, "int")
-    parts = [f"s.tenant_id = {sql.tenant} AND s.param = {param}", guard]
-    on_walk = [
-        one for one in branch.dates if walk.single and walk.table == "idx_date" and one.parameter.param == walk.param
-    ]
-    parts += (date.condition(one.clauses, sql, "s.low", "s.high") for one in on_walk)
-    known = [one.condition for one in on_walk]
-    parts += (one.test("s.rid", sql.tenant) for one in branch.conditions if one not in known)
-    if not walk.single:
-        # Of several values the first in the order counts.
-        sign = ">" if branch.sources[0].descending else "<"
-        mine, others = (", ".join(f"{a}.{c}" for c in (walk.column, *walk.tie)) for a in ("s", "o"))
-        parts.append(
-            f"NOT EXISTS (SELECT FROM {walk.table} o WHERE o.tenant_id = {sql.tenant} AND o.rid = s.rid "
-            f"AND o.param = {param} AND ({others}) {sign} ({mine}) OFFSET 0)"
-        )
+    finding, tests = along(branch, walk, cut)
+    parts = [*finding, guard, *tests]
     order = branch.order("s.rid", first=f"s.{walk.column}")
     joined = ""
     if branch.rows or any(source.reads_row for source in branch.sources):
@@ -265,6 +269,29 @@ def _along_values(branch: Branch, walk: Walk, cut: Cut, guard: str) -> str:
         order = (order[0], *named[1:])
     where = " AND ".join(filter(None, [*parts, cut.after(order, "s.rid")]))
     return f"SELECT s.rid{cut.columns(order)} FROM {walk.table} s{joined} WHERE {where} {cut.tail(order, 's.rid')}"
+
+
+def along(branch: Branch, walk: Walk, cut: Cut) -> tuple[list[str], list[str]]:
+    """The conditions that rows ``s`` of the index table are to meet: those that find them in it, and those that are
+    looked up for each. Those on the resource's row are left to the caller."""
+    sql = cut.sql
+    param = sql.bind(walk.param, "int")
+    on_walk = [
+        one for one in branch.dates if walk.single and walk.table == "idx_date" and one.parameter.param == walk.param
+    ]
+    known = [one.condition for one in on_walk]
+    finding = [f"s.tenant_id = {sql.tenant} AND s.param = {param}"]
+    finding += (date.condition(one.clauses, sql, "s.low", "s.high") for one in on_walk)
+    tests = [one.test("s.rid", sql.tenant) for one in branch.conditions if one not in known]
+    if not walk.single:
+        # Of several values the first in the order counts.
+        sign = ">" if branch.sources[0].descending else "<"
+        mine, others = (", ".join(f"{a}.{c}" for c in (walk.column, *walk.tie)) for a in ("s", "o"))
+        tests.append(
+            f"NOT EXISTS (SELECT FROM {walk.table} o WHERE o.tenant_id = {sql.tenant} AND o.rid = s.rid "
+            f"AND o.param = {param} AND ({others}) {sign} ({mine}) OFFSET 0)"
+        )
+    return finding, tests
 
 
 def _along_resources(branch: Branch, cut: Cut, guard: str) -> str:
@@ -295,11 +322,7 @@ def candidates(branch: Branch, cut: Cut, guard: str = "", *, with_rows: bool = F
     ``with_rows`` tests the conditions on the row as well, last, for a caller that does not read the row itself.
     """
     sql = cut.sql
-    clause, first = min(branch.equal, key=lambda one: not one[1].unique)
-    rids = first.rids
-    if not first.unique:
-        # Each alternative is looked up by itself, so that the index gives each in order, and they need only be merged.
-        rids = " UNION ALL ".join(f"({one.rids} ORDER BY i.rid {cut.direction})" for one in branch.merged(clause))
+    first, rids = equal(branch, cut)
     parts = [guard, *branch.whole([one for _, one in branch.equal if one is not first], "c.rid")]
     # No condition may know the name "c": one that has a table of that name would compare its own rids with themselves.
     parts += (one.test("c.rid", sql.tenant) for one in branch.others)
@@ -308,3 +331,13 @@ def candidates(branch: Branch, cut: Cut, guard: str = "", *, with_rows: bool = F
     where = " AND ".join(filter(None, [*parts, cut.after((), "c.rid")]))
     distinct = "" if first.unique else "DISTINCT "
     return f"SELECT {distinct}c.rid FROM ({rids}) c{' WHERE ' if where else ''}{where}"
+
+
+def equal(branch: Branch, cut: Cut) -> tuple[Condition, str]:
+    """The equal value that a page is read off, and the rids that have it, in order."""
+    clause, first = min(branch.equal, key=lambda one: not one[1].unique)
+    if first.unique:
+        return first, first.rids
+    # Each alternative is looked up by itself, so that the index gives each in order, and they need only be merged.
+    each = (f"({one.rids} ORDER BY i.rid {cut.direction})" for one in branch.merged(clause))
+    return first, " UNION ALL ".join(each)
