@@ -109,7 +109,8 @@ class Watch:
     def _looked(self, tenant_id: int, feeds: Sequence[Feed], at: float, connection: Connection) -> _Looked:
         depths = {depth.feed_id: depth for depth in hl7_found.depths(connection, tenant_id)}
         dead = hl7_found.dead_letters(connection, tenant_id)
-        told = {(one.feed_id, one.condition): one.amount for one in hl7_alerts.listed(connection, tenant_id)}
+        before = hl7_alerts.listed(connection, tenant_id)
+        told = {(one.feed_id, one.condition): one.amount for one in before}
         # Another process may have taken their messages.
         doubtful = [feed.id for feed in feeds if (feed.id, SILENT) not in told and self._doubtful(feed, at)]
         latest = hl7_alerts.latest(connection, tenant_id, doubtful) if doubtful else {}
@@ -124,7 +125,8 @@ class Watch:
             seen += alerts.seen(feed, Standing(silent, waiting, oldest, dead.get(feed.id, 0), expected))
         seen += [alerts.unusable(row.id, row.name) for row in self._feeds.unusable if row.tenant_id == tenant_id]
         micros, tell = int(at * 1e6), self._tell is not None
-        return _Looked(depths, dead, latest, hl7_alerts.observe(connection, tenant_id, seen, micros, tell=tell))
+        outcome = hl7_alerts.observe(connection, tenant_id, seen, micros, tell=tell, before=before)
+        return _Looked(depths, dead, latest, outcome)
 
     def _expected(self, feed: Feed, due: int, told: int | None) -> int | None:
         """The number that a sender is out of step with, as long as it is ``due``; 0: any process has taken it since."""

@@ -87,13 +87,22 @@ UPDATE hl7_alert a SET cleared = %s, next_attempt = %s, attempts = 0, noted = no
 
 
 def observe(
-    connection: psycopg.Connection, tenant_id: int, seen: Sequence[Seen], now: int, *, tell: bool = False
+    connection: psycopg.Connection,
+    tenant_id: int,
+    seen: Sequence[Seen],
+    now: int,
+    *,
+    tell: bool = False,
+    before: Sequence[Alert] | None = None,
 ) -> Outcome:
     """Raise and clear alerts by what is seen of feeds, in a transaction of their tenant; those that stay are left be.
 
     Where ``tell``, what is raised or cleared is told outside: see `due`. Alerts of feeds that are gone are cleared.
+    ``before`` are those that were open in this transaction, where that is known.
     """
-    known = {(one.feed_id, one.condition): one for one in listed(connection, tenant_id)}
+    if before is None:
+        before = listed(connection, tenant_id)
+    known = {(one.feed_id, one.condition): one for one in before}
     due = now if tell else 0
     new = [one for one in seen if one.holds and (one.feed_id, one.condition) not in known]
     raised, gone = [], []
@@ -112,11 +121,16 @@ def observe(
     cleared: list[Alert] = []
     if known:
         cleared = [Alert(*row) for row in connection.execute(_CLEAR.encode(), [now, due, tenant_id, gone])]
+    after = listed(connection, tenant_id) if raised or cleared or more else list(before)
+    return Outcome(raised, cleared, after, tell and _untold(connection, tenant_id, now))
+
+
+def _untold(connection: psycopg.Connection, tenant_id: int, now: int) -> bool:
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM hl7_alert WHERE tenant_id = %s AND next_attempt BETWEEN 1 AND %s)",
         [tenant_id, now],
     ).fetchone()
-    return Outcome(raised, cleared, listed(connection, tenant_id), bool(row and row[0]))
+    return bool(row and row[0])
 
 
 def latest(connection: psycopg.Connection, tenant_id: int, feeds: Sequence[int]) -> dict[int, int]:

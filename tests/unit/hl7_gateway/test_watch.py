@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store import hl7_alerts, hl7_feeds, hl7_messages, hl7_sequences
+from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.feed import Feed
@@ -20,10 +22,21 @@ from hl7_gateway.watch import PERIOD, Watch
 MESSAGE = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|%b|P|2.5.1\rPID|1||1^^^H\r"
 
 
+class Own(Feeds):
+    """The feeds of one tenant: those that other tests have left are not looked at."""
+
+    def __init__(self, database: Database, tenant: Tenant) -> None:
+        super().__init__(database)
+        self._tenant = tenant.id
+
+    def _take(self, rows: Sequence[FeedRow]) -> None:
+        super()._take([row for row in rows if row.tenant_id == self._tenant])
+
+
 @pytest.fixture
 def feeds(app_database: Database, tenant: Tenant) -> Feeds:
     app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"silent": 100}, 5))
-    made = Feeds(app_database)
+    made = Own(app_database, tenant)
     made.refresh()
     return made
 
