@@ -10,8 +10,10 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, cast
 
 from hl7_gateway.message import Message
@@ -102,5 +104,10 @@ def _application(
 
 def _one(received: Message | bytes, code: str, problem: Refused | None, expected: int | None) -> bytes:
     problems = [] if problem is None else [problem]
-    now = datetime.now(UTC)
+    now = _now(int(time.time()))
     return acknowledge(received, cast("Code", code), control_id(), problems, now, expected=expected)
+
+
+@lru_cache(maxsize=2)
+def _now(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)

@@ -14,7 +14,7 @@ from fhir_server.store.hl7_feeds import CHANGED, FeedRow
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.session import Database
 from hl7_gateway.feed import Feed, NotAFeed, parse
-from hl7_gateway.message import Segment
+from hl7_gateway.message import Heading, Segment
 from hl7_gateway.wire.peer import Peer, allowed
 
 logger = logging.getLogger(__name__)
@@ -27,16 +27,23 @@ _APART: Final = 0.25
 
 _AGAIN: Final = 1.0
 
+_REMEMBERED: Final = 10_000
+"""How many senders are known again without a look at all feeds."""
+
 Sender = tuple[str, str]
 """The sending application (MSH-3.1) and facility (MSH-4.1)."""
 
 
-def sender(header: Segment | None) -> Sender:
+def sender(header: Segment | Heading | None) -> Sender:
     """Who a message says that it is from."""
+    if isinstance(header, Heading):
+        return header.application, header.facility
     return (header.text(3), header.text(4)) if header is not None else ("", "")
 
 
-def recognise(feeds: Iterable[Feed], peer: Peer, port: int, own_port: int, header: Segment | None) -> Feed | None:
+def recognise(
+    feeds: Iterable[Feed], peer: Peer, port: int, own_port: int, header: Segment | Heading | None
+) -> Feed | None:
     """The feed that a message came by.
 
     All that a feed asks for must be so; of several the one that asks for a certificate wins, then the one that asks for
@@ -99,6 +106,7 @@ class Feeds:
         self._turn = threading.Lock()
         self._wrong: set[tuple[int, int]] = set()
         self._all: tuple[Feed, ...] = ()
+        self._recognised: dict[tuple[int, str, str, str, str], Feed] = {}
         self._unusable: dict[tuple[int, int], FeedRow] = {}
         self._by_id: dict[tuple[int, int], Feed] = {}
         self._ended = threading.Event()
@@ -158,9 +166,16 @@ class Feeds:
         """A feed by its number, as last seen."""
         return self._by_id.get((tenant_id, feed_id))
 
-    def recognise(self, peer: Peer, port: int, header: Segment | None) -> Feed | None:
+    def recognise(self, peer: Peer, port: int, header: Segment | Heading | None) -> Feed | None:
         """The feed that a message came by, as last seen."""
-        return recognise(self._all, peer, port, self._own_port, header)
+        key = (port, peer.address, peer.certificate, *sender(header))
+        recognised = self._recognised
+        found = recognised.get(key)
+        if found is None:
+            found = recognise(self._all, peer, port, self._own_port, header)
+            if found is not None and len(recognised) < _REMEMBERED:
+                recognised[key] = found
+        return found
 
     def refresh(self, *, now: bool = False) -> None:
         """See what has changed, where the last look is longer ago than PERIOD. Raises Unavailable."""
@@ -192,5 +207,6 @@ class Feeds:
                     extra = {"feed": f"{row.slug}/{row.name}", "problems": error.problems}
                     logger.error("a feed cannot be used", extra=extra)
         self._all = tuple(found)
+        self._recognised = {}
         self._unusable = unusable
         self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}

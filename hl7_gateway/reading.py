@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.hl7_messages import Incoming
 from hl7_gateway.conversion.registry import SUPPORTED
 from hl7_gateway.feed import Feed
-from hl7_gateway.feeds import sender
-from hl7_gateway.message import Message, Segment
+from hl7_gateway.message import Heading, Message, Segment
+from hl7_gateway.message import heading as heading_of
 from hl7_gateway.patients import patients, refuse_crowds
 from hl7_gateway.problems import Malformed, Place, Refused
 from hl7_gateway.wire import batch, charset
@@ -68,12 +68,34 @@ def header(raw: bytes) -> Segment | None:
         return None
 
 
-def read(feed: Feed, raw: bytes) -> Read | ReadBatch:
-    """What a frame of a feed holds."""
+def heading(raw: bytes) -> Heading | None:
+    """The heading of bytes that are not decoded yet, by which their feed is known; None where there is none."""
+    line = raw[:_HEADER].partition(b"\r")[0].partition(b"\n")[0]
     try:
-        decoded = charset.read(raw, charset.declared(raw), feed.charset, feed.invalid_bytes)
+        if _plain(line):
+            return heading_of(line.decode("ascii"))
+        first = header(raw)
+        return heading_of(first.raw) if first is not None else None
+    except Malformed:
+        return None
+
+
+def _plain(line: bytes) -> bool:
+    """Whether a header says the same in each character set that begins with MSH in ASCII."""
+    return line.startswith(b"MSH") and line.isascii() and b"\x1b" not in line
+
+
+def read(feed: Feed, raw: bytes, said: Heading | None = None) -> Read | ReadBatch:
+    """What a frame of a feed holds; ``said`` is its `heading`, where that is known."""
+    try:
+        if said is not None and not (
+            raw.startswith(b"MSH") and said.segment.raw.isprintable() and said.segment.raw.isascii()
+        ):
+            said = None
+        declared = charset.declared(raw) if said is None else said.noted(_declared)
+        decoded = charset.read(raw, declared, feed.charset, feed.invalid_bytes)
         if not batch.batched(decoded.text):
-            return checked(feed, raw, Message(decoded.text))
+            return checked(feed, raw, Message(decoded.text, said))
         found = batch.split(decoded.text)
     except Malformed as error:
         return Read(feed, raw, None, Refused(100, "AE", Place("MSH"), str(error)))
@@ -85,6 +107,10 @@ def read(feed: Feed, raw: bytes) -> Read | ReadBatch:
     # Characters that stand for bytes which could not be read are bytes of their own from here on.
     messages = tuple(text.encode(decoded.codec, "replace") for text in found.messages)
     return ReadBatch(first, decoded.codec, found, messages)
+
+
+def _declared(said: Heading) -> str:
+    return charset.declared(said.segment.raw.encode("ascii"))
 
 
 def checked(feed: Feed, raw: bytes, message: Message) -> Read:
@@ -99,36 +125,70 @@ def checked(feed: Feed, raw: bytes, message: Message) -> Read:
 
 def fingerprint(said: tuple[str, str], control_id: str, raw: bytes) -> bytes:
     """What a repeated message is known by: its sender, its control id and its bytes."""
-    digest = hashlib.sha256()
-    for part in (*said, control_id):
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return _fingerprint(_measured(said[0]) + _measured(said[1]), control_id, raw)
+
+
+def _fingerprint(said: bytes, control_id: str, raw: bytes) -> bytes:
+    digest = hashlib.sha256(said + _measured(control_id))
     digest.update(raw)
     return digest.digest()
+
+
+def _measured(part: str) -> bytes:
+    """A text that cannot be taken for another one together with what follows."""
+    encoded = part.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(4, "big") + encoded
 
 
 def incoming(found: Read, hasher: Hasher, acknowledgment: bytes) -> Incoming:
     """As the store keeps it, with its acknowledgment; a dead letter where it has a problem."""
     message, problem = found.message, found.problem
     first = message.header if message is not None else header(found.raw)
-    said = sender(first)
-    control_id = first.text(10) if first is not None else ""
-    whom: tuple[int, ...] = ()
+    said = _NOTHING
     if message is not None:
-        whom = patients(message, found.feed.mapping, hasher)
+        said = message.heading.noted(_said)
+    elif first is not None:
+        # What is no message as a whole has nothing but its header.
+        said = heading_of(first.raw).noted(_said)._replace(event="", structure="")
+    control_id = first.text(10) if first is not None else ""
     return Incoming(
         found.feed.id,
         _kept(control_id),
-        _kept(first.text(9, 1) if first is not None else ""),
-        _kept(message.event if message is not None else ""),
-        _kept(message.structure if message is not None else ""),
-        _kept(said[0]),
-        _kept(said[1]),
-        fingerprint(said, control_id, found.raw),
+        said.message_type,
+        said.event or _kept(message.event if message is not None else ""),
+        said.structure,
+        said.application,
+        said.facility,
+        _fingerprint(said.sender, control_id, found.raw),
         found.raw,
         acknowledgment,
-        whom,
+        patients(message, found.feed.mapping, hasher) if message is not None else (),
         None if problem is None else problem_json(problem),
+    )
+
+
+class _Said(NamedTuple):
+    """What a heading says, as columns take it; ``sender`` as the fingerprint has it."""
+
+    message_type: str
+    event: str
+    structure: str
+    application: str
+    facility: str
+    sender: bytes
+
+
+_NOTHING: Final = _Said("", "", "", "", "", b"\0" * 8)
+
+
+def _said(said: Heading) -> _Said:
+    return _Said(
+        _kept(said.message_type),
+        _kept(said.event),
+        _kept(said.structure),
+        _kept(said.application),
+        _kept(said.facility),
+        _measured(said.application) + _measured(said.facility),
     )
 
 
@@ -139,4 +199,4 @@ def problem_json(problem: Refused) -> dict[str, Any]:
 
 def _kept(text: str) -> str:
     """A text as a column takes it."""
-    return _UNKEEPABLE.sub(" ", text)[:_TEXT]
+    return (text if text.isprintable() else _UNKEEPABLE.sub(" ", text))[:_TEXT]

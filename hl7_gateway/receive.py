@@ -21,10 +21,10 @@ from hl7_gateway.committing import Committer
 from hl7_gateway.feed import COMMIT, Feed
 from hl7_gateway.feeds import Feeds
 from hl7_gateway.keeping import NotKept
-from hl7_gateway.message import Message
+from hl7_gateway.message import Heading, Message
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.problems import Malformed, Refused
-from hl7_gateway.reading import Read, ReadBatch, header, incoming, read
+from hl7_gateway.reading import Read, ReadBatch, heading, incoming, read
 from hl7_gateway.settlements import Settlements
 from hl7_gateway.wire.connection import Handler
 from hl7_gateway.wire.peer import Peer
@@ -123,13 +123,14 @@ class Receiver:
         key = (port, peer.address, peer.port)
         if len(raw) > _LARGE or key in self._last:
             return self._with_turn(key, lambda turn: self._receive(port, peer, raw, turn))
-        feed = self._feeds.recognise(peer, port, header(raw))
+        said = heading(raw)
+        feed = self._feeds.recognise(peer, port, said)
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         if feed is None:
             answer.set_result(self._unknown(port, peer, raw))
             return answer
         self._metrics.came(feed, time.time())
-        found = _read(feed, raw)
+        found = _read(feed, raw, said)
         if isinstance(found, ReadBatch):
             return self._with_turn(key, lambda turn: self._batch(port, peer, found, turn))
         prepared = self._prepared(found)
@@ -147,7 +148,7 @@ class Receiver:
         return task
 
     async def _receive(self, port: int, peer: Peer, raw: bytes, turn: _Turn) -> bytes | None:
-        feed = self._feeds.recognise(peer, port, header(raw))
+        feed = self._feeds.recognise(peer, port, heading(raw))
         if feed is None:
             return self._unknown(port, peer, raw)
         self._metrics.came(feed, time.time())
@@ -279,7 +280,7 @@ class Receiver:
 
     async def _of_batch(self, port: int, peer: Peer, raw: bytes) -> Coroutine[None, None, list[bytes]]:
         """Have a message of a batch kept; what waits for that, and tells its answers."""
-        feed = self._feeds.recognise(peer, port, header(raw))
+        feed = self._feeds.recognise(peer, port, heading(raw))
         if feed is None:
             return _told(self._unknown(port, peer, raw))
         found = await _in_thread(len(raw), _read, feed, raw)
@@ -294,11 +295,11 @@ class Receiver:
         return [*before, last] if last is not None else before
 
 
-def _read(feed: Feed, raw: bytes) -> Read | ReadBatch:
+def _read(feed: Feed, raw: bytes, said: Heading | None = None) -> Read | ReadBatch:
     if len(raw) > feed.limit:
-        said = f"The message has {len(raw):,} bytes, of which this feed takes {feed.limit:,}."
-        return Read(feed, raw, None, Refused(207, "AR", None, said))
-    return read(feed, raw)
+        wrong = f"The message has {len(raw):,} bytes, of which this feed takes {feed.limit:,}."
+        return Read(feed, raw, None, Refused(207, "AR", None, wrong))
+    return read(feed, raw, said)
 
 
 async def _in_thread(octets: int, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

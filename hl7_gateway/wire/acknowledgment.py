@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from hl7_gateway.escapes import escape
-from hl7_gateway.message import Delimiters, Message, Segment
+from hl7_gateway.message import Delimiters, Heading, Message, Segment, heading
 from hl7_gateway.problems import Malformed, Place, Refused
 from hl7_gateway.wire import charset
 from hl7_gateway.wire.versions import USUAL, VERSIONS, before
@@ -39,9 +39,6 @@ CONDITIONS: Final = {
 """Table 0357. https://terminology.hl7.org/CodeSystem-v2-0357.html"""
 
 _HEADER: Final = 16_384
-_LONGEST: Final = 500
-"""Characters of a header whose answer is remembered: what a sender makes up must not fill the memory."""
-
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f]")
 
 
@@ -72,7 +69,11 @@ class Modes(NamedTuple):
 
 def modes(message: Message) -> Modes:
     """What MSH-15 and MSH-16 ask for. Where one is sent and the other is not, the other is not wanted."""
-    accept, application = (message.header.text(number).strip().upper() for number in (15, 16))
+    return message.heading.noted(_modes)
+
+
+def _modes(heading: Heading) -> Modes:
+    accept, application = heading.accept.strip().upper(), heading.answer.strip().upper()
     if not accept and not application:
         return Modes("", "AL")
     return Modes(_condition(accept), _condition(application))
@@ -104,35 +105,48 @@ def acknowledge(
     that it must not quote the message.
     """
     header = received.header if isinstance(received, Message) else _header(received)
-    delimiters = header.delimiters if header is not None else Delimiters()
-    version = header.text(12) if header is not None else ""
-    version = version if version in VERSIONS else USUAL
+    if isinstance(received, Message):
+        form = received.heading.noted(_form)
+    else:
+        form = _form(heading(header.raw) if header is not None else None)
+    answer, delimiters = form.answer, form.answer.delimiters
     told = [_told(problem) for problem in problems]
-    answer = _Answer(delimiters, version)
     msa = ["MSA", code, _sent(header, 10), _text(told, answer), str(expected) if expected is not None else ""]
     rest = [answer.line(msa), *answer.errors(told)]
-    names = delimiters.field.join([_sent(header, number) for number in (5, 6, 3, 4)])
-    encoded, alphabet = _encoded("".join((names, *rest)), _sent(header, 18), delimiters)
-    enhanced = header is not None and bool(header[15] or header[16])
-    event = header.first(9).component(2).raw if header is not None and header[9] else ""
-    said = (names, event, _sent(header, 11), enhanced, alphabet)
-    usual = len(names) + len(event) + len(said[2]) + len(alphabet) <= _LONGEST
-    start, middle, end = _frame(answer, *said) if usual else _frame.__wrapped__(answer, *said)
-    msh = f"{start}{_stamp(now.replace(microsecond=0))}{middle}{escape(control_id, delimiters)}{end}"
-    return ("\r".join([msh, *rest]) + "\r").encode(encoded, "replace")
+    encoded, alphabet = _encoded("".join((form.names, *rest)), form)
+    own = control_id if control_id.isalnum() else escape(control_id, delimiters)
+    at = _stamp(now.replace(microsecond=0) if now.microsecond else now)
+    msh = f"{form.start}{at}{form.middle}{own}{form.end}{alphabet}"
+    return ("\r".join([answer.line([msh]), *rest]) + "\r").encode(encoded, "replace")
 
 
-@lru_cache(maxsize=512)
-def _frame(
-    answer: _Answer, names: str, event: str, processing: str, enhanced: bool, alphabet: str
-) -> tuple[str, str, str]:
-    """What an MSH has before its time, between that and its control id, and after it: the same for many messages."""
+class _Form(NamedTuple):
+    """How a sender is answered: an MSH before its time, between that and its control id, and up to its MSH-18.
+
+    ``alphabet`` is the character set that the sender names, as it was sent, and ``codec`` reads it.
+    """
+
+    answer: _Answer
+    names: str
+    start: str
+    middle: str
+    end: str
+    codec: str
+    alphabet: str
+
+
+def _form(said: Heading | None) -> _Form:
+    header = said.segment if said is not None else None
+    version = said.version if said is not None and said.version in VERSIONS else USUAL
+    answer = _Answer(header.delimiters if header is not None else Delimiters(), version)
     cut = answer.delimiters.field
-    conditions = ["NE", "NE"] if enhanced else ["", ""]
+    names = cut.join([_sent(header, number) for number in (5, 6, 3, 4)])
+    event = header.first(9).component(2).raw if header is not None else ""
+    conditions = ["NE", "NE"] if header is not None and (header[15] or header[16]) else ["", ""]
     start = cut.join(["MSH", answer.delimiters.encoding, names, ""])
     middle = cut.join(["", "", answer.type(event), ""])
-    end = answer.line(["", processing or "P", answer.version, "", "", *conditions, "", alphabet])
-    return start, middle, end
+    end = cut.join(["", _sent(header, 11) or "P", version, "", "", *conditions, "", ""])
+    return _Form(answer, names, start, middle, end, *_alphabet(_sent(header, 18), answer.delimiters))
 
 
 @lru_cache(maxsize=8)
@@ -169,12 +183,15 @@ def _text(told: list[Problem], answer: _Answer) -> str:
     return escape(f"{first.place}: {first.said}" if first.place else first.said, answer.delimiters)
 
 
-def _encoded(text: str, declared: str, delimiters: Delimiters) -> tuple[str, str]:
-    """The codec for what is sent, and MSH-18: the sender's character set where it has all characters."""
+def _alphabet(declared: str, delimiters: Delimiters) -> tuple[str, str]:
     first = declared.split(delimiters.repetition)[0] if delimiters.repetition else declared
     codec = charset.codec(first)
-    if codec is None or codec.startswith(("utf-16", "utf-32")):
-        codec, first = "ascii", ""
+    return ("ascii", "") if codec is None or codec.startswith(("utf-16", "utf-32")) else (codec, first)
+
+
+def _encoded(text: str, form: _Form) -> tuple[str, str]:
+    """The codec for what is sent, and MSH-18: the sender's character set where it has all characters."""
+    codec, first = form.codec, form.alphabet
     if text.isascii():
         return codec, first
     try:

@@ -60,8 +60,8 @@ _STARTS: Final = tuple(mark for mark, _ in (*_MARKS[1:], *_WIDE))
 _HEADER: Final = 16_384
 """How far to look for MSH-18."""
 
-_LONGEST: Final = 40
-"""Names that are longer are not remembered."""
+_LONGEST: Final = 80
+"""Characters of a choice that is remembered."""
 
 _C1: Final = re.compile("[\x80-\x9f]")
 
@@ -93,11 +93,6 @@ class Decoded:
 
 def codec(name: str) -> str | None:
     """Python's codec for a name as in MSH-18, None for an unknown one."""
-    return _codec(name) if len(name) <= _LONGEST else _codec.__wrapped__(name)
-
-
-@lru_cache(maxsize=256)
-def _codec(name: str) -> str | None:
     plain = re.sub(r"[^A-Z0-9]", "", name.upper())
     return _CODECS.get(plain) or _CODECS.get(plain.removeprefix("ISO"))
 
@@ -132,12 +127,8 @@ def read(raw: bytes, declared: str, default: str, policy: Policy) -> Decoded:
     A byte order mark decides; then what MSH-18 says; then ``default``, the feed's character set, which also reads what
     is no ASCII in a message that is said to be ASCII. Raises InvalidBytes by policy, ValueError for an unknown default.
     """
-    fallback = codec(default)
-    if fallback is None:
-        raise ValueError(f"There is no character set {default!r}; table 0211 lists those that there are.")
-    names = [name for name in declared.split("~") if name.strip()] if declared else []
-    known = [found for found in map(codec, names) if found is not None]
-    chosen = _chosen(known) or fallback
+    usual = len(declared) + len(default) <= _LONGEST
+    chosen, fallback, unknown = (_choice if usual else _choice.__wrapped__)(declared, default)
     marked = next(found for mark, found in _MARKS if raw.startswith(mark)) if raw.startswith(_MARKED) else None
     wide = marked or _width(raw)
     if wide is not None:
@@ -148,7 +139,18 @@ def read(raw: bytes, declared: str, default: str, policy: Policy) -> Decoded:
     elif chosen == "ascii" and not raw.isascii():
         chosen = fallback
     text, replaced = _decoded(raw, chosen, policy)
-    return Decoded(text.removeprefix("\ufeff"), chosen, len(known) < len(names), replaced)
+    return Decoded(text.removeprefix("\ufeff"), chosen, unknown, replaced)
+
+
+@lru_cache(maxsize=256)
+def _choice(declared: str, default: str) -> tuple[str, str, bool]:
+    """The codec for a declared character set, the one for the default, and whether a declared one is not known."""
+    fallback = codec(default)
+    if fallback is None:
+        raise ValueError(f"There is no character set {default!r}; table 0211 lists those that there are.")
+    names = [name for name in declared.split("~") if name.strip()]
+    known = [found for found in map(codec, names) if found is not None]
+    return _chosen(known) or fallback, fallback, len(known) < len(names)
 
 
 def _chosen(known: list[str]) -> str | None:

@@ -74,16 +74,16 @@ def problems(
 def _header(
     message: Message, supported: Mapping[str, Collection[str]] | None, processing_ids: Collection[str]
 ) -> Iterator[Refused]:
-    header = message.header
-    version = header.text(12).strip()
+    heading = message.heading
+    version = heading.version.strip()
     if version and version not in VERSIONS:
         said = f"the version must be one of {', '.join(VERSIONS)}"
         yield Refused(203, "AR", Place("MSH", field=12), said)
-    processing = header.text(11).strip()
+    processing = heading.processing_id.strip()
     if processing and processing not in processing_ids:
         said = f"the processing id must be one of {', '.join(processing_ids)}"
         yield Refused(202, "AR", Place("MSH", field=11), said)
-    kind, event = message.message_type, message.event
+    kind, event = heading.message_type, message.event
     if not kind:
         yield Refused(101, "AE", Place("MSH", field=9, repetition=1, component=1), "a message type is required")
     elif supported is not None and kind not in supported:
@@ -93,7 +93,7 @@ def _header(
         # The type is one of ours here, so that it may be named.
         said = f"the trigger event must be one of those of {kind} that are taken: {', '.join(sorted(supported[kind]))}"
         yield Refused(201, "AR", Place("MSH", field=9, repetition=1, component=2), said)
-    if not header.text(10).strip():
+    if not message.control_id.strip():
         yield Refused(101, "AE", Place("MSH", field=10), "a message control id is required")
 
 

@@ -15,7 +15,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway import answers, receive
 from hl7_gateway.feed import Feed
-from hl7_gateway.message import Message
+from hl7_gateway.message import Heading, Message
 from hl7_gateway.reading import Read, ReadBatch
 from hl7_gateway.wire.client import read
 from hl7_gateway.wire.mllp import frame
@@ -293,10 +293,10 @@ def test_messages_of_a_connection_are_kept_in_order_however_long_each_takes_to_b
 ) -> None:
     real = receive.read
 
-    def slow(feed: Feed, raw: bytes) -> Read | ReadBatch:
+    def slow(feed: Feed, raw: bytes, said: Heading | None = None) -> Read | ReadBatch:
         if len(raw) > 1_000:
             time.sleep(0.3)
-        return real(feed, raw)
+        return real(feed, raw, said)
 
     monkeypatch.setattr(receive, "_LARGE", 1_000)
     monkeypatch.setattr(receive, "read", slow)

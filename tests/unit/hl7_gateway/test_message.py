@@ -251,3 +251,22 @@ def _leaves(raw: str) -> list[str]:
     # It writes numbers without the zeros before them, and escapes what only later versions have as a delimiter.
     raw = raw.replace("\\L\\", "#")
     return sorted(leaf.lstrip("0") for leaf in re.split(r"[\^&]", raw) if leaf.lstrip("0"))
+
+
+def test_a_heading_is_that_of_all_that_say_the_same_but_for_time_and_number() -> None:
+    one = Message("MSH|^~\\&|A&x^B|F|C|D|20260101||ADT^A01^ADT_A01|1|P^T|2.5.1^x|7||AL|NE\rPID|1\r")
+    other = Message("MSH|^~\\&|A&x^B|F|C|D|20270101||ADT^A01^ADT_A01|2|P^T|2.5.1^x|8||AL|NE\nPID|2\r")
+    third = Message("MSH|^~\\&|A&x^B|F|C|D|20270101||ADT^A02^ADT_A01|2|P^T|2.5.1^x|8||AL|NE")
+    assert one.heading is other.heading
+    assert third.heading is not one.heading
+    said = one.heading
+    assert (said.application, said.facility, said.message_type, said.event) == ("A", "F", "ADT", "A01")
+    assert (said.structure, said.processing_id, said.version) == ("ADT_A01", "P", "2.5.1")
+    assert (said.accept, said.answer) == ("AL", "NE")
+    assert [said.segment[number] for number in (6, 7, 8, 10, 13, 14)] == ["D", "", "", "", "", ""]
+
+
+def test_a_heading_that_a_sender_blows_up_is_not_remembered() -> None:
+    one, other = (Message("MSH|^~\\&|" + "A" * 1_000 + "|F") for _ in range(2))
+    assert one.heading is not other.heading
+    assert one.heading.application == other.heading.application == "A" * 1_000

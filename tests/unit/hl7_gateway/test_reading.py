@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.hl7_feeds import FeedRow
 from hl7_gateway.feed import Feed, parse
 from hl7_gateway.feeds import sender
-from hl7_gateway.reading import Read, ReadBatch, fingerprint, header, incoming, read
+from hl7_gateway.reading import Read, ReadBatch, fingerprint, header, heading, incoming, read
 
 HEADER = "MSH|^~\\&|EPIC|HOSP|A|B|20260101||ADT^A01|7|P|2.5.1\r"
 WHOLE = HEADER + "EVN|A01\rPID|1||123^^^HOSP^MR||M\u00fcLLER\rPV1|1|I\r"
@@ -118,3 +118,34 @@ def test_any_bytes_are_read_or_refused_and_can_be_kept(raw: bytes) -> None:
             kept = incoming(inner, HASHER, b"")
             assert kept.raw == part
             assert "\x00" not in kept.control_id + kept.application + kept.facility + kept.message_type
+
+
+PIECES = [
+    b"MSH",
+    b"|",
+    b"^~\\&",
+    b"|A&b^c",
+    b"|LAB|H|",
+    b"||ADT^A01^ADT_A01|",
+    b"\r",
+    b"\n",
+    b"\x1b$B",
+    b"\xe9",
+    b"8859/1",
+]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join),
+    st.sampled_from(["", "utf-16", "utf-16-le", "utf-8-sig"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_message_is_read_alike_whether_its_heading_is_known_or_not(raw: bytes, codec: str) -> None:
+    raw = raw.decode("latin-1").encode(codec) if codec else raw
+    said = heading(raw)
+    assert sender(said) == sender(header(raw))
+    found, known = read(feed(), raw), read(feed(), raw, said)
+    assert type(found) is type(known)
+    if isinstance(found, Read) and isinstance(known, Read):
+        assert str(found.problem) == str(known.problem)
+        assert incoming(found, HASHER, b"") == incoming(known, HASHER, b"")
