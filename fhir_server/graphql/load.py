@@ -57,7 +57,8 @@ class Loader:
         store = self.ctx.store
         keys = [store.hasher(name) for name in wanted]
         access = store.in_force(self._reading(wanted))
-        found = self._rows(store.search(*by_key.by_keys(store.tenant_id, access, store.hasher, keys)))
+        statement = by_key.by_keys(store.tenant_id, access, store.hasher, keys)
+        found = self._rows(store.search(*statement, plan_kept=True))
         self._known |= dict.fromkeys(wanted) | {f"{r['resourceType']}/{r['id']}": r for r, _ in found}
 
     def resource(self, name: str) -> Resource | None:
