@@ -30,6 +30,7 @@ from hl7_gateway.replaying import NotOneMessage, preview
 from hl7_gateway.replaying import replay as prepared
 
 _LONGEST_SHOWN: Final = 100_000
+_LONGEST_LINTED: Final = 300_000
 _LONGEST_REASON: Final = 300
 _MOST_FINDINGS: Final = 100
 
@@ -105,9 +106,9 @@ def _edited(visit: Visit, whole: Whole, feed: Feed | None) -> tuple[str, bytes |
     if "text" not in visit.request.form:
         return "", None, ()
     # With line ends as a browser would have them again.
-    text = visit.value("text", editing.LONGEST).replace("\r\n", "\n")
+    text = visit.value("text", 2 * editing.LONGEST).replace("\r\n", "\n")
     try:
-        if not text:
+        if not text or len(text) > editing.LONGEST:
             raise NotEditable(f"Type a message of at most {editing.LONGEST:,} characters that begins with MSH.")
         if editing.same(text, editing.editable(feed, whole.raw)):
             return text, None, ()
@@ -203,6 +204,11 @@ def _anatomy(whole: Whole, feed: Feed | None, message: Message | None) -> Anatom
     if problem.get("said"):
         notes.append(Note("error", str(problem.get("place", "")), f"{problem.get('code', '')}: {problem['said']}"))
     default = feed.charset if feed is not None else "UNICODE UTF-8"
+    if len(whole.raw) > _LONGEST_LINTED:
+        notes.append(
+            Note("information", "", "It is too long to be compared here with its version: hl7-gateway lint does.")
+        )
+        return anatomy(message, notes)
     for one in lint_bytes(whole.raw, default)[:_MOST_FINDINGS]:
         if (str(one.place), one.said) == (problem.get("place"), problem.get("said")):
             continue

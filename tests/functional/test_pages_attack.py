@@ -130,7 +130,7 @@ def scene(app: FhirServer, database: DatabaseUrls, access_token: Any) -> Scene:
     admin = people.create(
         clinic.tenant.id, username=f"{HIDDEN}-admin", name=HIDDEN, roles=["clinic_admin"], password=uuid.uuid4().hex
     )
-    ward = Ward(app.database, clinic.tenant, application="EPIC", facility="HOSP")
+    ward = Ward(app.database, clinic.tenant, port=1, facility="HOSP")
     ward.keep(message("1", rest=f"NK1|1|{HIDDEN}^ANNA\r"), message("2", patient="", rest=f"NK1|1|{HIDDEN}^ANNA\r"))
     ward.work()
     (dead,) = ward.found(state="dead")

@@ -36,7 +36,7 @@ MENDED = '[[put]]\nfield = "PID-3.5"\nvalue = "MR"'
 
 @pytest.fixture
 def ward(app_database: Database, tenant: Tenant) -> Ward:
-    return Ward(app_database, tenant, application="EPIC", facility="HOSP")
+    return Ward(app_database, tenant, port=1, facility="HOSP")
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_many_are_tried_then_converted_again_after_the_mapping_was_mended(ward: 
     assert "would be stored 0" in screen.text
     assert "(4)" in screen.text, "of one reason"
     assert "101 PID: the segment is required (1)" in screen.text
-    mended = {"application": "EPIC", "overrides": MENDED}
+    mended = {"port": 1, "overrides": MENDED}
     ward.database.transaction(
         ward.tenant.id,
         lambda c: hl7_feeds.change(c, ward.tenant.id, "lab", 9, configuration=mended),
@@ -271,12 +271,13 @@ def test_what_is_no_message_is_shown_all_the_same(ward: Ward, screen: Screen) ->
 
 
 def test_a_large_message_is_shown_in_part_and_not_edited(ward: Ward, screen: Screen) -> None:
-    rest = "".join(f"OBX|{n}|TX|{n}^A^L||{'x' * 600}||||||F\r" for n in range(1, 400))
+    rest = "".join(f"OBX|{n}|TX|{n}^A^L||{'x' * 600}||||||F\r" for n in range(1, 600))
     ward.keep(message("1", "A01", "5", rest=rest).replace(b"HOSP^MR", b"HOSP^SS"))
     ward.work()
     (dead,) = ward.found()
     screen.open(f"messages/{dead.id}")
     assert "bytes, and 60,000 can be edited here" in screen.text
+    assert "It is too long to be compared here with its version" in screen.text
     assert "more segments, which the text below has" in screen.text
     assert "(600 characters)" in screen.text
     assert len(screen.html) < 600_000

@@ -22,7 +22,7 @@ def asked(ward: Ward, database: Database, raw: bytes) -> Preview:
 
 def test_one_connection_is_enough(database: DatabaseUrls, app_database: Database, tenant: Tenant) -> None:
     """Or as many previews at once as there are connections would wait for each other."""
-    ward = Ward(app_database, tenant, application="EPIC", facility="HOSP")
+    ward = Ward(app_database, tenant, port=1, facility="HOSP")
     ward.keep(message("1"))
     ward.work()
     before = ward.rows("SELECT count(*), sum(version) FROM resource")
