@@ -17,6 +17,8 @@ import psutil
 import psycopg
 
 from fhir_server.store import session
+from fhir_server.store.hl7_keeping import Keeping
+from fhir_server.store.session import Database
 from hl7_gateway import __main__ as gateway
 from hl7_gateway import worker
 from hl7_gateway.receive import Receiver
@@ -27,14 +29,21 @@ SAID: Final = "CUT OFF HERE"
 SEEN: Final = "A MOMENT"
 """What it says at each moment at which it might."""
 
-BEFORE, AFTER, FRAME, ANSWER = "before", "after", "frame", "answer"
-"""Moments: the commit of a transaction that has written, a frame that was read, an answer that is ready."""
+LINKED: Final = "MESSAGES ARE KEPT WITHOUT A THREAD"
+"""What it says when the receiver has the connection on which messages are kept."""
+
+BEFORE, SENT, AFTER, FRAME, ANSWER = "before", "sent", "after", "frame", "answer"
+"""Moments: the commit of a transaction that has written, one that was sent and not answered, a frame that was read, an
+answer that is ready."""
 
 PROCESS, LINK = "process", "link"
 """Victims: this process, its connection to PostgreSQL; a number is the first process of PostgreSQL."""
 
 DEFECT: Final = "defect"
-"""Instead of a moment: delivery is broken, so that messages are buried by a transaction of their own."""
+"""Beside a moment: delivery is broken, so that messages are buried by a transaction of their own."""
+
+UNLINKED: Final = "unlinked"
+"""Beside a moment: the receiver never gets that connection, so that messages are kept by its thread."""
 
 
 class Cutter:
@@ -76,7 +85,7 @@ def at_commits(cutter: Cutter, moment: str) -> None:
     def run_simple(connection: psycopg.Connection, text: str) -> Any:
         if text != "COMMIT" or real(connection, "SELECT pg_current_xact_id_if_assigned()").get_value(0, 0) is None:
             return real(connection, text)
-        due = cutter.due()
+        due = moment != SENT and cutter.due()
         if due and moment == BEFORE:
             cutter.cut(connection)
         found = real(connection, text)
@@ -86,6 +95,46 @@ def at_commits(cutter: Cutter, moment: str) -> None:
         return found
 
     session.run_simple = run_simple
+
+
+def at_kept(cutter: Cutter, moment: str) -> None:
+    """Cut around what the receiver's event loop has PostgreSQL commit."""
+    opened, send, flush, heard = Keeping.open, Keeping.send, Keeping.flush, Keeping.heard
+
+    def open_(database: Database) -> Keeping:
+        found = opened(database)
+        print(LINKED, flush=True)
+        return found
+
+    def sending(self: Keeping, *arguments: Any) -> None:
+        if moment == BEFORE and cutter.due():
+            cutter.cut(self._connection)
+        send(self, *arguments)
+
+    def flushing(self: Keeping) -> bool:
+        done = flush(self)
+        if moment == SENT and cutter.due():
+            cutter.cut(self._connection)
+        return done
+
+    def hearing(self: Keeping) -> list[Any]:
+        found = heard(self)
+        if found and moment == AFTER and cutter.due():
+            cutter.cut(self._connection)
+            raise psycopg.OperationalError("the answer of PostgreSQL does not come")
+        return found
+
+    Keeping.open = open_  # type: ignore[method-assign, assignment]
+    Keeping.send, Keeping.flush, Keeping.heard = sending, flushing, hearing  # type: ignore[method-assign]
+
+
+def without_link() -> None:
+    """The connection on which the event loop keeps messages cannot be had."""
+
+    def open_(_: Database) -> Keeping:
+        raise psycopg.OperationalError("there is none")
+
+    Keeping.open = open_  # type: ignore[method-assign, assignment]
 
 
 def at_messages(cutter: Cutter, moment: str) -> None:
@@ -117,10 +166,13 @@ def main(moments: str, number: str, victim: str, command: str) -> int:
     """Run the gateway's command; ``moments`` are one or two of those above, with "+" between them."""
     cutter = Cutter(int(number), victim)
     for moment in moments.split("+"):
-        if moment in (BEFORE, AFTER):
+        if moment in (BEFORE, SENT, AFTER):
             at_commits(cutter, moment)
+            at_kept(cutter, moment)
         elif moment in (FRAME, ANSWER):
             at_messages(cutter, moment)
+        elif moment == UNLINKED:
+            without_link()
         else:
             assert moment == DEFECT, moment
             broken_delivery()

@@ -20,12 +20,28 @@ import pytest
 
 from hl7_gateway.wire.client import read
 from tests.functional.running import REPOSITORY
-from tests.soak.cut import AFTER, ANSWER, BEFORE, DEFECT, FRAME, LINK, PROCESS, SAID, SEEN
+from tests.soak.cut import (
+    AFTER,
+    ANSWER,
+    BEFORE,
+    DEFECT,
+    FRAME,
+    LINK,
+    LINKED,
+    PROCESS,
+    SAID,
+    SEEN,
+    SENT,
+    UNLINKED,
+)
 from tests.soak.instance import FEEDS, Instance, running
 from tests.soak.senders import Line, insist
 from tests.soak.story import numbered
 
 RECEIVER, WORKER = "serve", "work"
+KEEPER = "keeper"
+"""The receiver that keeps messages by its thread, as it does until it has a connection for its event loop."""
+
 POSTGRES = "postgres"
 
 _patients = count(1)
@@ -42,7 +58,7 @@ def moments(instance: Instance) -> dict[tuple[str, str], int]:
     """How many transactions that write something there are for one message, by part and sender."""
     found = {}
     for application in FEEDS:
-        for part in (RECEIVER, WORKER):
+        for part in (RECEIVER, KEEPER, WORKER):
             seen = _delivered(instance, application, part, BEFORE, 0, PROCESS).said.count(SEEN)
             assert seen >= 1
             found[part, application] = seen
@@ -91,6 +107,12 @@ class Parts:
     def said(self) -> str:
         """The log of all parts."""
         return self.instance.log.read_text(errors="replace")
+
+    def wait_until_said(self, what: str) -> None:
+        deadline = time.monotonic() + 60
+        while what not in self.said:
+            assert time.monotonic() < deadline, self.instance.said()
+            time.sleep(0.05)
 
     @property
     def cut(self) -> bool:
@@ -162,7 +184,8 @@ def stored(instance: Instance, patient: int) -> dict[str, list[object]]:
 
 CASES = [
     *((RECEIVER, moment, PROCESS) for moment in (FRAME, ANSWER)),
-    *((part, moment, victim) for part in (RECEIVER, WORKER) for moment in (BEFORE, AFTER)
+    *((RECEIVER, SENT, victim) for victim in (PROCESS, LINK, POSTGRES)),
+    *((part, moment, victim) for part in (RECEIVER, KEEPER, WORKER) for moment in (BEFORE, AFTER)
       for victim in (PROCESS, LINK, POSTGRES)),
 ]  # fmt: skip
 
@@ -180,7 +203,10 @@ def _delivered(instance: Instance, application: str, part: str, moment: str, num
     """Have a message delivered while a part is cut off, and look whether it is there once."""
     patient = next(_patients)
     raw = numbered(application, patient, ("A01",))[0]
-    with Parts(instance, {part: _cutting(instance, part, moment, number, victim)}) as parts:
+    real, moments = (RECEIVER, f"{UNLINKED}+{moment}") if part == KEEPER else (part, moment)
+    with Parts(instance, {real: _cutting(instance, real, moments, number, victim)}) as parts:
+        if part == RECEIVER and moment in (BEFORE, SENT, AFTER):
+            parts.wait_until_said(LINKED)
         assert told(parts, application, raw) == "AA"
         settled(parts)
         assert told(parts, application, raw) == "AA"
