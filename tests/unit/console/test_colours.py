@@ -16,7 +16,8 @@ TEXT = [
     ("accent", "ground"), ("accent", "surface"), ("accent", "accent-soft"), ("accent-strong", "surface"),
     ("accent-strong", "accent-soft"), ("on-accent", "accent"), ("on-accent", "accent-strong"), ("danger", "surface"),
     ("danger", "danger-soft"), ("on-danger", "danger"), ("good", "good-soft"), ("warn", "warn-soft"),
-    ("muted", "accent-soft"), ("danger", "ground"),
+    ("muted", "accent-soft"), ("danger", "ground"), ("text", "danger-soft"), ("muted", "danger-soft"),
+    ("warn", "danger-soft"), ("warn", "surface"),
 ]  # fmt: skip
 NOT_TEXT = [("control", "surface"), ("control", "ground"), ("focus", "surface"), ("focus", "ground")]
 
