@@ -21,7 +21,7 @@ from benchmarks.accounting import descendants, nanoseconds
 from benchmarks.instance import Instance, running_instance
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.interactions import write_many
-from fhir_server.store import audit, directory, hl7_feeds, hl7_found, hl7_lineage, hl7_messages
+from fhir_server.store import directory, hl7_feeds, hl7_lineage, hl7_messages
 from fhir_server.store.hl7_messages import Incoming
 from fhir_server.store.reading import now
 from fhir_server.store.session import Connection, Database
@@ -88,15 +88,13 @@ _COMPUTED: Final = frozenset({"convert", "apply, validate, index"})
 _PHASES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("take", hl7_messages, "take"),
     ("take", hl7_messages, "lock_patients"),
-    ("take", hl7_found, "waits"),
     ("convert", Worker, "_prepare"),
     ("look up", deliver, "look_up"),
     ("look up", Shelf, "trace"),
     ("apply, validate, index", Application, "run"),
     ("write", write_many, "run"),
     ("lineage", hl7_lineage, "keep"),
-    ("settle", hl7_messages, "settle"),
-    ("audit", audit, "append"),
+    ("settle, audit", deliver, "_settle"),
 )
 
 

@@ -27,6 +27,7 @@ from fhir_server.store.repeatable import repeatable
 from fhir_server.store.savepoints import savepoint
 from fhir_server.store.session import Connection
 from fhir_server.store.store import Store
+from fhir_server.store.wire import run_together
 from hl7_gateway.delivery.apply import Application, Applied
 from hl7_gateway.delivery.provenance import provenance, write_of
 from hl7_gateway.delivery.resolve import Asked, Resolution, look_up, resolved
@@ -222,10 +223,10 @@ def _settle(
         )
         for work, one in zip(many, delivered, strict=True)
     ]
-    hl7_messages.settle(connection, store.tenant_id, settled, at)
-    # Last, for whoever appends to the clinic's chain waits for this transaction from here on.
     rows = [row_of(_event(desk, work, one, at), store.hasher) for work, one in zip(many, delivered, strict=True)]
-    audit.append(connection, store.tenant_id, rows)
+    tenant = store.tenant_id
+    # Last, for whoever appends to the clinic's chain waits for this transaction from here on.
+    run_together(connection, [hl7_messages.settling(tenant, settled, at), audit.appending(tenant, rows)])
 
 
 def _event(desk: Desk, work: Work, one: Delivered, at: int) -> Event:

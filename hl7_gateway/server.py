@@ -36,6 +36,10 @@ from hl7_gateway.worker import Worker
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.5
+_PATIENCE_SECONDS: Final = 0.01
+_MOST_PATIENT: Final = 5
+"""A worker that has nothing to do waits so many seconds for each one before it: one message needs one of them."""
+
 _GRACE_SECONDS: Final = 8.0
 """How long messages that were read may take to be answered once a stop was asked for."""
 
@@ -49,7 +53,7 @@ def serve(settings: Settings, app_url: str) -> None:
     supervisor = Supervisor()
     try:
         for number in range(1, settings.mllp_workers + 1):
-            supervisor.start(_child(f"HL7 worker {number}", app_url, "work"))
+            supervisor.start(_child(f"HL7 worker {number}", app_url, "work", "--place", str(number)))
         asyncio.run(_receive(settings, app_url, supervisor, speaks))
     finally:
         supervisor.stop()
@@ -184,8 +188,8 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def work(settings: Settings, app_url: str) -> None:
-    """Convert messages in this process until SIGINT or SIGTERM."""
+def work(settings: Settings, app_url: str, place: int = 1) -> None:
+    """Convert messages in this process until SIGINT or SIGTERM; ``place`` is which of several processes it is."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -199,7 +203,8 @@ def work(settings: Settings, app_url: str) -> None:
         def base_url(slug: str) -> str:
             return f"{settings.public_url}/t/{slug}/fhir"
 
-        worker = Worker(database, hasher, feeds, base_url, full_text=settings.full_text)
+        patience = _PATIENCE_SECONDS * min(place - 1, _MOST_PATIENT)
+        worker = Worker(database, hasher, feeds, base_url, full_text=settings.full_text, patience=patience)
         settle_memory()
         logs.event("hl7 worker started")
         feeds.follow()

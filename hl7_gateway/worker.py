@@ -18,7 +18,7 @@ from typing import Final
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Tenant
-from fhir_server.store import directory, hl7_found, hl7_messages
+from fhir_server.store import directory, hl7_messages
 from fhir_server.store.hl7_messages import CAME, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
@@ -78,10 +78,14 @@ class _Turns:
             self.due.update(dict.fromkeys(tenant_ids))
             self.changed.notify()
 
-    def next(self, seconds: float) -> int | None:
+    def next(self, seconds: float, patience: float) -> int | None:
         with self.changed:
-            if not self.due:
+            waited = not self.due
+            if waited:
                 self.changed.wait(seconds)
+        if waited and patience:
+            time.sleep(patience)
+        with self.changed:
             first = next(iter(self.due), None)
             if first is not None:
                 del self.due[first]
@@ -91,7 +95,8 @@ class _Turns:
 class Worker:
     """Delivers the messages of all clinics, until it is told to stop; any number of processes do so beside each other.
 
-    ``base_url`` makes of a clinic's slug its FHIR base.
+    ``base_url`` makes of a clinic's slug its FHIR base. ``patience``: the seconds that one which has nothing to do lets
+    others be first, for all are told of a message and one is enough for it.
     """
 
     def __init__(
@@ -103,8 +108,10 @@ class Worker:
         *,
         full_text: bool = True,
         most: int = MOST,
+        patience: float = 0.0,
     ) -> None:
         self._database = database
+        self._patience = patience
         self._hasher = hasher
         self._feeds = feeds
         self._base_url = base_url
@@ -127,7 +134,7 @@ class Worker:
             if time.monotonic() - swept > _SWEEP_SECONDS:
                 swept = time.monotonic()
                 self._sweep()
-            tenant_id = self._turns.next(_SWEEP_SECONDS / 2)
+            tenant_id = self._turns.next(_SWEEP_SECONDS / 2, self._patience)
             if tenant_id is None:
                 continue
             try:
@@ -185,7 +192,10 @@ class Worker:
         tenant_id = store.tenant_id
         held = self._feeds.held(tenant_id)
         # The transaction may be run again, and take others.
-        found = _bearable(store.within(lambda c: hl7_messages.take(c, tenant_id, held, most)))
+        waiting = store.within(lambda c: hl7_messages.take(c, tenant_id, held, most))
+        found = _bearable(waiting)
+        # Those that these keep waiting; what has come since is told of.
+        self._more = waiting.more or len(found) < len(waiting)
         taken[:] = found
         prepared.clear()
         if not found:
@@ -194,8 +204,6 @@ class Worker:
         store.within(lambda c: hl7_messages.lock_patients(c, tenant_id, whom))
         prepared.update((one.id, self._prepare(tenant_id, one)) for one in found)
         deliver_batch(desk, store, [one.work for one in prepared.values()], partial(_acknowledge, prepared))
-        # Those that these kept waiting; what comes from now on is told of.
-        self._more = store.within(lambda c: hl7_found.waits(c, tenant_id))
         return len(found)
 
     def _one_failed(

@@ -66,9 +66,15 @@ def append(connection: psycopg.Connection, tenant_id: int, rows: Sequence[Row]) 
 
     Answers how many were new. Raises psycopg.Error.
     """
+    result = wire.run(connection, *appending(tenant_id, rows))
+    return int(result.get_value(0, 0) or 0)
+
+
+def appending(tenant_id: int, rows: Sequence[Row]) -> tuple[wire.Statement, Sequence[wire.Argument]]:
+    """The statement of `append`, to be run together with others."""
     numbers, texts = wire.array, wire.text_array
     pairs = [(key, row.id) for row in rows for key in row.entities]
-    arguments = [
+    return _APPEND, [
         str(tenant_id).encode(),
         "\n".join(row.record for row in rows).encode(),
         texts(row.id for row in rows),
@@ -80,8 +86,6 @@ def append(connection: psycopg.Connection, tenant_id: int, rows: Sequence[Row]) 
         numbers(key for key, _ in pairs),
         texts(event_id for _, event_id in pairs),
     ]
-    result = wire.run(connection, _APPEND, arguments)
-    return int(result.get_value(0, 0) or 0)
 
 
 def _nullable(values: Iterable[int | None]) -> bytes:

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
 from fhir_server.store.hl7_span import span
-from fhir_server.store.wire import Statement, array, run
+from fhir_server.store.wire import array
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +252,6 @@ def depths(connection: psycopg.Connection, tenant_id: int) -> list[Depth]:
         [tenant_id],
     )
     return [Depth(*row) for row in rows]
-
-
-_ANY_WAITS = Statement("hl7_waits", "SELECT EXISTS (SELECT FROM hl7_queue WHERE tenant_id = $1::int)")
-
-
-def waits(connection: psycopg.Connection, tenant_id: int) -> bool:
-    """Whether any message of the tenant waits, in a transaction of the tenant."""
-    return run(connection, _ANY_WAITS, [b"%d" % tenant_id]).get_value(0, 0) == b"t"
 
 
 def dead_letters(connection: psycopg.Connection, tenant_id: int) -> dict[int, int]:

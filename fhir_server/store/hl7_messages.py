@@ -10,7 +10,7 @@ import psycopg
 
 from fhir_server.r4 import json
 from fhir_server.store import hl7_sequences
-from fhir_server.store.wire import Statement, array, run, text_array
+from fhir_server.store.wire import Argument, Statement, array, run, text_array
 
 RECEIVED, STORED, DEAD, DROPPED = "received", "stored", "dead", "dropped"
 
@@ -165,6 +165,12 @@ class Waiting:
     replay_of: int
 
 
+class Taken(list[Waiting]):
+    """Messages that were taken; ``more``: others waited beside them when they were."""
+
+    more: bool = False
+
+
 HEAD = 400
 """How many of the oldest messages are looked at: one that none of them keeps waiting is taken."""
 
@@ -188,7 +194,7 @@ SELECT q.message_id, q.feed_id, q.patients, encode(m.raw, 'hex'), encode(m.ackno
 _LOCK = Statement("hl7_lock_patients", "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k")
 
 
-def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], most: int) -> list[Waiting]:
+def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], most: int) -> Taken:
     """Take the oldest messages that wait for no earlier one, in a transaction of the tenant, whose end sets them free.
 
     Messages of the same patient are taken one after another, in the order in which they were kept. Others that are
@@ -196,15 +202,16 @@ def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], 
     """
     # Most often some of the very first are free.
     for looked in (min(4 * most, HEAD), HEAD):
-        free, all_of_them = _free(connection, tenant_id, paused, looked)
-        taken = _taken(connection, tenant_id, free, most) if free else []
-        if taken or all_of_them:
-            return taken
-    return []
+        free, seen = _free(connection, tenant_id, paused, looked)
+        taken = Taken(_taken(connection, tenant_id, free, most) if free else ())
+        if taken or seen < looked:
+            taken.more = seen > len(taken)
+            break
+    return taken
 
 
-def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], looked: int) -> tuple[list[int], bool]:
-    """Those of the oldest messages that none before them keeps waiting, and whether all that wait were looked at."""
+def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], looked: int) -> tuple[list[int], int]:
+    """Those of the oldest messages that none before them keeps waiting, and how many were looked at."""
     result = run(connection, _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % looked])
     get = result.get_value
     held: set[bytes] = set()
@@ -216,21 +223,25 @@ def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int],
         if held.isdisjoint(patients):
             free.append(int(get(row, 0) or 0))
         held.update(patients)
-    return free, result.ntuples < looked
+    return free, result.ntuples
 
 
 def _taken(connection: psycopg.Connection, tenant_id: int, free: Sequence[int], most: int) -> list[Waiting]:
     result = run(connection, _TAKE, [b"%d" % tenant_id, array(free), b"%d" % most])
-    return [Waiting(*_waiting([result.get_value(row, at) or b"" for at in range(7)])) for row in range(result.ntuples)]
+    return [_waiting([result.get_value(row, at) or b"" for at in range(7)]) for row in range(result.ntuples)]
 
 
-def _waiting(cells: Sequence[bytes]) -> tuple[int, int, tuple[int, ...], bytes, bytes, int, int]:
+def _waiting(cells: Sequence[bytes]) -> Waiting:
     number, feed_id, patients, raw, acknowledgment, attempts, replay_of = cells
-    whom = tuple(int(one) for one in patients[1:-1].split(b",") if one)
-    return (
-        int(number), int(feed_id), whom, bytes.fromhex(raw.decode()), bytes.fromhex(acknowledgment.decode()),
-        int(attempts), int(replay_of),
-    )  # fmt: skip
+    return Waiting(
+        int(number),
+        int(feed_id),
+        tuple(int(one) for one in patients[1:-1].split(b",") if one),
+        bytes.fromhex(raw.decode()),
+        bytes.fromhex(acknowledgment.decode()),
+        int(attempts),
+        int(replay_of),
+    )
 
 
 def lock_patients(connection: psycopg.Connection, tenant_id: int, patients: Sequence[int]) -> None:
@@ -275,22 +286,23 @@ SELECT pg_notify($9, said) FROM unnest($10::text[]) said
 
 def settle(connection: psycopg.Connection, tenant_id: int, many: Sequence[Settled], now: int) -> None:
     """Write down what became of messages, in the transaction that has written their resources."""
-    run(
-        connection,
-        _SETTLE,
-        [
-            b"%d" % tenant_id,
-            array(one.id for one in many),
-            text_array(one.state for one in many),
-            text_array(one.map_version for one in many),
-            text_array(_json(one.problem) or "" for one in many),
-            text_array(_json(one.warnings) or "" for one in many),
-            text_array("-" if one.acknowledgment is None else one.acknowledgment.hex() for one in many),
-            b"%d" % now,
-            SETTLED.encode(),
-            text_array(f"{tenant_id} {one.id}" for one in many if one.awaited),
-        ],
-    )
+    run(connection, *settling(tenant_id, many, now))
+
+
+def settling(tenant_id: int, many: Sequence[Settled], now: int) -> tuple[Statement, Sequence[Argument]]:
+    """The statement of `settle`, to be run together with others."""
+    return _SETTLE, [
+        b"%d" % tenant_id,
+        array(one.id for one in many),
+        text_array(one.state for one in many),
+        text_array(one.map_version for one in many),
+        text_array(_json(one.problem) or "" for one in many),
+        text_array(_json(one.warnings) or "" for one in many),
+        text_array("-" if one.acknowledgment is None else one.acknowledgment.hex() for one in many),
+        b"%d" % now,
+        SETTLED.encode(),
+        text_array(f"{tenant_id} {one.id}" for one in many if one.awaited),
+    ]
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

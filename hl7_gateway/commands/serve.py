@@ -22,11 +22,12 @@ def serve() -> None:
 
 
 @click.command(epilog=example("hl7-gateway work"))
-def work() -> None:
+@click.option("--place", type=click.IntRange(1), default=1, show_default=True, help="Which of several processes it is.")
+def work(place: int) -> None:
     """Convert messages in one more process, until told to stop; `serve` starts MLLP_WORKERS of these itself."""
     from hl7_gateway import server
 
     settings = Settings.from_env()
     logs.configure(settings.log_level)
     with database(settings, patient=True) as urls:
-        server.work(settings, urls.app)
+        server.work(settings, urls.app, place)
