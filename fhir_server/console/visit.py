@@ -112,9 +112,12 @@ class Visit:
 
     @property
     def then(self) -> str:
-        """The page to go to once signed in: one of ours, by its name."""
+        """The page to go to once signed in: one of ours, by its name; of a page for one of many, the list of them."""
         name = self.request.args.get("then", "")
-        return name if name in self.paths and name not in STEPS else "home"
+        if name not in self.paths or name in STEPS:
+            return "home"
+        above, parameter, _ = self.paths[name].partition("/<")
+        return name if not parameter else next((one for one, path in self.paths.items() if path == above), "home")
 
     def value(self, name: str, longest: int = 1000) -> str:
         """A field of the form, "" where it was not sent or is too long to be meant."""

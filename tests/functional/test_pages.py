@@ -260,6 +260,16 @@ def test_each_page_is_for_those_it_is_for(clinic: Clinic, walk: Walk, role: str)
             assert status == (200 if role in ALLOWED[page.name] else 403), page.name
 
 
+@pytest.mark.parametrize(("path", "title"), [("people/somebody", "People of the clinic"), ("messages/5", "Messages")])
+def test_who_signs_in_for_one_of_many_comes_to_the_list_of_them(
+    clinic: Clinic, walk: Walk, path: str, title: str
+) -> None:
+    clinic.settings(second_factor=False)
+    walk.open(clinic.url(path))
+    walk.sign_in(clinic.person("clinic_admin"))
+    assert heading(walk) == title
+
+
 class _Accessible(HTMLParser):
     """What every page needs for those who do not see it. https://www.w3.org/TR/WCAG22/"""
 
