@@ -14,7 +14,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.reading import now
 from fhir_server.store.resources import TYPE_IDS, TYPE_NAMES, Stored
 from fhir_server.store.restriction import Restriction
-from fhir_server.store.searching import run_search
+from fhir_server.store.searching import run_kept_search, run_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def fetch(
             + _union(current + " AND r.type_id = t.id", past + " AND h.type_id = t.id")
             + ") v ORDER BY v.last_updated DESC, v.rid DESC, v.version DESC LIMIT $2"
         )
-    return _versions(run_search(connection, tenant_id, sql, binder.values))
+    # One resource is looked up by its key: the plan is the same for all.
+    run = run_kept_search if scope.resource_id else run_search
+    return _versions(run(connection, tenant_id, sql, binder.values))
 
 
 class _Binder:
