@@ -15,6 +15,7 @@ import pytest
 from fhir_server.access import policy
 from fhir_server.access.policy import EVERYTHING
 from fhir_server.app import FhirServer
+from fhir_server.search import everything
 from fhir_server.search.sql import SqlParameters
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
@@ -127,6 +128,9 @@ def _aim(monkeypatch: pytest.MonkeyPatch, at: int, instead: int) -> None:
         written(self, instead if tenant_id == at else tenant_id)
 
     monkeypatch.setattr(SqlParameters, "__init__", aimed)
+    # Statements that were written before would still be aimed at the own one, and those written now must not stay.
+    for name in ("_members", "_references", "_referred"):
+        monkeypatch.setattr(everything, name, getattr(everything, name).__wrapped__)
 
 
 @pytest.mark.parametrize(
