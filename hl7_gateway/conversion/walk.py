@@ -91,6 +91,7 @@ class Walk:
         self._known: dict[tuple[Any, ...], Draft] = {}
         self._keys: dict[tuple[str, ...], int] = {}
         self._gathered: dict[tuple[str, str, str], tuple[Draft, list[Said]]] = {}
+        self._gathering: set[tuple[str, str]] = set()
         self._read: dict[int, set[int]] = {}
 
     def draft(self, kind: str) -> Draft:
@@ -136,6 +137,7 @@ class Walk:
 
     def gather(self, draft: Draft, path: str, value: Any, parts: Parts, slot: str) -> None:
         """Add an entry to what is said under a slot: those of several segments are replaced together."""
+        self._gathering.add((draft.name, path))
         self._gathered.setdefault((draft.name, path, slot), (draft, []))[1].append(Said(value, self.places(parts)))
 
     def continue_note(self, draft: Draft, value: dict[str, Any], parts: Parts, slot: str) -> None:
@@ -150,6 +152,7 @@ class Walk:
 
     def continue_text(self, draft: Draft, path: str, said: str, slot: str) -> None:
         """Add a line to a text that does not repeat, or begin it."""
+        self._gathering.add((draft.name, path))
         _, lines = self._gathered.setdefault((draft.name, path, slot), (draft, []))
         if lines:
             lines[0] = Said(f"{lines[0].value}\n{said}", lines[0].places)
@@ -158,14 +161,14 @@ class Walk:
 
     def has(self, draft: Draft, path: str) -> bool:
         """Whether anything has been said of an element."""
-        gathered = any(name == draft.name and one == path for name, one, _ in self._gathered)
-        return gathered or any(stated.path == path for stated in draft.stated)
+        return (draft.name, path) in self._gathering or any(stated.path == path for stated in draft.stated)
 
     def settle(self) -> None:
         """Have the drafts say what was gathered."""
         for (_, path, slot), (draft, values) in self._gathered.items():
             draft.stated.append(Stated(path, slot, tuple(values)))
         self._gathered.clear()
+        self._gathering.clear()
 
     def take_back(self, draft: Draft, path: str, slot: str) -> None:
         """Have ``draft`` say that an element is not there any more."""

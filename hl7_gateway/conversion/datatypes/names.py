@@ -209,12 +209,13 @@ def _system(said: str, component: int, kind: str, meant: str) -> str:
 
 def _number(value: Value) -> tuple[str, int]:
     """The number or address, and the component that it comes from: senders of different versions put it elsewhere."""
-    order = (4, 12, 1) if value.part(3) in ("Internet", "X.400") else (12, 1, 4)
+    mailed = value.part(3).strip() in ("Internet", "X.400")
+    order = (4, 12, 1) if mailed else (12, 1, 4)
     for component in order:
         said = clean(value.part(component).strip())
         if said and component != 4:
             return said, component
-        if said and not any(value.component(other) for other in (6, 7)):
+        if said and (mailed or not any(value.component(other) for other in (6, 7))):
             return said, component
     parts = [value.part(component).strip() for component in (5, 6, 7, 8)]
     country, area, local, extension = parts

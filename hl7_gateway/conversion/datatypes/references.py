@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hl7_gateway.conversion.datatypes.identifiers import type_of
+from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair, type_of
 from hl7_gateway.conversion.datatypes.names import display, human_name
 from hl7_gateway.conversion.datatypes.simple import clean
 from hl7_gateway.conversion.draft import Draft
@@ -91,6 +91,18 @@ def coded_organization(value: Value, walk: Walk) -> Converted | None:
         return None
     number = code if name else ""
     return organization_draft(walk, name or code, number, value.component(3)).reference, {"": 1}
+
+
+def device(value: Value, walk: Walk) -> Converted | None:
+    """A Reference to the Device of an EI."""
+    known, identifier = ei_pair(value, walk), ei()(value, walk)
+    if known is None or identifier is None:
+        return None
+    made, new = walk.stub("Device", known)
+    if new:
+        made.identifiers = [known]
+        walk.state(made, "identifier", *identifier, slot=f"{walk.slot()}#device")
+    return made.reference, {"": 1}
 
 
 def destination(value: Value, walk: Walk) -> Converted | None:

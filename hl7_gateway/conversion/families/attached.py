@@ -21,6 +21,7 @@ def observed_document(walk: Walk, segment: Segment, observation: Draft) -> None:
         return
     document = walk.draft("DocumentReference")
     document.natural = ("OBX-5", DRAFT + observation.name)
+    walk.current["sent"] = document
     for number, (attachment, parts) in enumerate(contents, 1):
         walk.here = (segment, 5, number)
         title = clean(segment.text(3, 2) or segment.text(3))

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hl7_gateway.conversion.families.accidents import accident
 from hl7_gateway.conversion.families.beds import npu
-from hl7_gateway.conversion.families.claims import acc
 from hl7_gateway.conversion.families.clinical import al1, dg1, iam, pr1
+from hl7_gateway.conversion.families.containers import sac
 from hl7_gateway.conversion.families.documents import document_obx, finish_document, txa
 from hl7_gateway.conversion.families.family import Handler
 from hl7_gateway.conversion.families.finance import ft1
 from hl7_gateway.conversion.families.insurance import in1, in2
 from hl7_gateway.conversion.families.merging import mrg
 from hl7_gateway.conversion.families.observations import nte, obx
-from hl7_gateway.conversion.families.orders import finish_reports, orc, spm, tq1
+from hl7_gateway.conversion.families.ordering import tq1
+from hl7_gateway.conversion.families.orders import finish_reports, orc, spm
 from hl7_gateway.conversion.families.participants import prt
 from hl7_gateway.conversion.families.patient import gt1, nk1, pd1, pid
 from hl7_gateway.conversion.families.pharmacy import rxd, rxe, rxo, told_before
@@ -105,7 +107,7 @@ CARRIED: Final[Mapping[str, Handler]] = {
     "PR1": pr1,
     "IN1": in1,
     "IN2": in2,
-    "ACC": acc,
+    "ACC": accident,
     "FT1": ft1,
     "ROL": role,
     "PRT": prt,
@@ -113,6 +115,7 @@ CARRIED: Final[Mapping[str, Handler]] = {
     "OBR": _obr,
     "TQ1": tq1,
     "SPM": spm,
+    "SAC": sac,
     "OBX": _obx,
     "NTE": nte,
     "TXA": txa,

@@ -46,6 +46,8 @@ def _allergy(walk: Walk, segment: Segment, rows: SegmentMap, action: str) -> Non
         allergy.identifiers = [known] if known else []
     allergy.natural = ("allergy", DRAFT + patient.name, key_of(segment, 3))
     rows.apply(segment, allergy, walk)
+    if rows is IAM_ALLERGY and segment[27]:
+        _clinicians_code(walk, segment, allergy)
     walk.at(segment)
     walk.state(allergy, "patient", patient.reference, slot=f"{segment.name}#patient")
     verification = TERMINOLOGY + "allergyintolerance-verification"
@@ -58,6 +60,16 @@ def _allergy(walk: Walk, segment: Segment, rows: SegmentMap, action: str) -> Non
     walk.state(allergy, "verificationStatus", fixed_concept("confirmed", verification), slot=slot)
     active = fixed_concept("active", TERMINOLOGY + "allergyintolerance-clinical")
     walk.state(allergy, "clinicalStatus", active, slot=slot)
+
+
+def _clinicians_code(walk: Walk, segment: Segment, allergy: Draft) -> None:
+    """IAM-27: what a clinician calls it, as further codings of the same."""
+    walk.at(segment, 27)
+    found = concept()(segment.first(27), walk)
+    for stated in allergy.stated:
+        if found and stated.path == "code" and stated.values:
+            codings = stated.values[0].value.setdefault("coding", [])
+            codings.extend(one for one in found[0].get("coding", ()) if one not in codings)
 
 
 _VERIFICATION: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}

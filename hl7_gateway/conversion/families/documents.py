@@ -55,11 +55,10 @@ def _sent_before(walk: Walk) -> Draft | None:
     place = walk.index - 1
     while place > 0 and segments[place].name in ("PRT", "NTE"):
         place -= 1
-    result = walk.current.get("Observation") if segments[place].name == "OBX" else None
-    if result is None:
+    result, sent = walk.current.get("Observation"), walk.current.get("sent")
+    if segments[place].name != "OBX" or result is None or sent is None:
         return None
-    known = ("OBX-5", DRAFT + result.name)
-    return next((draft for draft in reversed(walk.conversion.drafts) if draft.natural == known), None)
+    return sent if sent.natural == ("OBX-5", DRAFT + result.name) else None
 
 
 def _context(walk: Walk, segment: Segment, document: Draft) -> None:

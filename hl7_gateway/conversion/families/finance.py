@@ -9,7 +9,7 @@ from typing import Final
 
 from hl7_gateway.conversion.datatypes.identifiers import pair
 from hl7_gateway.conversion.draft import DRAFT
-from hl7_gateway.conversion.families.claims import finish_claims
+from hl7_gateway.conversion.families.claims import acc, finish_claims
 from hl7_gateway.conversion.families.clinical import key_of, pr1
 from hl7_gateway.conversion.families.family import Family, Handler
 from hl7_gateway.conversion.families.required import known_of
@@ -126,5 +126,5 @@ def _finish_accounts(walk: Walk) -> None:
 
 _OWN: Final[dict[str, Handler]] = {"PV1": _visit, "PR1": _procedure}
 
-CHARGES: Final = Family("charges", {**_OWN, "FT1": _charge, "OBR": result_obr}, finish_claims)
+CHARGES: Final = Family("charges", {**_OWN, "ACC": acc, "FT1": _charge, "OBR": result_obr}, finish_claims)
 ACCOUNTS: Final = Family("accounts", _OWN, _finish_accounts)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import code
+from hl7_gateway.conversion.datatypes.identifiers import cx
 from hl7_gateway.conversion.datatypes.names import xad, xpn, xtn
 from hl7_gateway.conversion.datatypes.references import organization_draft
 from hl7_gateway.conversion.datatypes.simple import clean, date
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.patient import _SELF
 from hl7_gateway.conversion.families.required import known_of
-from hl7_gateway.conversion.maps.insurance import IN1_COVERAGE, IN2_COVERAGE
+from hl7_gateway.conversion.families.roles import reached
+from hl7_gateway.conversion.maps.insurance import IN1_COVERAGE, IN2_COVERAGE, IN2_SUBSCRIBER
 from hl7_gateway.conversion.table import Convert, within
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
@@ -34,6 +36,7 @@ def in1(walk: Walk, segment: Segment) -> None:
     walk.state(coverage, "status", "active", slot="IN1#status", initial=True)
     walk.state(coverage, "beneficiary", patient.reference, slot="IN1#beneficiary")
     _payor(walk, segment, coverage)
+    _holder(walk, segment, coverage)
     _subscriber(walk, segment, coverage, patient)
     bill = walk.current.get("Account")
     if bill is not None:
@@ -55,6 +58,14 @@ def _payor(walk: Walk, segment: Segment, coverage: Draft) -> None:
         walk.state(coverage, "payor", unknown, slot="IN1-4", initial=True)
 
 
+def _holder(walk: Walk, segment: Segment, coverage: Draft) -> None:
+    """The numbers of the organization that holds the policy (IN1-11) for the insured."""
+    for said in coverage.stated if segment[10] else ():
+        holder = walk.mentioned(said.values[0].value) if said.path == "policyHolder" and said.values else None
+        if holder is not None:
+            reached(walk, segment, 10, holder, "identifier", cx())
+
+
 def _reached(walk: Walk, segment: Segment, insurer: Draft) -> None:
     """Where an insurer is that is new, and who is to be asked."""
     rows: tuple[tuple[int, str, Convert], ...] = (
@@ -63,15 +74,12 @@ def _reached(walk: Walk, segment: Segment, insurer: Draft) -> None:
         (7, "telecom", xtn("work")),
     )
     for field, path, convert in rows:
-        for number, value in enumerate(segment.repetitions(field), 1):
-            walk.at(segment, field, number)
-            found = convert(value, walk) if value.raw and not value.null else None
-            if found:
-                walk.gather(insurer, path, *found, slot=f"IN1-{field}")
+        reached(walk, segment, field, insurer, path, convert)
 
 
 def _subscriber(walk: Walk, segment: Segment, coverage: Draft, patient: Draft) -> None:
     """Who is insured: the patient, or somebody whose relationship to them is told by IN1-17."""
+    walk.current.pop("subscriber", None)
     walk.at(segment, 16)
     walk.read(segment, 17, 18, 19, 43)
     if segment.text(17).strip().upper() in _SELF:
@@ -81,6 +89,7 @@ def _subscriber(walk: Walk, segment: Segment, coverage: Draft, patient: Draft) -
     if name is None:
         return
     person = walk.draft("RelatedPerson")
+    walk.current["subscriber"] = person
     written = segment.first(16)
     person.natural = (
         "IN1",
@@ -107,6 +116,8 @@ def _subscriber(walk: Walk, segment: Segment, coverage: Draft, patient: Draft) -
 
 def in2(walk: Walk, segment: Segment) -> None:
     """More about the insurance before it."""
-    coverage = walk.current.get("Coverage")
+    coverage, person = walk.current.get("Coverage"), walk.current.get("subscriber")
     if coverage is not None:
         IN2_COVERAGE.apply(segment, coverage, walk)
+    if coverage is not None and person is not None:
+        IN2_SUBSCRIBER.apply(segment, person, walk)

@@ -8,11 +8,12 @@ from hl7_gateway.conversion.datatypes.codes import code, concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
 from hl7_gateway.conversion.datatypes.quantities import cq, exact
 from hl7_gateway.conversion.datatypes.references import practitioner
-from hl7_gateway.conversion.datatypes.simple import clean, date_time, period, spanning
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, period
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
+from hl7_gateway.conversion.families.ordering import ordering_facility, timed
 from hl7_gateway.conversion.families.required import known_of
-from hl7_gateway.conversion.maps.orders import OBR_REPORT, OBR_REQUEST, ORC_REQUEST, PRIORITIES
+from hl7_gateway.conversion.maps.orders import OBR_REPORT, OBR_REQUEST, ORC_REQUEST, PRIORITIES, noted
 from hl7_gateway.conversion.maps.results import SPM_SPECIMEN
 from hl7_gateway.conversion.vocabulary import vocabulary
 from hl7_gateway.conversion.walk import Walk
@@ -105,6 +106,8 @@ def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
         ORC_REQUEST.apply(orc_segment, made, walk)
         if orc_segment[12] and obr[16]:
             made.stated = [said for said in made.stated if said.slot != "OBR-16"]
+        if orc_segment[21] or orc_segment[24]:
+            ordering_facility(walk, orc_segment, made)
     if not mentioned and walk.message.first("TQ1") is None:
         _quantity_and_timing(walk, obr, orc_segment, made)
     _about(walk, obr, made, patient)
@@ -217,20 +220,7 @@ def _numbers_of_the_control(walk: Walk, obr: Segment, made: Draft) -> None:
 def _times(walk: Walk, obr: Segment, made: Draft) -> None:
     if not obr[8]:
         return
-    _timed(walk, obr, (7, 8), made, "effective", "OBR-7")
-
-
-def _timed(walk: Walk, segment: Segment, fields: tuple[int, int], made: Draft, element: str, slot: str) -> None:
-    """A period of two fields, or a time where there is no end."""
-    walk.at(segment, fields[0])
-    lasting = spanning(segment, *fields, walk)
-    if lasting is None or "start" not in lasting[0]:
-        return
-    made.stated = [said for said in made.stated if not said.path.startswith(element)]
-    if "end" in lasting[0]:
-        walk.state(made, f"{element}Period", *lasting, slot=slot)
-    else:
-        walk.state(made, f"{element}DateTime", lasting[0]["start"], slot=slot)
+    timed(walk, obr, (7, 8), made, "effective", "OBR-7")
 
 
 def finish_reports(walk: Walk) -> None:
@@ -277,6 +267,7 @@ def specimen_of_obr(walk: Walk, obr: Segment) -> Draft | None:
         (9, "collection.quantity", exact),
         (10, "collection.collector", practitioner),
         (14, "receivedTime", date_time),
+        (39, "note", noted),
     )
     for field, path, convert in rows:
         if obr[field]:
@@ -319,27 +310,3 @@ def spm(walk: Walk, segment: Segment) -> None:
     for observation in walk.observations:
         walk.state(observation, "specimen", made.reference, slot="OBX#specimen")
     walk.current["Specimen"] = walk.current["noted"] = made
-
-
-def timing_before(walk: Walk) -> None:
-    """When the order that has begun is to be carried out, as TQ1 between its control and itself tell."""
-    segments = walk.message.segments
-    place = walk.index - 1
-    while place > 0 and segments[place].name in ("TQ1", "TQ2", "NTE", "PRT"):
-        place -= 1
-    for segment in segments[place + 1 : walk.index]:
-        if segment.name == "TQ1":
-            tq1(walk, segment)
-
-
-def tq1(walk: Walk, segment: Segment) -> None:
-    """When and how urgently an order is to be carried out."""
-    order = walk.current.get("ServiceRequest")
-    if order is None:
-        return
-    walk.at(segment, 9)
-    if segment.text(9).strip() in PRIORITIES:
-        found = code("ExtendedPriorityCodes")(segment.first(9), walk)
-        if found:
-            walk.state(order, "priority", *found)
-    _timed(walk, segment, (7, 8), order, "occurrence", "OBR-6")

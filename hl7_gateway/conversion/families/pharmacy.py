@@ -15,6 +15,7 @@ from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.dosage import dosages
 from hl7_gateway.conversion.families.family import Family
+from hl7_gateway.conversion.families.ordering import ordering_facility
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import PRIORITIES
 from hl7_gateway.conversion.maps.pharmacy import (
@@ -149,6 +150,8 @@ def _controlled(walk: Walk, made: Draft) -> None:
     if control is not None:
         stated = {said.path for said in made.stated if said.slot in ("RXE-13", "RXO-14", "RXE-32")}
         ORC_MEDICATION_REQUEST.apply(control, made, walk)
+        if control[21] or control[24]:
+            ordering_facility(walk, control, made)
         for path in stated:
             if sum(said.path == path for said in made.stated) > 1:
                 made.stated = [said for said in made.stated if said.path != path or said.slot.startswith("ORC")]

@@ -11,8 +11,10 @@ from hl7_gateway.conversion.datatypes.identifiers import type_of
 from hl7_gateway.conversion.datatypes.names import display, xad, xpn, xtn
 from hl7_gateway.conversion.datatypes.references import location, organization_draft
 from hl7_gateway.conversion.datatypes.simple import clean, date, spanning
-from hl7_gateway.conversion.draft import DRAFT, Draft
-from hl7_gateway.conversion.walk import Converted, Parts, Walk
+from hl7_gateway.conversion.draft import Draft
+from hl7_gateway.conversion.families.required import known_of
+from hl7_gateway.conversion.families.roles import reached, works
+from hl7_gateway.conversion.walk import Parts, Walk
 from hl7_gateway.feed_mapping import NPI
 from hl7_gateway.message import Segment, Value
 from hl7_gateway.problems import Place
@@ -105,18 +107,8 @@ def _practitioner(walk: Walk, segment: Segment) -> Draft | None:
             parts["period.end"] = 4
         walk.gather(made, "identifier", identifier, parts, "PRD-7")
     for field, path, convert in ((2, "name", xpn), (3, "address", xad), (5, "telecom", xtn("work"))):
-        _several(walk, segment, field, made, path, convert)
+        reached(walk, segment, field, made, path, convert)
     return made
-
-
-def _several(walk: Walk, segment: Segment, field: int, made: Draft, path: str, convert: Any) -> None:
-    for place, value in enumerate(segment.repetitions(field), 1):
-        if not value.raw or value.null:
-            continue
-        walk.at(segment, field, place)
-        found: Converted | None = convert(value, walk)
-        if found:
-            walk.gather(made, path, found[0], found[1], f"{segment.name}-{field}")
 
 
 def _organization(walk: Walk, segment: Segment) -> Draft | None:
@@ -130,29 +122,19 @@ def _organization(walk: Walk, segment: Segment) -> Draft | None:
         return None
     made = organization_draft(walk, name, number, value.component(6), value.component(8))
     if not walk.count(("PRD-10", made.name)):
-        _several(walk, segment, 11, made, "address", xad)
-        _several(walk, segment, 13, made, "telecom", xtn("work"))
+        reached(walk, segment, 11, made, "address", xad)
+        reached(walk, segment, 13, made, "telecom", xtn("work"))
     return made
 
 
 def _role(walk: Walk, segment: Segment, person: Draft, company: Draft) -> None:
     """The person at the organization: where, and since when."""
-    made, new = walk.stub("PractitionerRole", (person.name, company.name))
-    if not new:
-        return
-    made.natural = ("PRD", DRAFT + person.name, DRAFT + company.name)
-    walk.at(segment, 7)
-    walk.state(made, "practitioner", person.reference, slot="PRD-7")
-    walk.at(segment, 10)
-    walk.state(made, "organization", company.reference, slot="PRD-10")
-    if segment[4]:
-        walk.at(segment, 4)
-        where = location(segment.first(4), walk)
-        if where:
-            walk.state(made, "location", *where)
-    walk.at(segment, 8)
+    walk.at(segment, 4)
+    place = location(segment.first(4), walk) if segment[4] else None
+    made = works(walk, person, company, place, segment, 10)
     lasting = spanning(segment, 8, 9, walk)
-    if lasting:
+    if lasting and not known_of(made, "period"):
+        walk.at(segment, 8)
         walk.state(made, "period", *lasting)
 
 

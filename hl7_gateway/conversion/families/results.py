@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from hl7_gateway.conversion.families.family import Family
+from hl7_gateway.conversion.families.ordering import told_before
 from hl7_gateway.conversion.families.orders import (
     orc_after_obr,
     report,
     request,
     specimen_of_obr,
-    timing_before,
 )
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
@@ -20,7 +20,7 @@ def result_obr(walk: Walk, segment: Segment) -> None:
     """A report of results, and the order that it answers."""
     _begin(walk)
     request(walk, segment, mentioned=True)
-    timing_before(walk)
+    told_before(walk)
     made = report(walk, segment)
     specimen_of_obr(walk, segment)
     if made is not None:
@@ -51,7 +51,7 @@ def mentioned_obr(walk: Walk, segment: Segment) -> None:
 def _ordered(walk: Walk, segment: Segment, *, mentioned: bool) -> None:
     _begin(walk)
     made = request(walk, segment, mentioned=mentioned)
-    timing_before(walk)
+    told_before(walk)
     specimen_of_obr(walk, segment)
     if made is not None:
         walk.current["noted"] = made

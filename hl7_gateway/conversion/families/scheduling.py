@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import ei_pair
+from hl7_gateway.conversion.datatypes.names import xad, xtn
 from hl7_gateway.conversion.datatypes.references import location, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, instant, number
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.family import Family
+from hl7_gateway.conversion.families.roles import reached, works
 from hl7_gateway.conversion.maps.scheduling import SCH_APPOINTMENT
 from hl7_gateway.conversion.table import Convert
 from hl7_gateway.conversion.vocabulary import vocabulary
@@ -55,6 +57,7 @@ def sch(walk: Walk, segment: Segment) -> None:
     known = [found for field in (2, 1) if (found := ei_pair(segment.first(field), walk)) is not None]
     made.identifiers = known
     SCH_APPOINTMENT.apply(segment, made, walk)
+    _contacts(walk, segment)
     _status(walk, segment, made)
     if STATUS.get(walk.event) == "cancelled" and segment[6]:
         walk.at(segment, 6)
@@ -64,6 +67,25 @@ def sch(walk: Walk, segment: Segment) -> None:
     patient = walk.current.get("Patient")
     if patient is not None:
         _patient(walk, made, patient)
+
+
+def _contacts(walk: Walk, segment: Segment) -> None:
+    """Where the contact persons of the placer and filler, and who entered it, can be found."""
+    for who, telecom, address, where in ((12, 13, 14, 15), (16, 17, 18, 19), (20, 21, 0, 22)):
+        if not segment[who] or not any(segment[field] for field in (telecom, address, where) if field):
+            continue
+        walk.at(segment, who)
+        found = practitioner(segment.first(who), walk)
+        person = walk.mentioned(found[0]) if found else None
+        if person is None:
+            continue
+        reached(walk, segment, telecom, person, "telecom", xtn("work"))
+        if address:
+            reached(walk, segment, address, person, "address", xad)
+        walk.at(segment, where)
+        place = location(segment.first(where), walk) if segment[where] else None
+        if place:
+            works(walk, person, None, place, segment, where)
 
 
 def _status(walk: Walk, segment: Segment, made: Draft) -> None:
@@ -172,8 +194,8 @@ def _resource(walk: Walk, segment: Segment, convert: Convert, fields: tuple[int,
 
 def finish_scheduling(walk: Walk) -> None:
     """When the appointments are: TQ1, else SCH-11, else the first service, person, place or thing with a time."""
+    times = _times(walk)
     for made in [draft for draft in walk.conversion.drafts if draft.type == "Appointment"]:
-        times = _times(walk)
         if times is not None:
             (begun, ended), place = times
             walk.here = place
@@ -208,24 +230,27 @@ def _times(walk: Walk) -> tuple[tuple[str, str], _Here] | None:
         ("AIL", 6, 0, 9, 10),
         ("AIG", 8, 0, 11, 12),
     ):
-        for segment in message.all(name):
-            if name == "TQ1" and not _of_an_appointment(walk, segment):
-                continue
+        for segment in _timings(walk) if name == "TQ1" else message.all(name):
             found = _time(walk, segment, start, end, duration, units)
             if found is not None:
                 return found, (segment, start, 1)
     return None
 
 
-def _of_an_appointment(walk: Walk, segment: Segment) -> bool:
-    """Whether a TQ1 stands under an SCH, and not under an order."""
-    for place in range(segment.position - 1, 0, -1):
-        name = walk.message.segments[place].name
-        if name in ("ORC", "OBR", "RXO", "RXE", "RXD"):
-            return False
-        if name == "SCH":
-            return True
-    return True
+def _timings(walk: Walk) -> list[Segment]:
+    """The TQ1 that stand under an SCH, and not under an order."""
+    found, ordered = [], False
+    for segment in walk.message.segments:
+        if segment.name in _ORDERS:
+            ordered = True
+        elif segment.name == "SCH":
+            ordered = False
+        elif segment.name == "TQ1" and not ordered:
+            found.append(segment)
+    return found
+
+
+_ORDERS: Final = frozenset({"ORC", "OBR", "RXO", "RXE", "RXD"})
 
 
 def _time(walk: Walk, segment: Segment, start: int, end: int, duration: int, units: int) -> tuple[str, str] | None:

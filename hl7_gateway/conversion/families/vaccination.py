@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair
+from hl7_gateway.conversion.datatypes.names import xad
 from hl7_gateway.conversion.datatypes.simple import clean, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.observations import obx
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.vaccination import RXA_IMMUNIZATION, RXR_IMMUNIZATION, performer
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.message import Segment
@@ -42,6 +44,7 @@ def rxa(walk: Walk, segment: Segment) -> None:
     _numbers(walk, control, made)
     made.natural = ("RXA", DRAFT + patient.name, segment.text(3).strip(), key_of(segment, 5))
     RXA_IMMUNIZATION.apply(segment, made, walk)
+    _address(walk, segment, made)
     walk.at(segment)
     walk.state(made, "patient", patient.reference, slot="RXA#patient")
     if not walk.has(made, "occurrenceDateTime"):
@@ -56,6 +59,17 @@ def rxa(walk: Walk, segment: Segment) -> None:
         found = performer("OP")(control.first(12), walk)
         if found:
             walk.state(made, "performer", *found)
+
+
+def _address(walk: Walk, segment: Segment, made: Draft) -> None:
+    """RXA-28: the address of the place that it was given at, where that is new."""
+    for said in made.stated if segment[28] and segment[27] else ():
+        place = walk.mentioned(said.values[0].value) if said.path == "location" and said.values else None
+        if place is not None and not known_of(place, "address"):
+            walk.at(segment, 28)
+            found = xad(segment.first(28), walk)
+            if found:
+                walk.state(place, "address", *found)
 
 
 def _numbers(walk: Walk, control: Segment | None, made: Draft) -> None:

@@ -50,6 +50,10 @@ def pv1(walk: Walk, segment: Segment) -> None:
     patient = walk.current.get("Patient")
     if patient is None:
         return
+    noted = walk.current.get("noted")
+    if noted is not None and noted.type == "Observation":
+        # An observation of the patient is over: what follows is of the visit.
+        del walk.current["noted"]
     identifiers = [
         known for field in (19, 50) for value in segment.repetitions(field) if (known := pair(value, walk)) is not None
     ]

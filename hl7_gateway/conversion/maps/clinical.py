@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import ei, logical
 from hl7_gateway.conversion.datatypes.names import display, xpn
 from hl7_gateway.conversion.datatypes.references import location, practitioner
-from hl7_gateway.conversion.datatypes.simple import clean, date_time, text
-from hl7_gateway.conversion.table import SegmentMap, many, one, within
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, number, stamp, text
+from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.vocabulary import vocabulary
 from hl7_gateway.conversion.walk import Converted, Walk
-from hl7_gateway.message import Value
+from hl7_gateway.message import Segment, Value
 from hl7_gateway.problems import Place
 
 
@@ -106,9 +107,29 @@ DG1_CONDITION: Final = SegmentMap(
         one(16, "asserter", practitioner),
         one(19, "recordedDate", date_time),
         one(20, "identifier", ei()),
+        one(22, "extension", extension("condition-dueTo", "valueReference", logical(ei(), "Condition"))),
     ],
     ignored=(1, 6, 15, 21),
 )
+
+
+def _lasts(segment: Segment) -> bool:
+    """Whether it is told how many minutes (PR1-7) it took from a time of day on."""
+    length = number(segment.text(7))
+    return length is not None and 0 < length < 1_000_000 and len(segment.text(5).strip()) > 8
+
+
+def _performed(value: Value, walk: Walk) -> Converted | None:
+    segment = walk.here[0]
+    begun, length = stamp(value.text, walk), number(segment.text(7))
+    if begun is None or length is None:
+        return None
+    try:
+        end = datetime.fromisoformat(begun) + timedelta(minutes=float(length))
+    except OverflowError:
+        return {"start": begun}, {"start": 1}
+    return {"start": begun, "end": end.isoformat()}, {"start": 1, "end": Place("PR1", segment.number, 7)}
+
 
 PR1_PROCEDURE: Final = SegmentMap(
     "PR1",
@@ -116,7 +137,8 @@ PR1_PROCEDURE: Final = SegmentMap(
     [
         one(3, "code", _described, reads=(4,)),
         one(4, "code", within("text", text), lambda segment: not segment[3]),
-        one(5, "performedDateTime", date_time),
+        one(5, "performedDateTime", date_time, lambda segment: not _lasts(segment)),
+        one(5, "performedPeriod", _performed, lambda segment: _lasts(segment), label="period", reads=(7,)),
         one(6, "category", concept(table="0230")),
         many(8, "performer", within("actor", practitioner, function={"text": "anaesthetist"})),
         many(11, "performer", within("actor", practitioner, function={"text": "surgeon"})),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept
-from hl7_gateway.conversion.datatypes.identifiers import cx
+from hl7_gateway.conversion.datatypes.identifiers import cx, ssn, type_of
+from hl7_gateway.conversion.datatypes.names import xtn
 from hl7_gateway.conversion.datatypes.references import organization
 from hl7_gateway.conversion.datatypes.simple import clean, date, first
-from hl7_gateway.conversion.table import SegmentMap, many, one
+from hl7_gateway.conversion.table import Convert, SegmentMap, many, one, within
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
+from hl7_gateway.feed_mapping import own_system
 from hl7_gateway.message import Value
 from hl7_gateway.problems import Place
 
@@ -53,4 +55,36 @@ IN1_COVERAGE: Final = SegmentMap(
     ignored=(1, 16, 18, 19, 43),
 )
 
-IN2_COVERAGE: Final = SegmentMap("IN2", "Coverage", [one(61, "identifier", cx("MB"))])
+
+def _programme(name: str, kind: str) -> Convert:
+    """The number that a public programme knows the insured by."""
+
+    def converted(value: Value, walk: Walk) -> Converted | None:
+        said = clean(value.text.strip())
+        if not said:
+            return None
+        return {"system": own_system(walk.mapping.name, name), "value": said, "type": type_of(kind)}, {"value": 0}
+
+    return converted
+
+
+IN2_COVERAGE: Final = SegmentMap(
+    "IN2",
+    "Coverage",
+    [
+        one(6, "identifier", _programme("medicare", "MC")),
+        one(8, "identifier", _programme("medicaid", "MA")),
+        one(61, "identifier", cx("MB")),
+    ],
+)
+
+IN2_SUBSCRIBER: Final = SegmentMap(
+    "IN2",
+    "RelatedPerson",
+    [
+        many(1, "identifier", cx("EI")),
+        one(2, "identifier", ssn),
+        one(34, "communication", within("language", concept("PrimaryLanguage", "0296"))),
+        many(63, "telecom", xtn("home")),
+    ],
+)

@@ -103,6 +103,7 @@ ORC_REQUEST: Final = SegmentMap(
         one(28, "meta.security", coding("ConfidentialityCode", "0177")),
         one(29, "locationCode", concept("OrderType", "0482")),
         one(33, "identifier", cx("PLAC")),
+        one(38, "identifier", ei("FGN")),
     ],
     ignored=(1, 2, 3, 5),
 )

@@ -8,7 +8,7 @@ from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.identifiers import cx, ei, eip, logical
 from hl7_gateway.conversion.datatypes.names import xad
 from hl7_gateway.conversion.datatypes.quantities import exact
-from hl7_gateway.conversion.datatypes.references import coded_organization, organization_of, practitioner
+from hl7_gateway.conversion.datatypes.references import coded_organization, device, organization_of, practitioner
 from hl7_gateway.conversion.datatypes.simple import clean, date_range, date_time, number, stamp
 from hl7_gateway.conversion.table import SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.walk import Converted, Walk
@@ -43,6 +43,9 @@ def _laboratory(value: Value, walk: Walk) -> Converted | None:
         walk.at(segment, 24)
         address = xad(segment.first(24), walk)
         if address:
+            if address[0].get("use") == "home":
+                # R4 has organizations without a home: constraint org-2.
+                address[0].pop("use")
             walk.state(made, "address", *address)
         walk.here = here
     return made.reference, {"": 1}
@@ -61,7 +64,7 @@ OBX_OBSERVATION: Final = SegmentMap(
         one(15, "performer", coded_organization),
         many(16, "performer", practitioner),
         one(17, "method", concept()),
-        one(18, "device", logical(ei(), "Device")),
+        one(18, "device", device),
         one(20, "bodySite", concept(table="0163")),
         one(21, "identifier", ei("FILL")),
         one(19, "extension", extension("observation-analysis-date-time", "valueDateTime", date_time)),

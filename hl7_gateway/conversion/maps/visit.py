@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from hl7_gateway.conversion.datatypes.codes import coding, concept, fixed_concept
-from hl7_gateway.conversion.datatypes.identifiers import cx
+from hl7_gateway.conversion.datatypes.identifiers import cx, pair
 from hl7_gateway.conversion.datatypes.references import destination, location, named_organization, practitioner
-from hl7_gateway.conversion.datatypes.simple import date_time, decimal, text
+from hl7_gateway.conversion.datatypes.simple import clean, date_time, decimal, text
 from hl7_gateway.conversion.table import Convert, SegmentMap, extension, many, one, within
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Walk
@@ -46,6 +46,26 @@ def _protected(value: Value, walk: Walk) -> Converted | None:
     return {"system": TERMINOLOGY + "v3-Confidentiality", "code": "R", "display": "restricted"}, {"code": 0}
 
 
+_DESCRIPTION: Final = "http://hl7.org/fhir/StructureDefinition/resource-instance-description"
+
+
+def _episode(value: Value, walk: Walk) -> Converted | None:
+    """The episode that the visit is part of, which is made where it is not there, with its description (PV1-53)."""
+    known, identifier, patient = pair(value, walk), cx()(value, walk), walk.current.get("Patient")
+    if known is None or identifier is None or patient is None:
+        return None
+    made, new = walk.stub("EpisodeOfCare", known)
+    if new:
+        made.identifiers = [known]
+        walk.state(made, "identifier", *identifier, slot="PV1-54#identifier")
+        walk.state(made, "status", "active", slot="PV1-54#status")
+        walk.state(made, "patient", patient.reference, slot="PV1-54#patient")
+        said = clean(walk.here[0].text(53).strip())
+        if said:
+            walk.state(made, "extension", {"url": _DESCRIPTION, "valueString": said}, slot="PV1-53")
+    return made.reference, {"": 1}
+
+
 _TEMPORARY: Final = "http://hl7.org/fhir/StructureDefinition/subject-locationClassification"
 
 PV1_ENCOUNTER: Final = SegmentMap(
@@ -75,10 +95,12 @@ PV1_ENCOUNTER: Final = SegmentMap(
         one(38, "hospitalization.dietPreference", concept("DietType", "0114")),
         one(39, "serviceProvider", named_organization),
         one(42, "location", _where("reserved")),
+        one(43, "location", _where("completed")),
         one(44, "period.start", date_time),
         one(45, "period.end", date_time),
         one(50, "identifier", cx()),
         many(52, "participant", _participant("PART", "Participation")),
+        one(54, "episodeOfCare", _episode, reads=(53,)),
     ],
     ignored=(1,),
 )  # fmt: skip

@@ -19,6 +19,8 @@ SYSTEMS: Final = (
     "urn:hl7:north:US-DL",
     "urn:hl7:north:prescription",
     "urn:hl7:north:document-file",
+    "urn:hl7:north:medicare",
+    "urn:hl7:north:medicaid",
 )
 """What HL7 v2 names otherwise or not at all: code systems, places of the feed "north", licences to drive."""
 
@@ -32,12 +34,12 @@ VALUES: Final[dict[str, frozenset[str]]] = {
             home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname; claim
             preauthorization
         """,
-        "type": "postal; allergy; Device; ServiceRequest; Procedure",
+        "type": "postal; allergy; Device; ServiceRequest; Procedure; Condition",
         # Codes of FHIR.
         "status": """
             active; inactive; planned; in-progress; finished; cancelled; completed; reserved; final; partial
             preliminary; registered; available; on-hold; revoked; unknown; onleave; entered-in-error
-            current; billable; requested
+            current; billable; requested; accepted; declined
         """,
         "active": "True; False",
         "deceasedBoolean": "True; False",
@@ -50,6 +52,12 @@ VALUES: Final[dict[str, frozenset[str]]] = {
         "severity": "mild; moderate; severe",
         "contentType": "image/jpeg; image/pict; application/octet-stream; application/pdf",
         "periodUnit": "d",
+        # Of lengths: PR1-7, SCH-9 and AIS-7, TQ1-13, TQ1-3.
+        "end": "2005-01-25T11:42:00+01:00; 2021-09-24T10:20:00-04:00",
+        "durationUnit": "h",
+        "offset": "60",
+        "primarySource": "True",
+        "valueBoolean": "True; False",
         "unit": "days; d",
         "url": """
             code; ombCategory; detailed; text; species; breed; original-sub-identifier; group; sequence; identifier
@@ -60,16 +68,21 @@ VALUES: Final[dict[str, frozenset[str]]] = {
             EM; AD; d; IVINJ; appends; replaces; bu; lvl; wa; ro; bd; si; active; confirmed; provisional
             problem-list-item; 3457005; fulfill; benefit; professional
             encounter-diagnosis; plan; group; inpatient; institutional; normal
-            GUAR; MTH; CHILD; SPS; OF; 446050000; 1009
+            GUAR; MTH; CHILD; SPS; OF; 446050000; 1009; AP; OP; EI; MC; MA; 373110003
         """,
         "display": """
             referrer; attender; admitter; consultant; Participation; pre-admission; inpatient encounter; ambulatory
             emergency; urgent; elective; Admission Diagnosis; PCP - Primary care physician; Ward; Room; Building; Bed
             Level; Site; Abnormal; Normal; Better; Low; Critical high; Married; Never Married; spouse; mother; child
             brother; guarantor; Emergency Contact; Outpatient facility; Furuncle; Phenol; Clotted; Swallow, oral
-            Injection, intravenous; Problem List Item; Patient referral; Fulfill the focal request
+            Injection, intravenous; Problem List Item; Patient referral; Fulfill the focal request; Hand
+            Emergency procedure (procedure)
         """,
-        "text": "prescription number; temporary; anaesthetist; surgeon; procedure practitioner; unknown",
+        "text": """
+            prescription number; temporary; anaesthetist; surgeon; procedure practitioner; unknown; placer contact
+            filler contact; enterer; Accident; Job related; Death; Police notified; Location; Address
+            Ordered: Ampicillin 250 mg caps; Device: IV PUSH; Treatments requested: 1; Treatments authorized: 1
+        """,
         "title": "not sent",
     }.items()
 }

@@ -66,7 +66,8 @@ SILENT = {
     "RXA-1": "a counter", "RXA-9": "whether the source is primary", "RXA-11": "RXA-27 tells it better",
     "RXA-21": "no deletion", "OBX-3": "what it is of a vaccination", "OBX-11": "of what is said of a vaccination",
     "RXO-22": "RXE tells it better", "TXA-3": "the type of the content", "TXA-13": "of a document that is not sent",
-    "TXA-19": "translated", "OBR-6": "TQ1 tells it better",
+    "TXA-19": "translated", "TQ1-6": "TQ1-7 and TQ1-8 tell it better", "DG1-22": "no number, only its authority",
+    "ACC-5": "yes or no", "ACC-6": "yes or no", "ACC-10": "yes or no", "PRT-8": "the same name was told in capitals",
 }  # fmt: skip
 """Fields that are looked at, and of which nothing is to be found in any resource: why that is no loss."""
 

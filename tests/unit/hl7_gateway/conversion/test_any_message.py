@@ -57,7 +57,20 @@ def test_any_message_is_converted_or_refused(text: str) -> None:
                 assert '""' not in json.dumps(said.value).decode().replace('\\"', "").replace(':""', "!")
 
 
-@pytest.mark.parametrize("filler", ["OBX|1|ST|x||a", "PID|1||1^^^A", "NTE|1||x", "PV1|1|I", "ORC|RE|1"])
+@pytest.mark.parametrize(
+    "filler",
+    [
+        "OBX|1|ST|x||a",
+        "PID|1||1^^^A",
+        "NTE|1||x",
+        "PV1|1|I",
+        "ORC|RE|1",
+        "TQ1|1|||||||x",
+        "SCH|1^A",
+        "OBX|1|ED|x||a\rTXA|1",
+        "OBX|1|ST|x||a\rPRT|1|AD||PO|7^Kim|||G|W^1||||||1 Main",
+    ],
+)
 def test_many_segments_take_time_in_proportion(filler: str) -> None:
     def cost(times: int) -> float:
         text = "MSH|^~\\&|A|B|C|D|20240818||ORU^R01|1|P|2.5.1\rPID|1||1^^^A\rOBR|1||F1|x\r" + "\r".join(

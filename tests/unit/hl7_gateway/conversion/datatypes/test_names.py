@@ -67,3 +67,13 @@ def test_parts_of_a_surname_that_were_sent_apart() -> None:
         "humanname-partner-name": "Vries",
     }
     assert "_family" not in patient(name="DOE^JANE")["name"][0]
+
+
+def test_an_address_of_mail_beside_the_parts_of_a_number() -> None:
+    text = (
+        "MSH|^~\\&|A|B|C|D|20240818||ADT^A08|1|P|2.5.1\n"
+        "PID|1||1^^^A||||||||||^^Internet^jane@example.org^1^555^1234~^^PH^jane@example.org^1^555^1234"
+    )
+    (found,) = of_type(converted(text), "Patient")
+    told = [(one["system"], one["value"]) for one in found["telecom"]]
+    assert told == [("email", "jane@example.org"), ("phone", "+1 (555) 1234")]
