@@ -107,7 +107,7 @@ class Branch:
         if not let:
             return
         self.rows.append(let)
-        if not self.narrow and len(types) == 1:
+        if not (self.narrow or self.selection.contained) and len(types) == 1:
             self.panel = self.compiler.panel(types[0], let)
 
     def of_panel(self) -> list[str]:

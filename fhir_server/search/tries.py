@@ -17,10 +17,10 @@ from fhir_server.search.condition import Condition
 from fhir_server.search.order import Walk
 from fhir_server.search.roads import Cut
 
-MOST_PATIENTS = 400
+MOST_PATIENTS = 200
 """So many patients are counted."""
 
-TRIES = 5
+TRIES = 10
 """For each of them so many resources are tried: that costs about what looking at some twenty of a patient's does."""
 
 
