@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from fhir_server.store.hl7_lineage import NONE, digest
 from fhir_server.store.resources import Write
 from fhir_server.validation.conditions import after
 from hl7_gateway.conversion.draft import ENDS_EARLY, Conversion, Draft, Said, Stated, Warned
+from hl7_gateway.delivery import unchanged
 from hl7_gateway.delivery.elements import NoSuchElement, kind_of
 from hl7_gateway.delivery.merge import Lineage, Merging
 from hl7_gateway.delivery.references import References
@@ -60,6 +62,9 @@ class Application:
         self._merged_away = resolution.merged_away
         self._merged: dict[str, Merging] = {}
         self._statements: dict[str, dict[tuple[str, str], tuple[Stated, list[Said]]]] = {}
+        self._keys: dict[str, bytes] = {}
+        # What is merged or deleted is changed by more than what is said of it.
+        self._only_states = not conversion.merges and all(draft.action != "delete" for draft in conversion.drafts)
         self._applied = Applied()
         self._gone = self._not_there()
         self._references = References(self._path_of, self._applied.warnings)
@@ -70,9 +75,16 @@ class Application:
             if draft.action != "delete":
                 self._gather(draft)
         for path, statements in self._statements.items():
+            if self._leaves_as_it_is(path, statements.values()):
+                self._applied.unchanged += 1
+                continue
             merging = self._merging(path)
+            told = len(self._applied.warnings)
             for stated, values in statements.values():
                 self._state(merging, Stated(stated.path, stated.slot, tuple(values), stated.initial))
+            if len(self._applied.warnings) > told:
+                # They are to be told each time.
+                self._keys.pop(path, None)
         for merge in self._conversion.merges:
             self._merge(merge.type, self._names[merge.retired], self._names[merge.surviving])
         deleted = [self._names[draft.name] for draft in self._conversion.drafts if draft.action == "delete"]
@@ -83,6 +95,13 @@ class Application:
         for path in dict.fromkeys(deleted):
             self._delete(self._shelf.get(path))
         return self._applied
+
+    def _leaves_as_it_is(self, path: str, statements: Collection[tuple[Stated, list[Said]]]) -> bool:
+        """Whether these statements are known to come to nothing, by a message before that said the same."""
+        if not self._shelf.get(path).there or not self._only_states:
+            return False
+        found = self._keys[path] = unchanged.key(self._traced(path), statements, self._path_of)
+        return unchanged.is_known(found)
 
     def _not_there(self) -> frozenset[str]:
         """The resources that references may not lead to: not there, and not made by this message; or deleted by it."""
@@ -107,7 +126,6 @@ class Application:
             return
         if draft.action == "none" and (path in self._gone or not draft.stated):
             return
-        self._merging(path)
         statements = self._statements.setdefault(path, {})
         for stated in draft.stated:
             if stated.path == "identifier":
@@ -146,13 +164,18 @@ class Application:
         except NoSuchElement as error:
             raise _unknown(stated, error) from None
 
+    def _traced(self, path: str) -> Known:
+        """A resource with its lineage, where it is there."""
+        known = self._shelf.get(path)
+        if known.there and known.lineage is None:
+            self._shelf.trace([path])
+            known = self._shelf.get(path)
+        return known
+
     def _merging(self, path: str) -> Merging:
         found = self._merged.get(path)
         if found is None:
-            known = self._shelf.get(path)
-            if known.there and known.lineage is None:
-                self._shelf.trace([path])
-                known = self._shelf.get(path)
+            known = self._traced(path)
             found = Merging(known.type, known.content(), known.said(), self._message, self._version)
             self._merged[path] = found
         return found
@@ -216,6 +239,8 @@ class Application:
             if merging.traced:
                 after = _after(known, known.version, known.meta, known.body, merging.lineage)
                 self._applied.changes.append(Change(known, after, None))
+            elif not merging.changed and known.path in self._keys:
+                unchanged.note(self._keys[known.path])
             return
         # One that was deleted is there again as its next version.
         method = "PUT" if known.version else "POST"

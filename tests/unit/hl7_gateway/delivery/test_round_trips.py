@@ -17,8 +17,8 @@ from tests.factories.hl7_delivery import AUTHORITY, Hospital, encounter, hospita
 
 _READY = re.compile(rb"^\S* ?\S*\tB\t\d+\tReadyForQuery", re.MULTILINE)
 
-OVERHEAD = 4
-"""Savepoint and its release, what became of the messages, audit; BEGIN and COMMIT are the caller's."""
+OVERHEAD = 3
+"""Savepoint and its release, what became of the messages together with audit; BEGIN and COMMIT are the caller's."""
 
 
 @pytest.fixture
