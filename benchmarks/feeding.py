@@ -20,6 +20,7 @@ from typing import Final, cast
 
 import click
 import psycopg
+import uvloop
 
 from benchmarks.accounting import cpu_microseconds
 from benchmarks.figures import percentile
@@ -138,7 +139,8 @@ def _client(
     port: int, frames: list[bytes], connections: int, seconds: float, rate: float, told: multiprocessing.Queue[Fed]
 ) -> None:
     gc.disable()
-    told.put(asyncio.run(_feed(port, frames, connections, seconds, rate)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        told.put(runner.run(_feed(port, frames, connections, seconds, rate)))
 
 
 def _fed(port: int, frames: list[bytes], connections: int, seconds: float, rate: float) -> Fed:

@@ -1,6 +1,6 @@
 """Messages that came at the same time are committed together, without a thread between them and PostgreSQL.
 
-docs/hl7.md, "Safe before it is acknowledged"
+docs/decisions/0020-messages-kept-by-the-event-loop.md
 """
 
 from __future__ import annotations

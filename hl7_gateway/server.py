@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import uvloop
+
 from fhir_server import logs
 from fhir_server.authn.outbound import Outbound
 from fhir_server.crypto.hashing import Hasher
@@ -54,7 +56,8 @@ def serve(settings: Settings, app_url: str) -> None:
     try:
         for number in range(1, settings.mllp_workers + 1):
             supervisor.start(_child(f"HL7 worker {number}", app_url, "work", "--place", str(number)))
-        asyncio.run(_receive(settings, app_url, supervisor, speaks))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_receive(settings, app_url, supervisor, speaks))
     finally:
         supervisor.stop()
 
