@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 WORKERS ?= 2
+# Many processes are started here, and each would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check lint bench bench-scale browser attack soak lock clean
 
@@ -17,7 +19,7 @@ run: $(VENV)/.installed ## Start everything on PORT (8080) with data in DATA_DIR
 	@exec $(BIN)/fhir-server up --simulate 0.2
 
 test: $(VENV)/.installed-dev ## Run the tests against a real PostgreSQL (ARGS="-k name" to choose)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-dev ## Check format, lint, types and the layers
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.tenants import Tenant
 from tests.functional.live import Live, serving
+from tests.functional.running import Demo, data_directory, demonstrating, left_over, run
 
 
 @dataclass(frozen=True)
@@ -167,3 +168,19 @@ def live() -> Iterator[Live]:
     """A server of two web processes behind a port, for what only shows over sockets."""
     with serving(WEB_WORKERS="2", MAX_BODY_BYTES="2000000", LOG_LEVEL="info") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[Path]:
+    """A DATA_DIR whose PostgreSQL has been set up, for tests that look at later starts; none may run at its end."""
+    with data_directory() as directory:
+        assert run("migrate", DATA_DIR=str(directory)).returncode == 0
+        yield directory
+        assert left_over(directory) == []
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """Everything that `make run` starts, for tests that take a tour as a new user does; those add what is their own."""
+    with demonstrating() as running:
+        yield running

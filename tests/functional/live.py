@@ -57,6 +57,7 @@ class Live:
 
     up: Running
     access_token: str
+    settings: dict[str, str]
     base: str = "/t/clinic/fhir"
 
     @property
@@ -117,10 +118,10 @@ def serving(**settings: str) -> Iterator[Live]:
     """A server with two web processes and the tenant "clinic"."""
     with data_directory() as directory:
         named = PRODUCTION | {"DATA_DIR": str(directory), "PORT": str(free_port())} | settings
-        for words in (("migrate",), ("tenant", "create", "clinic")):
-            done = run(*words, **named)
-            assert done.returncode == 0, done.stderr
-        access_token = run("access-token", "--tenant", "clinic", "--lifetime", "3600", **named).stdout.strip()
         with running("up", **named) as up:
-            up.wait_until_ready()
-            yield Live(up, access_token)
+            up.wait_for(lambda: "Ready" in up.output)
+            made = run("tenant", "create", "clinic", **named)
+            assert made.returncode == 0, made.stderr
+            issued = run("access-token", "--tenant", "clinic", "--lifetime", "3600", **named)
+            assert issued.returncode == 0, issued.stderr
+            yield Live(up, issued.stdout.strip(), named)

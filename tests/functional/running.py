@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -75,8 +76,11 @@ class Running:
     def output(self) -> str:
         return self._log.read_text()
 
-    def wait_for(self, what: Callable[[], bool], seconds: float = 90) -> float:
-        """Wait until ``what`` holds; answers the seconds that it took since the start."""
+    def wait_for(self, what: Callable[[], bool], seconds: float = 180) -> float:
+        """Wait until ``what`` holds; answers the seconds that it took since the start.
+
+        ``seconds`` end a wait for what never comes; how soon it has to come is for a test to say.
+        """
         deadline = time.monotonic() + seconds
         while not what():
             assert self.process.poll() is None, self.output
@@ -145,6 +149,34 @@ def running(*words: str, program: list[str] | None = None, **settings: str) -> I
             for process in known:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running server with the demo clinics, and the settings that commands beside it need."""
+
+    settings: dict[str, str]
+
+    @property
+    def base_url(self) -> str:
+        """Of the FHIR API of riverside."""
+        return f"http://localhost:{self.settings['PORT']}/t/riverside/fhir"
+
+    def command(self, *words: str) -> str:
+        """What a command of the operator's prints."""
+        done = run(*words, **self.settings)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def demonstrating() -> Iterator[Demo]:
+    """The demo clinics, as `make run` starts them."""
+    with data_directory() as directory:
+        settings = {"DATA_DIR": str(directory), "PORT": str(free_port())}
+        with running("up", **settings) as up:
+            up.wait_for(lambda: "Bearer" in up.output)
+            yield Demo(settings)
 
 
 def left_over(data_dir: Path) -> list[str]:

@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fhirpy import SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
-from tests.functional.running import data_directory, free_port, run, running
+from tests.functional.running import Demo
 
 CLIENTS = Path(__file__).with_name("clients")
 
 
-@dataclass(frozen=True)
-class Demo:
-    """A running demo server: base URL of riverside by path, and an access_token for it."""
-
-    base_url: str
-    access_token: str
-
-
 @pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    """Everything that `make run` starts."""
-    with data_directory() as directory:
-        port = free_port()
-        settings = {"DATA_DIR": str(directory), "PORT": str(port)}
-        with running("up", **settings) as up:
-            up.wait_for(lambda: "Bearer" in up.output)
-            token = run("access-token", "--tenant", "riverside", **settings)
-            assert token.returncode == 0, token.stderr
-            yield Demo(f"http://localhost:{port}/t/riverside/fhir", token.stdout.strip())
+def access_token(demo: Demo) -> str:
+    return demo.command("access-token", "--tenant", "riverside")
 
 
-def test_fhirpy(demo: Demo) -> None:
-    client = SyncFHIRClient(demo.base_url, authorization=f"Bearer {demo.access_token}")
+def test_fhirpy(demo: Demo, access_token: str) -> None:
+    client = SyncFHIRClient(demo.base_url, authorization=f"Bearer {access_token}")
     assert client.resources("Patient").search(family="López").fetch_all()[0]["id"] == "p001"
 
     patient = client.resource("Patient", name=[{"family": "Tour", "given": ["Py"]}], birthDate="1990-04-01")
@@ -85,7 +67,7 @@ def test_fhirpy(demo: Demo) -> None:
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js and npm are not installed here")
-def test_fhir_kit_client(demo: Demo, tmp_path: Path) -> None:
+def test_fhir_kit_client(demo: Demo, access_token: str, tmp_path: Path) -> None:
     for name in ("package.json", "package-lock.json", ".npmrc", "tour.mjs"):
         shutil.copy(CLIENTS / name, tmp_path)
     installed = subprocess.run(
@@ -94,7 +76,7 @@ def test_fhir_kit_client(demo: Demo, tmp_path: Path) -> None:
     if installed.returncode != 0:
         pytest.skip("the packages of the client cannot be installed here")
     toured = subprocess.run(
-        ["node", "tour.mjs", demo.base_url, demo.access_token],
+        ["node", "tour.mjs", demo.base_url, access_token],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert toured.returncode == 0, toured.stderr

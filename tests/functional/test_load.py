@@ -25,6 +25,7 @@ from fhir_server.store.tenants import Tenant
 from tests.functional.conftest import Api
 from tests.functional.running import REPOSITORY, environment
 
+ALONE = "--jobs=1"
 Load = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -39,7 +40,10 @@ def settings_of_load(database: DatabaseUrls, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def load(settings_of_load: dict[str, str], api: Api) -> Load:
-    """Runs the command for the tenant of ``api`` to its end."""
+    """Runs the command for the tenant of ``api`` to its end.
+
+    Each loading process takes a second to start: tests of what has nothing to do with several of them have one.
+    """
 
     def run(*words: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -153,7 +157,7 @@ def test_what_failed_is_reported_and_tried_again(load: Load, api: Api, tmp_path:
         json.dumps(_transaction(_patient(generalPractitioner=[{"reference": "Practitioner?identifier=urn:npi|7"}])))
     )
     for loaded in ("1 resources", "0 resources"):
-        finished = load(path, unmet)
+        finished = load(ALONE, path, unmet)
         assert finished.returncode == 1
         assert loaded in finished.stdout
         report = {(Path(e["file"]).name, e.get("line"), e.get("entry")): e for e in _report(finished)}
@@ -164,7 +168,7 @@ def test_what_failed_is_reported_and_tried_again(load: Load, api: Api, tmp_path:
     assert _total(api, "Patient") == 1
     provider = tmp_path / "c.json"
     provider.write_text(json.dumps(PRACTITIONER))
-    assert "2 resources" in load(path, unmet, provider).stdout
+    assert "2 resources" in load(ALONE, path, unmet, provider).stdout
     assert _total(api, "Patient") == 2
 
 
@@ -172,12 +176,12 @@ def test_second_run_loads_nothing_and_again_everything(load: Load, api: Api, tmp
     path = tmp_path / "a.ndjson.bz2"
     path.write_bytes(bz2.compress(_ndjson(*(_observation(n) for n in range(700)))))
     assert load(path).returncode == 0
-    finished = load(path)
+    finished = load(ALONE, path)
     assert finished.returncode == 0
     assert "0 resources" in finished.stdout
     assert "700 loaded before" in finished.stdout
     assert _total(api, "Observation") == 700
-    assert load("--again", path).returncode == 0
+    assert load(ALONE, "--again", path).returncode == 0
     assert _total(api, "Observation") == 1400
 
 
@@ -185,7 +189,7 @@ def test_ids_are_put(load: Load, api: Api, tmp_path: Path) -> None:
     api.put("Patient/p1", _patient(id="p1"))
     path = tmp_path / "a.json"
     path.write_text(json.dumps(_patient(id="p1", active=True)))
-    assert load(path).returncode == 0
+    assert load(ALONE, path).returncode == 0
     assert api.get("Patient/p1").json["active"] is True
     assert [entry["request"]["method"] for entry in api.get("Patient/p1/_history").json["entry"]] == ["PUT", "PUT"]
 
@@ -276,10 +280,10 @@ def test_process_that_is_killed_is_one_sentence(
 def test_other_tenants_see_nothing_of_it(load: Load, new_api: Callable[..., Api], tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(_patient(id="p1")))
-    assert load(path).returncode == 0
+    assert load(ALONE, path).returncode == 0
     other = new_api()
     assert other.get("Patient/p1").status == 404
-    assert "1 resources" in load("--tenant", other.slug, path).stdout
+    assert "1 resources" in load(ALONE, "--tenant", other.slug, path).stdout
     assert other.get("Patient/p1").status == 200
 
 
@@ -287,7 +291,7 @@ def test_other_places_for_the_report(load: Load, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("no JSON")
     wanted = tmp_path / "deep" / "report.ndjson"
-    assert load("--report", wanted, path).returncode == 1
+    assert load(ALONE, "--report", wanted, path).returncode == 1
     assert json.loads(wanted.read_text())["file"] == str(path)
 
 

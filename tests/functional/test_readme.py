@@ -12,35 +12,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.running import data_directory, environment, free_port, running
+from tests.functional.running import Demo, environment
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README.partition("## Five minutes")[2], re.DOTALL)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")
-def test_the_tour(tmp_path: Path) -> None:
+def test_the_tour(demo: Demo, tmp_path: Path) -> None:
     assert len(BLOCKS) >= 5
     # The command stands where README says; here it is the one under test.
     command = tmp_path / ".venv" / "bin" / "fhir-server"
     command.parent.mkdir(parents=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fhir_server.cli "$@"\n')
     command.chmod(0o755)
-    port = free_port()
-    with data_directory() as directory:
-        settings = {"DATA_DIR": str(directory), "PORT": str(port)}
-        with running("up", **settings) as up:
-            up.wait_for(lambda: "Bearer" in up.output)
-            shell = "\n".join(f"{block}\nprintf '\\n@@@\\n'" for block in BLOCKS).replace("8080", str(port))
-            toured = subprocess.run(
-                ["sh", "-eu", "-c", shell],
-                cwd=tmp_path,
-                env=environment(**settings) | {"PATH": os.environ["PATH"]},
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=True,
-            )
+    port = demo.settings["PORT"]
+    shell = "\n".join(f"{block}\nprintf '\\n@@@\\n'" for block in BLOCKS).replace("8080", port)
+    toured = subprocess.run(
+        ["sh", "-eu", "-c", shell],
+        cwd=tmp_path,
+        env=environment(**demo.settings) | {"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     said = toured.stdout.split("\n@@@\n")
     reading, searching, joining, writing, transaction = said[1:6]
     assert '"López"' in reading

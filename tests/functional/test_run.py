@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.store.database_urls import DatabaseUrls
+from tests.functional.live import Live
 from tests.functional.running import PRODUCTION, Running, data_directory, free_port, left_over, run, running
 
 RESTART_SECONDS = 4
@@ -26,15 +27,6 @@ STOP_SECONDS = 20
 def data_dir() -> Iterator[Path]:
     with data_directory() as directory:
         yield directory
-
-
-@pytest.fixture(scope="module")
-def prepared() -> Iterator[Path]:
-    """A DATA_DIR whose PostgreSQL has been set up, for tests that look at later starts; none may run at its end."""
-    with data_directory() as directory:
-        assert run("migrate", DATA_DIR=str(directory)).returncode == 0
-        yield directory
-        assert left_over(directory) == []
 
 
 def _one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -139,16 +131,13 @@ def test_part_that_is_killed_comes_back(prepared: Path, part: str) -> None:
     assert left_over(prepared) == []
 
 
-def test_killed_web_process_is_replaced(prepared: Path) -> None:
-    with running("up", DATA_DIR=str(prepared), **PRODUCTION) as up:
-        up.wait_for(lambda: "Ready" in up.output)
-        (main,) = up.children(r"fhir_server\.cli web")
-        killed = main.children()[0]
-        killed.kill()
-        up.wait_for(lambda: len([child for child in main.children() if child.pid != killed.pid]) == 2)
-        for _ in range(10):
-            up.wait_for(lambda: up.get("/readyz") == 200)
-        up.stop()
+def test_killed_web_process_is_replaced(live: Live) -> None:
+    (main,) = live.up.children(r"fhir_server\.cli web")
+    killed = main.children()[0]
+    killed.kill()
+    live.up.wait_for(lambda: len([child for child in main.children() if child.pid != killed.pid]) == 2)
+    for _ in range(10):
+        live.up.wait_for(lambda: live.up.get("/readyz") == 200)
 
 
 @pytest.mark.attack
@@ -170,13 +159,10 @@ def test_taken_port_is_one_sentence_and_nothing_is_started(data_dir: Path) -> No
     assert not data_dir.exists()
 
 
-def test_second_server_on_one_data_dir_is_one_sentence(prepared: Path) -> None:
-    with running("up", DATA_DIR=str(prepared), **PRODUCTION) as up:
-        up.wait_for(lambda: "Ready" in up.output)
-        done = run("up", DATA_DIR=str(prepared), PORT=str(free_port()), **PRODUCTION)
-        _one_sentence(done, "in use by another fhir-server", "choose another DATA_DIR")
-        assert up.get("/readyz") == 200
-        up.stop()
+def test_second_server_on_one_data_dir_is_one_sentence(live: Live) -> None:
+    done = run("up", **live.settings | {"PORT": str(free_port())})
+    _one_sentence(done, "in use by another fhir-server", "choose another DATA_DIR")
+    assert live.up.get("/readyz") == 200
 
 
 def test_data_dir_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
@@ -231,15 +217,12 @@ def test_database_of_ones_own(empty_database: DatabaseUrls, data_dir: Path) -> N
     _one_sentence(run("access-token", "--tenant", "elsewhere", **own), "no tenant 'elsewhere'", "lakeside")
 
 
-def test_commands_work_beside_a_running_server(prepared: Path) -> None:
-    with running("up", DATA_DIR=str(prepared), **PRODUCTION) as up:
-        up.wait_for(lambda: "Ready" in up.output)
-        slug = f"beside-{os.getpid()}"
-        assert run("tenant", "create", slug, DATA_DIR=str(prepared)).returncode == 0
-        assert slug in run("tenant", "list", DATA_DIR=str(prepared)).stdout
-        assert run("migrate", DATA_DIR=str(prepared)).returncode == 0
-        assert up.get("/readyz") == 200
-        up.stop()
+def test_commands_work_beside_a_running_server(live: Live) -> None:
+    directory = live.settings["DATA_DIR"]
+    assert run("tenant", "create", "beside", DATA_DIR=directory).returncode == 0
+    assert "beside" in run("tenant", "list", DATA_DIR=directory).stdout
+    assert run("migrate", DATA_DIR=directory).returncode == 0
+    assert live.up.get("/readyz") == 200
 
 
 def test_web_alone_starts_and_stops_quickly(database: DatabaseUrls, data_dir: Path) -> None:

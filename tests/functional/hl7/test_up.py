@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import psycopg
 
@@ -16,10 +17,10 @@ from hl7_gateway.reading import header
 from hl7_gateway.wire.client import Answer, Sender
 from hl7_gateway.wire.peer import Peer
 from tests.functional.hl7.gateway import message
-from tests.functional.running import PRODUCTION, data_directory, free_port, left_over, running
+from tests.functional.running import PRODUCTION, free_port, left_over, running
 
 
-def test_messages_are_answered_and_a_stop_stops_the_gateway_too() -> None:
+def test_messages_are_answered_and_a_stop_stops_the_gateway_too(prepared: Path) -> None:
     mllp = free_port()
 
     async def ask() -> Answer | None:
@@ -31,28 +32,24 @@ def test_messages_are_answered_and_a_stop_stops_the_gateway_too() -> None:
                     except (OSError, Hl7Error):
                         await asyncio.sleep(0.1)
 
-    with data_directory() as directory:
-        settings = PRODUCTION | {"DATA_DIR": str(directory), "PORT": str(free_port()), "MLLP_PORT": str(mllp)}
-        with running("up", **settings) as up:
-            up.wait_for(lambda: f"HL7 v2: messages are taken on port {mllp}" in up.output)
-            answer = asyncio.run(ask())
-            assert answer is not None
-            # Nobody has a feed yet.
-            assert (answer.code, answer.complaints[0].code) == ("AR", "207")
-            assert len(up.children("hl7_gateway")) == 1
-            up.stop()
-            assert up.process.returncode == 0
-        assert left_over(directory) == []
+    with running("up", **PRODUCTION, DATA_DIR=str(prepared), MLLP_PORT=str(mllp)) as up:
+        up.wait_for(lambda: f"HL7 v2: messages are taken on port {mllp}" in up.output)
+        answer = asyncio.run(ask())
+        assert answer is not None
+        # Nobody has a feed yet.
+        assert (answer.code, answer.complaints[0].code) == ("AR", "207")
+        assert len(up.children("hl7_gateway")) == 1
+        up.stop()
+        assert up.process.returncode == 0
+    assert left_over(prepared) == []
 
 
-def test_without_a_port_there_is_no_gateway() -> None:
-    with data_directory() as directory:
-        settings = PRODUCTION | {"DATA_DIR": str(directory), "PORT": str(free_port()), "MLLP_PORT": "0"}
-        with running("up", **settings) as up:
-            up.wait_for(lambda: "Ready" in up.output)
-            assert "HL7" not in up.output
-            assert up.children("hl7_gateway") == []
-            up.stop()
+def test_without_a_port_there_is_no_gateway(prepared: Path) -> None:
+    with running("up", **PRODUCTION, DATA_DIR=str(prepared), MLLP_PORT="0") as up:
+        up.wait_for(lambda: "Ready" in up.output)
+        assert "HL7" not in up.output
+        assert up.children("hl7_gateway") == []
+        up.stop()
 
 
 def test_the_demo_has_a_feed_that_takes_any_sender_once(fresh_database: DatabaseUrls) -> None:
