@@ -124,9 +124,16 @@ class Committer:
             self._late = self._loop.call_later(self._patience, self._give_up, TimeoutError())
 
     def _gather(self) -> list[_Pending]:
-        many = [self._came.popleft()]
-        octets = len(many[0].incoming.raw)
-        while self._came and len(many) < _MOST and octets < _OCTETS:
+        many: list[_Pending] = []
+        octets = 0
+        numbered: set[Key] = set()
+        while self._came and (not many or (len(many) < _MOST and octets < _OCTETS)):
+            if self._came[0].incoming.sequence is not None:
+                key = self._came[0].key
+                if key in numbered:
+                    # What becomes of the same one again depends on those between.
+                    break
+                numbered.add(key)
             many.append(self._came.popleft())
             octets += len(many[-1].incoming.raw)
         return many

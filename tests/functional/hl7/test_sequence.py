@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.errors import Unavailable
@@ -364,6 +364,7 @@ STEPS = st.lists(st.tuples(st.integers(-1, 6), st.sampled_from("ab")), max_size=
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, pieces=st.integers(1, 5))
+@example(steps=[(2, "a"), (1, "b"), (-1, "a"), (1, "b")], pieces=5)
 def test_whatever_is_sent_is_answered_as_the_standard_says(
     app_database: Database, new_tenant: Callable[[], Tenant], steps: list[tuple[int, str]], pieces: int
 ) -> None:
