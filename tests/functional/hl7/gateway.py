@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from functools import partial
 from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
+from fhir_server.errors import FhirError
 from fhir_server.store import directory, hl7_feeds, hl7_found
 from fhir_server.store.hl7_found import Found, Wanted, Whole
 from fhir_server.store.session import Database
@@ -62,6 +64,7 @@ class Gateway:
             self.feeds, self.committer, self._settlements, self.hasher, self.metrics, commit_seconds
         )
         self.listener: Listener | None = None
+        self._added: list[tuple[int, str, dict[str, Any]]] = []
 
     def feed(self, name: str = "lab", **configuration: Any) -> int:
         """Add a feed; the port is the one that is listened on."""
@@ -73,8 +76,17 @@ class Gateway:
         whole = {"port": self.listener.port, **configuration}
         number = self.database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, name, whole, 5))
         assert number is not None
+        self._added.append((tenant.id, name, whole))
         self.feeds.refresh(now=True)
         return number
+
+    def _retire(self) -> None:
+        """Have the feeds be of no later gateway, which may have the same port, and their messages wait for ever."""
+        for tenant, name, whole in self._added:
+            gone = {**whole, "networks": ["192.0.2.255"]}
+            self.database.transaction(
+                tenant, partial(hl7_feeds.change, tenant_id=tenant, name=name, now=9, configuration=gone, paused=True)
+            )
 
     @contextlib.asynccontextmanager
     async def serving(self, **feed: Any) -> AsyncIterator[Gateway]:
@@ -98,6 +110,9 @@ class Gateway:
             await self.committer.close()
             self.keeper.close()
             self._settlements.close()
+            with contextlib.suppress(FhirError):
+                # Some tests end without a database.
+                self._retire()
 
     async def connect(self) -> Sender:
         """A connection to it."""

@@ -18,11 +18,11 @@ from fhir_server.store import hl7_feeds, hl7_found
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway import worker as worker_module
-from hl7_gateway.feeds import Feeds
 from hl7_gateway.message import Message
 from hl7_gateway.wire import client
 from tests.functional.hl7.gateway import message
 from tests.functional.hl7.ward import Ward, visit
+from tests.unit.hl7_gateway.own_feeds import OwnFeeds
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_paused_feeds_messages_wait(ward: Ward) -> None:
 def test_a_feed_is_paused_and_resumed_in_a_worker_as_soon_as_it_is_told(ward: Ward) -> None:
     """For the feeds of this worker no time passes: it never looks by itself."""
     number = ward.tenant.id
-    ward.feeds = Feeds(ward.database, clock=lambda: 100.0)
+    ward.feeds = OwnFeeds(ward.database, ward.tenant, clock=lambda: 100.0)
     ward.feeds.follow()
     stopping = threading.Event()
     thread = threading.Thread(target=ward.worker().run, args=(stopping,))

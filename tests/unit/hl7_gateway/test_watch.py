@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store import hl7_alerts, hl7_feeds, hl7_messages, hl7_sequences
-from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.feed import Feed
@@ -18,25 +16,15 @@ from hl7_gateway.feeds import Feeds
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.reading import Read, incoming, read
 from hl7_gateway.watch import PERIOD, Watch
+from tests.unit.hl7_gateway.own_feeds import OwnFeeds
 
 MESSAGE = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|%b|P|2.5.1\rPID|1||1^^^H\r"
-
-
-class Own(Feeds):
-    """The feeds of one tenant: those that other tests have left are not looked at."""
-
-    def __init__(self, database: Database, tenant: Tenant) -> None:
-        super().__init__(database)
-        self._tenant = tenant.id
-
-    def _take(self, rows: Sequence[FeedRow]) -> None:
-        super()._take([row for row in rows if row.tenant_id == self._tenant])
 
 
 @pytest.fixture
 def feeds(app_database: Database, tenant: Tenant) -> Feeds:
     app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", {"silent": 100}, 5))
-    made = Own(app_database, tenant)
+    made = OwnFeeds(app_database, tenant)
     made.refresh()
     return made
 
