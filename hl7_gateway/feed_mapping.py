@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from hl7_gateway.message import Message, Value
@@ -31,7 +31,8 @@ class FeedMapping:
 
     ``authorities``: namespace of an assigning authority or facility -> identifier system.
     ``code_systems``: coding system as it is sent (HL7 table 0396, local ones) -> URI.
-    ``overrides``: changes of the feed's own mapping, ``version`` what lineage tells of them.
+    ``overrides``: changes of the feed's own mapping, ``version`` what lineage tells of them. ``memo`` is for what only
+    depends on these and on a part of a message.
     """
 
     name: str
@@ -40,6 +41,7 @@ class FeedMapping:
     code_systems: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[Change, ...] = ()
     version: str = ""
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def system(self, authority: Value, message: Message, facility: Value | None = None) -> str:
         """The identifier system of an assigning authority (HD).

@@ -109,6 +109,7 @@ class Feeds:
         self._recognised: dict[tuple[int, str, str, str, str], Feed] = {}
         self._unusable: dict[tuple[int, int], FeedRow] = {}
         self._by_id: dict[tuple[int, int], Feed] = {}
+        self._rows: dict[tuple[int, int], FeedRow] = {}
         self._ended = threading.Event()
         self._following: threading.Thread | None = None
 
@@ -197,6 +198,11 @@ class Feeds:
         found: list[Feed] = []
         unusable: dict[tuple[int, int], FeedRow] = {}
         for row in rows:
+            key = (row.tenant_id, row.id)
+            if self._rows.get(key) == row and key in self._by_id:
+                # As it was, with what has been remembered for it.
+                found.append(self._by_id[key])
+                continue
             try:
                 found.append(parse(row))
             except NotAFeed as error:
@@ -206,7 +212,10 @@ class Feeds:
                     self._wrong.add((row.id, row.changed))
                     extra = {"feed": f"{row.slug}/{row.name}", "problems": error.problems}
                     logger.error("a feed cannot be used", extra=extra)
+        self._rows = {(row.tenant_id, row.id): row for row in rows}
+        others = self._all != tuple(found)
         self._all = tuple(found)
-        self._recognised = {}
+        if others:
+            self._recognised = {}
         self._unusable = unusable
         self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.simple import clean
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY, known_system, vocabulary
@@ -40,7 +40,35 @@ def concept(map_name: str = "", table: str = "") -> Convert:
 
 
 def concept_of(value: Value, walk: Walk, targets: Any, table: str) -> Converted | None:
-    """A CodeableConcept of a repetition or component."""
+    """A CodeableConcept of a repetition or component.
+
+    What a feed means by a text is remembered: its messages say the same codes over and over.
+    """
+    if len(value.raw) > _LONGEST_REMEMBERED:
+        return _concept(value, walk, targets, table)
+    memo = walk.mapping.memo
+    key = (value.raw, value.level, value.delimiters, id(targets), table)
+    known = memo.get(key)
+    if known is None:
+        if len(memo) >= _MOST_REMEMBERED:
+            memo.clear()
+        # The map is kept beside what came of it, so that no other one can have its id.
+        known = memo[key] = (targets, _concept(value, walk, targets, table))
+    found = known[1]
+    if found is None:
+        return None
+    # Whoever takes it may change it.
+    concept = dict(found[0])
+    if "coding" in concept:
+        concept["coding"] = [dict(one) for one in concept["coding"]]
+    return concept, dict(found[1])
+
+
+_MOST_REMEMBERED: Final = 10_000
+_LONGEST_REMEMBERED: Final = 200
+
+
+def _concept(value: Value, walk: Walk, targets: Any, table: str) -> Converted | None:
     codings: list[dict[str, Any]] = []
     parts: Parts = {}
     subcomponents = value.level > 0

@@ -180,3 +180,21 @@ def test_what_changed_while_nothing_was_heard_is_seen_when_it_is_heard_again(
         finally:
             owner.execute("ALTER TABLE hl7_feed ENABLE TRIGGER hl7_feed_changed")
     until(lambda: any(one.tenant_id == tenant.id for one in followed.all))
+
+
+def test_a_feed_that_nobody_has_changed_stays_the_same_object(app_database: Database, tenant: Tenant) -> None:
+    def add(name: str) -> int | None:
+        return app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, name, {}, 5))
+
+    one, other = add("one"), add("other")
+    assert one is not None
+    assert other is not None
+    known.refresh(now=True)
+    before = known.get(tenant.id, one)
+    changed = {"zone": "Asia/Tokyo"}
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "other", 6, configuration=changed))
+    known.refresh(now=True)
+    assert known.get(tenant.id, one) is before
+    found = known.get(tenant.id, other)
+    assert found is not None
+    assert found.mapping.zone == "Asia/Tokyo"
