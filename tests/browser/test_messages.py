@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -42,6 +43,12 @@ def main(browser: Chrome) -> str:
     return browser.find_element(By.TAG_NAME, "main").text
 
 
+def wait_for(browser: Chrome, words: str) -> None:
+    """Wait until a page says something; the one before it may go away while it is being read."""
+    gone = [StaleElementReferenceException]
+    WebDriverWait(browser, 20, ignored_exceptions=gone).until(lambda b: words in main(b))
+
+
 def opened(browser: Chrome, server: Server, control_id: str) -> None:
     """The page of a message, as somebody finds it."""
     browser.get(f"{server.clinic}/messages")
@@ -49,7 +56,7 @@ def opened(browser: Chrome, server: Server, control_id: str) -> None:
     wait_for_title(browser, "Messages")
     browser.find_element(By.ID, "control_id").send_keys(control_id)
     press(browser, "do", "find")
-    WebDriverWait(browser, 20).until(lambda b: "Found, the newest first" in main(b))
+    wait_for(browser, "Found, the newest first")
     browser.find_element(By.CSS_SELECTOR, "tbody tr:last-child th a").click()
     wait_for_title(browser, "Message ")
 
@@ -76,11 +83,11 @@ def test_a_message_is_repaired(browser: Chrome, server: Server, dead: str) -> No
     text.clear()
     text.send_keys(better)
     press(browser, "do", "preview")
-    WebDriverWait(browser, 20).until(lambda b: "What the edited message would change now" in main(b))
+    wait_for(browser, "What the edited message would change now")
     assert 'name[0].family = "GARÇON"' in main(browser)
     assert browser.current_url.endswith("#preview")
     press(browser, "do", "replay")
-    WebDriverWait(browser, 20).until(lambda b: f"It corrects message {number}" in main(b))
+    wait_for(browser, f"It corrects message {number}")
 
     def stored(browser: Chrome) -> bool:
         browser.get(browser.current_url.partition("?")[0])
