@@ -189,6 +189,7 @@ def test_a_feed_that_nobody_has_changed_stays_the_same_object(app_database: Data
     one, other = add("one"), add("other")
     assert one is not None
     assert other is not None
+    known = Feeds(app_database, OWN)
     known.refresh(now=True)
     before = known.get(tenant.id, one)
     changed = {"zone": "Asia/Tokyo"}
