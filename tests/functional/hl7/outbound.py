@@ -123,7 +123,7 @@ class Told:
         return [one.state for one in self.outbox(name=name)]
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not holds():

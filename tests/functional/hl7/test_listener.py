@@ -121,7 +121,8 @@ def test_no_more_is_open_than_allowed_and_the_socket_is_not_read_on(pipeline: in
         async with Listener(HOST, 0, handler=handler, pipeline=pipeline, queue=queue) as listener:
             reader, writer = await connect(listener)
             sending = asyncio.create_task(flood(writer))
-            await asyncio.sleep(0.3)
+            await until(lambda: open_now == min(pipeline, queue))
+            await asyncio.sleep(0.1)
             assert open_now == min(pipeline, queue)
             if pipeline <= 3:
                 # Nobody reads, so that sending comes to a halt.

@@ -53,7 +53,14 @@ def test_what_is_refused_is_told() -> None:
 
 
 def test_a_receiver_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hl7_gateway.commands.simulate._PAUSES", (0.02,))
+    tried = threading.Event()
+
+    class Pauses(tuple[float, ...]):
+        def __getitem__(self, place: object) -> float:  # type: ignore[override]
+            tried.set()
+            return 0.02
+
+    monkeypatch.setattr("hl7_gateway.commands.simulate._PAUSES", Pauses((0.02,)))
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
@@ -65,9 +72,9 @@ def test_a_receiver_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.Monk
 
     thread = threading.Thread(target=run)
     thread.start()
-    time.sleep(0.2)
+    assert tried.wait(30)
     assert not results
     with listening(receiver, port=port):
-        thread.join(10)
+        thread.join(30)
     assert "waiting for the receiver" in results[0]
     assert "3 AA" in results[0]

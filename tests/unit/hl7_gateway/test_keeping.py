@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -54,11 +55,19 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @pytest.fixture
 def keeper(store: Store) -> Iterator[Keeper]:
-    made = Keeper(store, patience=0.3)  # type: ignore[arg-type]
+    made = Keeper(store)  # type: ignore[arg-type]
     made.start()
     yield made
     store.gate.set()
     made.close()
+
+
+@contextmanager
+def impatient(keeper: Keeper) -> Iterator[None]:
+    """For what cannot be kept: what can may take its time where other tests run beside it."""
+    patience, keeper._patience = keeper._patience, 0.3
+    yield
+    keeper._patience = patience
 
 
 def incoming(raw: bytes, feed: int = 1, acknowledgment: bytes = b"AA") -> Incoming:
@@ -66,7 +75,7 @@ def incoming(raw: bytes, feed: int = 1, acknowledgment: bytes = b"AA") -> Incomi
 
 
 def outcome(future: Future[Kept]) -> tuple[int, bool]:
-    kept = future.result(5)
+    kept = future.result(30)
     return kept.id, kept.new
 
 
@@ -100,8 +109,8 @@ def test_a_database_that_comes_back_in_time_is_waited_for(store: Store, keeper: 
 
 def test_when_it_does_not_nothing_is_said_to_be_kept(store: Store, keeper: Keeper) -> None:
     store.failing = [Unavailable("away")] * 200
-    with pytest.raises(NotKept):
-        keeper.keep(1, incoming(b"a")).result(5)
+    with impatient(keeper), pytest.raises(NotKept):
+        keeper.keep(1, incoming(b"a")).result(30)
     assert store.transactions == []
     store.failing.clear()
     assert outcome(keeper.keep(1, incoming(b"a"))) == (1, True)
@@ -114,7 +123,7 @@ def test_one_that_cannot_be_kept_does_not_take_its_neighbours_with_it(store: Sto
     store.gate.set()
     assert outcome(many[0])[1]
     with pytest.raises(NotKept):
-        many[1].result(5)
+        many[1].result(30)
     assert outcome(many[2])[1]
 
 
@@ -146,7 +155,7 @@ def test_an_event_loop_is_told_of_all_that_was_kept_together(store: Store, keepe
         kept = await asyncio.gather(*many, return_exceptions=True)
         assert [one.new for place, one in enumerate(kept) if place != 5 and isinstance(one, Kept)] == [True] * 19
         store.failing = [Unavailable("away")] * 200
-        with pytest.raises(NotKept):
+        with impatient(keeper), pytest.raises(NotKept):
             await keeper.kept(1, incoming(b"late"))
         store.failing.clear()
 
