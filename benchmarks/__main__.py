@@ -15,6 +15,7 @@ from benchmarks import (
     accounting,
     comparison,
     deciding,
+    gateway,
     growth,
     instance,
     loading,
@@ -170,6 +171,17 @@ def decide(obj: tuple[Pace, Path]) -> None:
     with _told():
         found = deciding.run(max(pace.rounds, 5), _say)
     _write(output, "decide.json", found)
+
+
+@main.command(name="gateway", epilog="\b\nExample:\n  python -m benchmarks gateway --minutes 10")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=10.0, show_default=True, help="Of each measurement.")
+@click.option("--minutes", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="At 500 a second.")
+@click.pass_obj
+def feed(obj: tuple[Pace, Path], seconds: float, minutes: float) -> None:
+    """Measure how many messages of HL7 v2 are accepted and stored, and what each costs by phase."""
+    with _told():
+        found = gateway.run(seconds, minutes, _say)
+    _write(obj[1], "gateway.json", found)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Where a message's CPU goes, from its bytes to its commit: `python -m benchmarks.delivering`. docs/benchmarks.md"""
+"""Where the CPU of a message goes, from its bytes to its commit. docs/benchmarks.md, "The HL7 v2 gateway" """
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from functools import partial
 from typing import Any, Final
 from unittest import mock
 
-import click
 import psycopg
 
 from benchmarks import feeding
 from benchmarks.accounting import descendants, nanoseconds
-from benchmarks.instance import Instance, running_instance
+from benchmarks.instance import Instance
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.interactions import write_many
 from fhir_server.store import directory, hl7_feeds, hl7_lineage, hl7_messages
@@ -36,7 +35,6 @@ from hl7_gateway.server import settle_memory
 from hl7_gateway.worker import Worker
 
 _KEPT_TOGETHER: Final = 200
-_WHOLE: Final = "everything"
 
 
 @dataclass(slots=True)
@@ -144,8 +142,11 @@ def _drain(work: Worker, tenant: Tenant) -> int:
     return done
 
 
-def measure(instance: Instance, slug: str, number: int, most: int, profile: str | None) -> None:
-    """Print what delivering messages takes, ``most`` in a transaction."""
+def measure(instance: Instance, slug: str, number: int, most: int, profile: str | None = None) -> dict[str, Any]:
+    """What delivering messages takes, ``most`` in a transaction; as plain values, in microseconds for each message.
+
+    With a ``profile`` it is written there, and nothing is measured.
+    """
     tenant = instance.tenant(slug)
     database = Database(instance.postgres.app_url, 1, look_ups=True)
     database.open()
@@ -162,7 +163,7 @@ def measure(instance: Instance, slug: str, number: int, most: int, profile: str 
         settle_memory()
         if profile:
             _profiled(work, tenant, profile)
-            return
+            return {}
         phases = Phases(descendants(instance.postgres_pid))
         begun = time.perf_counter()
         with _watched(phases), phases.phase("rest"):
@@ -170,14 +171,13 @@ def measure(instance: Instance, slug: str, number: int, most: int, profile: str 
         seconds = time.perf_counter() - begun
     finally:
         database.close()
-    click.echo(f"\n{done:,} messages, {most} in a transaction at most: {done / seconds:,.0f}/s one process")
-    for name in sorted(phases.own, key=lambda one: -phases.own[one] - phases.postgres[one]):
-        _say(name, phases.own[name], phases.postgres[name], done)
-    _say(_WHOLE, sum(phases.own.values()), sum(phases.postgres.values()), done)
-
-
-def _say(name: str, own: int, postgres: int, done: int) -> None:
-    click.echo(f"  {name:26} {own / done / 1000:8.1f} us  postgres {postgres / done / 1000:8.1f} us")
+    return {
+        "messages": done,
+        "most": most,
+        "per_second": done / seconds,
+        "own_us": {name: spent / done / 1000 for name, spent in phases.own.items()},
+        "postgres_us": {name: spent / done / 1000 for name, spent in phases.postgres.items()},
+    }
 
 
 def _profiled(work: Worker, tenant: Tenant, path: str) -> None:
@@ -187,18 +187,3 @@ def _profiled(work: Worker, tenant: Tenant, path: str) -> None:
     profiler.disable()
     profiler.dump_stats(path)
     pstats.Stats(path).sort_stats("tottime").print_stats(60)
-
-
-@click.command()
-@click.option("--number", type=click.IntRange(100), default=3_000, show_default=True, help="Messages of a measurement.")
-@click.option("--most", type=click.IntRange(1), multiple=True, default=(32, 1), show_default=True)
-@click.option("--profile", help="Write a profile of Python's functions here instead.")
-def main(number: int, most: tuple[int, ...], profile: str | None) -> None:
-    """Tell CPU microseconds for each message by phase, of the process that converts and of PostgreSQL."""
-    with running_instance() as instance:
-        for one in most:
-            measure(instance, f"delivered{one}", number, one, profile)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Messages of HL7 v2 into the gateway, accepted and stored: `python -m benchmarks.feeding`. docs/benchmarks.md"""
+"""Messages of HL7 v2 into the gateway, accepted and stored. docs/benchmarks.md, "The HL7 v2 gateway" """
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import multiprocessing
-import os
 import socket
 import subprocess
 import sys
@@ -16,16 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import click
-import psycopg
 import uvloop
 
 from benchmarks.accounting import cpu_microseconds
 from benchmarks.figures import percentile
-from benchmarks.instance import HOST, STOP_SECONDS, Instance, free_port, running_instance
-from fhir_server.store import hl7_feeds
+from benchmarks.instance import HOST, STOP_SECONDS, Instance, free_port
 from hl7_gateway.conversion.registry import SUPPORTED
 from hl7_gateway.message import Message
 from hl7_gateway.simulator.hospital import messages
@@ -182,62 +179,39 @@ def gateway(instance: Instance, workers: int) -> Iterator[tuple[int, int]]:
         process.wait(STOP_SECONDS + 10)
 
 
-def measure(
-    instance: Instance, name: str, *, workers: int, connections: int, seconds: float, number: int, rate: float = 0.0
-) -> str:
-    """One line of what a way of sending comes to, once the hospital has patients and tables have statistics."""
-    frames = story(number, beds=400)
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A way of sending: over how many connections, how many a second (0: as many as are answered), how long."""
+
+    connections: int
+    seconds: float
+    rate: float = 0.0
+
+
+def measure(instance: Instance, sending: Sending, *, workers: int, number: int) -> dict[str, Any]:
+    """What a way of sending comes to, once the hospital has patients and tables have statistics; as plain values.
+
+    At most ``number`` messages are sent. CPU times are microseconds for each message.
+    """
+    warm = number // 10
+    frames = story(number + warm, beds=400)
     with gateway(instance, workers) as (port, pid):
-        _fed(port, frames[: number // 10], connections, _WARM_SECONDS, 0.0)
-        frames = frames[number // 10 :]
+        _fed(port, frames[:warm], sending.connections, _WARM_SECONDS, 0.0)
         instance.settle()
         roots = {"gateway": pid, "postgres": instance.postgres_pid}
         before = cpu_microseconds(roots)
-        fed = _fed(port, frames, connections, seconds, rate)
+        fed = _fed(port, frames[warm:], sending.connections, sending.seconds, sending.rate)
         after = cpu_microseconds(roots)
     each = sorted(fed.latencies)
     cpu = {root: (after[root] - before[root]) / max(len(each), 1) for root in roots}
-    return (
-        f"{name:44} {fed.accepted / fed.seconds:8,.0f}/s  {fed.accepted:7,} AA  {fed.refused:3} refused"
-        f"  p50 {percentile(each, 50) * 1000:6.1f} ms  p99 {percentile(each, 99) * 1000:6.1f} ms"
-        f"  CPU gateway {cpu['gateway']:5.0f} us, postgres {cpu['postgres']:5.0f} us,"
-        f" client {fed.used / max(len(each), 1) * 1_000_000:4.0f} us"
-    )
-
-
-@click.command()
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Of each measurement.")
-@click.option("--number", type=click.IntRange(100), default=60_000, show_default=True, help="Messages made for each.")
-@click.option("--only", type=click.Choice(["accepted", "stored", "paced"]), help="Some of the measurements.")
-@click.option("--rate", type=click.FloatRange(1), default=500.0, show_default=True, help="Messages a second, paced.")
-def main(seconds: float, number: int, only: str | None, rate: float) -> None:
-    """Measure how many messages are accepted (kept durably) and stored (as resources) before they are acknowledged."""
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    click.echo(f"{len(os.sched_getaffinity(0))} cores, load before {load}; client and PostgreSQL on the same machine")
-    with running_instance() as instance:
-        tenant = instance.tenant("fed")
-        with psycopg.connect(instance.postgres.owner_url) as owner:
-            owner.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant.id)])
-            hl7_feeds.add(owner, tenant.id, "bench", {"zone": "America/New_York"}, 1)
-        if only in (None, "accepted"):
-            for connections in (64, 1):
-                name = f"accepted, {connections} connections, nothing converted"
-                line = measure(instance, name, workers=0, connections=connections, seconds=seconds, number=number)
-                click.echo(line)
-        if only != "accepted":
-            with psycopg.connect(instance.postgres.owner_url) as owner:
-                owner.execute("SELECT set_config('fhir.tenant', %s, true)", [str(tenant.id)])
-                owner.execute("TRUNCATE hl7_queue")
-                hl7_feeds.change(owner, tenant.id, "bench", 2, configuration={"acknowledgment": "commit"})
-            for connections in (64, 1) if only != "paced" else ():
-                name = f"stored, {connections} connections, 2 workers"
-                line = measure(instance, name, workers=2, connections=connections, seconds=seconds, number=number)
-                click.echo(line)
-            name = f"stored, 64 connections, {rate:,.0f}/s sent"
-            number = max(number, int(rate * seconds * 1.2))
-            line = measure(instance, name, workers=2, connections=64, seconds=seconds, number=number, rate=rate)
-            click.echo(line)
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        "connections": sending.connections,
+        "rate": sending.rate,
+        "seconds": fed.seconds,
+        "accepted": fed.accepted,
+        "refused": fed.refused,
+        "per_second": fed.accepted / fed.seconds,
+        "p50_ms": percentile(each, 50) * 1000,
+        "p99_ms": percentile(each, 99) * 1000,
+        "cpu_us": {**cpu, "client": fed.used / max(len(each), 1) * 1_000_000},
+    }

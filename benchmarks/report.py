@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks import access_report, search_report
+from benchmarks import access_report, gateway_report, search_report
 from benchmarks.measures import Measured
 from benchmarks.tables import table
 
@@ -16,8 +16,8 @@ FLOOR_LIMIT = 2.0
 HEAD = """# Benchmark results
 
 Written by `make bench`; what is measured and how stands in [docs/benchmarks.md](../docs/benchmarks.md), the raw
-figures in `results.json`, `searches.json`, `scale.json`, `growth.json`, `verify.json`, `decide.json` and `panel.json`
-beside this file.
+figures in `results.json`, `searches.json`, `scale.json`, `growth.json`, `verify.json`, `decide.json`, `panel.json`
+and `gateway.json` beside this file.
 """
 
 SECTIONS = {"searches.json": "Searches", "scale.json": "Searches at scale"}
@@ -40,6 +40,8 @@ def render(found: dict[str, dict[str, Any]]) -> str:
         lines += access_report.decision(found["decide.json"])
     if "panel.json" in found:
         lines += access_report.panel(found["panel.json"])
+    if "gateway.json" in found:
+        lines += gateway_report.section(found["gateway.json"])
     return "\n".join(lines) + "\n"
 
 
