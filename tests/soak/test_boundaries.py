@@ -210,6 +210,7 @@ def _delivered(instance: Instance, application: str, part: str, moment: str, num
         assert told(parts, application, raw) == "AA"
         settled(parts)
         assert told(parts, application, raw) == "AA"
+        settled(parts)
     assert stored(instance, patient) == {
         "messages": [("stored", 1)],
         "audits": [(0,)],
@@ -231,6 +232,7 @@ def test_cut_off_while_it_is_buried_a_message_is_a_dead_letter_once(
         assert told(parts, "STORED", raw) == "AE"
         settled(parts)
         assert told(parts, "STORED", raw) == "AE"
+        settled(parts)
         assert parts.cut
     assert stored(instance, patient) == {"messages": [("dead", 1)], "audits": [], "provenances": [], "versions": []}
 
