@@ -20,7 +20,7 @@ def by_keys(tenant_id: int, access: Access, hasher: Hasher, keys: Sequence[int])
     """The resources with these keys that there are and that may be seen."""
     sql = SqlParameters(tenant_id)
     chosen = sql.bind(list(keys), "bigint[]")
-    let = "".join(f" AND {one}" for one in permitted(access, sql, hasher))
+    let = "".join(f" AND {one}" for one in permitted(access, sql, hasher, kept=True))
     text = (
         f"SELECT {_ROW} FROM resource r WHERE r.tenant_id = {sql.tenant} AND r.key = ANY ({chosen}) "
         f"AND NOT r.deleted{let}"

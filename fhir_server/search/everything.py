@@ -184,7 +184,7 @@ def _rids(resource_type: str, sql: SqlParameters) -> str:
 
 def _allowed(access: Access, sql: SqlParameters, hasher: Hasher) -> list[str]:
     """The access pass of these statements; the same decision as `Access.allows` makes for a row in memory."""
-    return permitted(access, sql, hasher, sql.bind(_Given.NOW, "bigint"))
+    return permitted(access, sql, hasher, sql.bind(_Given.NOW, "bigint"), kept=True)
 
 
 def _of_types(types: Sequence[str], sql: SqlParameters) -> str:

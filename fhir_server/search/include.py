@@ -73,15 +73,17 @@ def beyond(include: Include, access: Access) -> list[str]:
     return sorted(set(types) - access.types)
 
 
-def permitted(access: Access, sql: SqlParameters, hasher: Hasher, present: int | str = "") -> list[str]:
+def permitted(
+    access: Access, sql: SqlParameters, hasher: Hasher, present: int | str = "", *, kept: bool = False
+) -> list[str]:
     """The conditions on rows ``r`` of any type that they may be seen, at ``present`` where that is given: microseconds
-    since 1970 UTC, or SQL of them. docs/access.md"""
+    since 1970 UTC, or SQL of them. ``kept`` is as in store/restriction.py. docs/access.md"""
     numbers = definitions.load().type_ids
     types = definitions.load().resource_types if access.types is None else sorted(access.types)
     found = []
     if access.types is not None:
         found.append(f"r.type_id = ANY({sql.bind([numbers[name] for name in types if name in numbers], 'smallint[]')})")
-    let = Restriction(access, sql, hasher, present or now()).on(types)
+    let = Restriction(access, sql, hasher, present or now(), kept=kept).on(types)
     return [*found, let] if let else found
 
 

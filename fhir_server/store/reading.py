@@ -125,7 +125,7 @@ class _Binder:
 def _restricted(access: Access, resource_type: str, hasher: Hasher, text: str) -> tuple[Statement, list[Any]]:
     """The statement, and the values behind those of `_Binder`."""
     binder = _Binder(4 if text is _VERSION else 3)
-    let = Restriction(access, binder, hasher, "$3::bigint").on([resource_type])
+    let = Restriction(access, binder, hasher, "$3::bigint", kept=True).on([resource_type])
     # A row without content has nothing to be decided by.
     statement, values = kept(f"{text}{f' AND {let}' if let else ''} AND NOT r.deleted", binder.values)
     return statement, values[binder.first :]

@@ -80,12 +80,17 @@ def _alike(access: Access, resource_types: tuple[str, ...]) -> list[tuple[tuple[
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """Writes the condition for one statement. ``present`` is now, in microseconds since 1970 UTC, or SQL of it."""
+    """Writes the condition for one statement. ``present`` is now, in microseconds since 1970 UTC, or SQL of it.
+
+    ``kept`` says that the statement is planned once for the many times that it is executed, so that it may be longer
+    where that saves work.
+    """
 
     access: Access
     sql: Binder
     hasher: Hasher
     present: int | str
+    kept: bool = False
 
     @property
     def now(self) -> str:
@@ -142,9 +147,9 @@ class Restriction:
     def _related(self, persons: tuple[str, ...], kinds: tuple[int, ...], names: Sequence[str], patient: str) -> str:
         kind = self.sql.bind(list(kinds), "smallint[]")
 
-        def related(whose: str) -> str:
+        def related(whose: str, keys: str) -> str:
             return (
-                f"c.tenant_id = {self.sql.tenant} AND c.person = ANY({self._persons(persons)}) "
+                f"c.tenant_id = {self.sql.tenant} AND c.person = ANY({keys}) "
                 f"AND c.patient = {whose} AND c.kind = ANY({kind}) AND c.low <= {self.now} AND c.high > {self.now}"
             )
 
@@ -153,8 +158,15 @@ class Restriction:
             asked = f"{self.sql.tenant}, {self._keys(persons)}, {role}, {kind}, {patient}, {self.now}"
             return f"(SELECT fhir_related({asked}))"
         if on_row(names[0]):
-            return f"EXISTS (SELECT FROM care_relation c WHERE {related('r.patient')} OFFSET 0)"
-        found = f"SELECT FROM care_relation c WHERE {related('p.patient')} OFFSET 0"
+            among = [self._persons(persons)]
+            if self.kept and _act(persons):
+                # Few are related by a role alone: for the others nobody's roles are looked up.
+                among.insert(0, self._keys(persons))
+            each = (
+                f"EXISTS (SELECT FROM care_relation c WHERE {related('r.patient', keys)} OFFSET 0)" for keys in among
+            )
+            return f"({' OR '.join(each)})"
+        found = f"SELECT FROM care_relation c WHERE {related('p.patient', self._persons(persons))} OFFSET 0"
         return f"EXISTS (SELECT FROM ({self._patients(names)}) p CROSS JOIN LATERAL ({found}) c OFFSET 0)"
 
     def _consented(self, persons: tuple[str, ...], names: Sequence[str]) -> str:
@@ -184,8 +196,8 @@ class Restriction:
         """The patients whom rows of a type must be about to be let through, few as they may be; None where they may be
         about others.
 
-        A subquery of their keys as ``key``, some of them several times, and one of the rids ``rid`` that lead on from a table ``m`` of such keys,
-        with the mark SEEDS of search/condition.py where the table's name belongs.
+        A subquery of their keys as ``key``, some of them several times, and one of the rids ``rid`` that lead on from a
+        table ``m`` of such keys, with the mark SEEDS of search/condition.py where the table's name belongs.
         """
         rules = [rule for rule in self.access.rules if rule.covers(resource_type)]
         related = [one for rule in rules for one in rule.conditions if isinstance(one, Related)]

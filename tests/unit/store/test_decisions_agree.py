@@ -170,11 +170,11 @@ principals = st.builds(
 )
 
 
-def let_through(world: World, access: Access) -> Iterator[tuple[str, str]]:
+def let_through(world: World, access: Access, *, kept: bool) -> Iterator[tuple[str, str]]:
     """What SQL lets through."""
     sql = SqlParameters(world.store.tenant_id)
     kinds = sorted({kind for kind, _, _ in world.rows})
-    let = Restriction(access, sql, world.store.hasher, now()).on(kinds)
+    let = Restriction(access, sql, world.store.hasher, now(), kept=kept).on(kinds)
     where = f" AND {let}" if let else ""
     asked = f"SELECT r.id FROM resource r WHERE r.tenant_id = {sql.tenant} AND NOT r.deleted{where}"  # noqa: S608
     result = world.store.search(asked, sql.values)
@@ -192,7 +192,8 @@ def test_both_halves_of_the_decision_agree(world: World, data: st.DataObject) ->
     facts = world.store.facts(access, [(of, rows) for of, _, rows in world.rows], every=False)
     allowed = {(of, name) for (of, name, _), known in zip(world.rows, facts, strict=True) if access.allows(known)}
     # There are no consents here: what is asked without them is shorter, and the same.
-    assert set(let_through(world, access.without_consents())) == allowed
+    kept = data.draw(st.booleans())
+    assert set(let_through(world, access.without_consents(), kept=kept)) == allowed
 
 
 @given(st.data())
