@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -21,22 +21,14 @@ from fhir_server.settings import Settings
 from fhir_server.store import tenants
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.tenants import Tenant
+from tests.factories import hostile
 from tests.functional.live import Live, serving
 from tests.functional.running import Demo, data_directory, demonstrating, left_over, run
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(hostile.Answer):
     """What the server answered."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body; decimals keep their digits."""
-        return json.loads(self.data, parse_float=Decimal)
 
     @property
     def id(self) -> str:

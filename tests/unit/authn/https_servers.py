@@ -6,16 +6,15 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 
 from fhir_server.authn.addresses import read_allowed
 from fhir_server.authn.outbound import Outbound, SocketAddress
+from tests.factories.certificates import named, new_key, private_pem, signed
 
 
 class Authority:
@@ -23,47 +22,24 @@ class Authority:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority of a test")])
+        self._key = new_key()
+        self._name = named("Authority of a test")
         self._serial = 0
-        self.certificate = self._sign(self._name, self._key, [], authority=True)
+        self.certificate = signed(self._name, self._key, self._name, self._key, authority=True)
 
     def trusting(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
 
     def certified(self, *names: str) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(x509.Name([]), key, list(names), authority=False)
+        key = new_key()
+        alternative = [x509.DNSName(name) for name in names]
+        certificate = signed(x509.Name([]), key, self._name, self._key, alternative)
         self._serial += 1
         path = self._directory / f"{self._serial}.pem"
-        path.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private_pem(key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
-
-    def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, names: list[str], *, authority: bool
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if names:
-            alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-            builder = builder.add_extension(alternative, critical=not subject.rdns)
-        return builder.sign(self._key, hashes.SHA256())
 
 
 Handle = Callable[[BaseHTTPRequestHandler], None]
