@@ -41,7 +41,7 @@ def run_kept(
     connection: psycopg.Connection,
     tenant_id: int,
     statement: Statement,
-    arguments: Sequence[int | Sequence[int] | None],
+    arguments: Sequence[int | Sequence[int] | Argument],
     *,
     timeout_ms: int = 0,
     no_consents: bool = False,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -19,7 +18,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.store.kept_plans import kept, run_kept
 from fhir_server.store.resources import TYPE_NAMES, Stored
 from fhir_server.store.restriction import Restriction
-from fhir_server.store.wire import Statement, run
+from fhir_server.store.wire import Argument, Statement, argument, run
 
 _READ = Statement("fhir_read", "SELECT * FROM fhir_read($1, $2)")
 _VREAD = Statement("fhir_vread", "SELECT * FROM fhir_vread($1, $2, $3)")
@@ -122,13 +121,13 @@ class _Binder:
 
 
 @lru_cache(maxsize=4096)
-def _restricted(access: Access, resource_type: str, hasher: Hasher, text: str) -> tuple[Statement, list[Any]]:
-    """The statement, and the values behind those of `_Binder`."""
+def _restricted(access: Access, resource_type: str, hasher: Hasher, text: str) -> tuple[Statement, list[Argument]]:
+    """The statement, and the arguments behind those of `_Binder`."""
     binder = _Binder(4 if text is _VERSION else 3)
     let = Restriction(access, binder, hasher, "$3::bigint", kept=True).on([resource_type])
     # A row without content has nothing to be decided by.
     statement, values = kept(f"{text}{f' AND {let}' if let else ''} AND NOT r.deleted", binder.values)
-    return statement, values[binder.first :]
+    return statement, [argument(value) for value in values[binder.first :]]
 
 
 def _stored(result: pq.abc.PGresult, resource_type: str, resource_id: str) -> Stored | None:

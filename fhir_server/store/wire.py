@@ -144,10 +144,10 @@ def literal(value: object) -> str:
     raise TypeError(f"no SQL literal for {type(value).__name__}")
 
 
-def argument(value: int | Sequence[int] | None) -> Argument:
-    """A number or numbers as an argument of a prepared statement."""
-    if value is None:
-        return None
+def argument(value: int | Sequence[int] | Argument) -> Argument:
+    """A number or numbers as an argument of a prepared statement; what is one already stays as it is."""
+    if value is None or isinstance(value, bytes):
+        return value
     return b"%d" % value if isinstance(value, int) else array(value)
 
 

@@ -87,3 +87,4 @@ def test_a_connection_that_is_lost_on_the_way(store: Store) -> None:
 def test_numbers_as_arguments(numbers: list[int]) -> None:
     assert argument(numbers) == b"{" + b",".join(b"%d" % one for one in numbers) + b"}"
     assert argument(None) is None
+    assert argument(argument(numbers)) == argument(numbers)
