@@ -10,83 +10,16 @@ import psycopg
 
 from fhir_server.r4 import json
 from fhir_server.store import hl7_sequences
-from fhir_server.store.wire import Argument, Statement, array, run, text_array
-
-RECEIVED, STORED, DEAD, DROPPED = "received", "stored", "dead", "dropped"
-
-CAME, SETTLED = "hl7_came", "hl7_settled"
-"""Channels of NOTIFY: a tenant's number when messages wait, "tenant message" when one is settled that is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message that came over the wire. ``patients`` are hashes of the identifiers that it names patients by.
-
-    ``problem`` is why it is a dead letter from the start: it is kept, and waits for nobody. ``sequence`` is its number,
-    where its feed numbers messages: see `hl7_sequences`.
-    """
-
-    feed_id: int
-    control_id: str
-    message_type: str
-    event: str
-    structure: str
-    application: str
-    facility: str
-    fingerprint: bytes
-    raw: bytes
-    acknowledgment: bytes
-    patients: tuple[int, ...] = ()
-    problem: dict[str, Any] | None = None
-    sequence: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What became of an Incoming: its number, and the acknowledgment and state that it, or the same one before, has.
-
-    It was not kept where ``expected`` is given: the number that was expected of the feed.
-    """
-
-    id: int
-    new: bool
-    state: str
-    acknowledgment: bytes
-    expected: int | None = None
-
-
-_KEEP = """
-WITH incoming AS MATERIALIZED (
-    SELECT nextval('hl7_message_id') AS id, x.* FROM unnest(
-        %(feeds)s::int[], %(control_ids)s::text[], %(types)s::text[], %(events)s::text[], %(structures)s::text[],
-        %(applications)s::text[], %(facilities)s::text[], %(fingerprints)s::bytea[], %(raws)s::bytea[],
-        %(acknowledgments)s::bytea[], %(patients)s::text[], %(problems)s::text[]
-    ) WITH ORDINALITY AS x(feed_id, control_id, message_type, event, structure, application, facility, fingerprint, raw,
-                           acknowledgment, patients, problem, ord) ORDER BY ord
-), kept AS (
-    INSERT INTO hl7_message (tenant_id, id, feed_id, received, settled, conflicting, state, control_id, message_type,
-                             event, structure, application, facility, fingerprint, raw, acknowledgment, problem)
-    SELECT %(tenant)s, i.id, i.feed_id, %(now)s, CASE WHEN i.problem IS NULL THEN 0 ELSE %(now)s END,
-           i.control_id <> '' AND EXISTS (
-               SELECT FROM hl7_message m WHERE m.tenant_id = %(tenant)s AND m.control_id = i.control_id
-                  AND m.feed_id = i.feed_id AND m.application = i.application AND m.facility = i.facility
-                  AND m.fingerprint <> i.fingerprint),
-           CASE WHEN i.problem IS NULL THEN 'received' ELSE 'dead' END, i.control_id, i.message_type, i.event,
-           i.structure, i.application, i.facility, i.fingerprint, i.raw, i.acknowledgment, i.problem::jsonb
-      FROM incoming i ORDER BY i.ord
-    ON CONFLICT (tenant_id, feed_id, fingerprint) WHERE replay_of = 0 DO NOTHING
-    RETURNING id, state
-), known AS (
-    INSERT INTO hl7_message_patient
-    SELECT %(tenant)s, p, k.id FROM kept k JOIN incoming i USING (id), unnest(i.patients::bigint[]) p
-    ON CONFLICT DO NOTHING
-), queued AS (
-    INSERT INTO hl7_queue
-    SELECT %(tenant)s, k.id, i.feed_id, i.patients::bigint[] FROM kept k JOIN incoming i USING (id)
-     WHERE k.state = 'received'
-)
-SELECT i.ord, k.id, k.state FROM incoming i JOIN kept k USING (id)
-"""
+from fhir_server.store.hl7_incoming import CAME as CAME
+from fhir_server.store.hl7_incoming import DEAD as DEAD
+from fhir_server.store.hl7_incoming import DROPPED as DROPPED
+from fhir_server.store.hl7_incoming import RECEIVED as RECEIVED
+from fhir_server.store.hl7_incoming import SETTLED as SETTLED
+from fhir_server.store.hl7_incoming import STORED as STORED
+from fhir_server.store.hl7_incoming import Incoming as Incoming
+from fhir_server.store.hl7_incoming import Kept as Kept
+from fhir_server.store.hl7_keep import BINARY, KEEP, arguments, told
+from fhir_server.store.wire import Argument, Statement, array, run, run_binary, text_array
 
 _BEFORE = """
 SELECT feed_id, fingerprint, id, state, acknowledgment FROM hl7_message
@@ -111,33 +44,12 @@ def keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming
 
 
 def _keep(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming], now: int) -> list[Kept]:
-    columns: dict[str, Any] = {
-        "tenant": tenant_id,
-        "now": now,
-        "feeds": [one.feed_id for one in many],
-        "control_ids": [one.control_id for one in many],
-        "types": [one.message_type for one in many],
-        "events": [one.event for one in many],
-        "structures": [one.structure for one in many],
-        "applications": [one.application for one in many],
-        "facilities": [one.facility for one in many],
-        "fingerprints": [one.fingerprint for one in many],
-        "raws": [one.raw for one in many],
-        "acknowledgments": [one.acknowledgment for one in many],
-        "patients": [array(one.patients).decode() for one in many],
-        "problems": [_json(one.problem) for one in many],
-    }
-    found: dict[int, Kept] = {}
-    for place, number, state in connection.execute(_KEEP, columns):
-        found[place - 1] = Kept(number, True, state, many[place - 1].acknowledgment)
-    if any(one.state == RECEIVED for one in found.values()):
+    found = told(run_binary(connection, KEEP, arguments(tenant_id, many, now), BINARY), many)
+    if any(one is not None and one.new and one.state == RECEIVED for one in found):
         connection.execute("SELECT pg_notify(%s, %s)", [CAME, str(tenant_id)])
-    missing = [place for place in range(len(many)) if place not in found]
-    if missing:
-        before = known(connection, tenant_id, [many[place] for place in missing])
-        for place in missing:
-            found[place] = before[many[place].feed_id, many[place].fingerprint]
-    return [found[place] for place in range(len(many))]
+    # Another connection kept these at the same moment; by now it has committed.
+    missing = known(connection, tenant_id, [one for one, kept in zip(many, found, strict=True) if kept is None])
+    return [kept or missing[one.feed_id, one.fingerprint] for one, kept in zip(many, found, strict=True)]
 
 
 def known(connection: psycopg.Connection, tenant_id: int, many: Sequence[Incoming]) -> dict[tuple[int, bytes], Kept]:

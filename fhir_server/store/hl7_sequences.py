@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING
 
 import psycopg
 
-if TYPE_CHECKING:
-    from fhir_server.store.hl7_messages import Incoming
+from fhir_server.store.hl7_incoming import Incoming
 
 ANY = -1
 """What is expected before the first message, and once a sender has begun anew: whichever number comes is the first."""

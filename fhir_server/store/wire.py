@@ -43,6 +43,14 @@ def run(connection: psycopg.Connection, statement: Statement, arguments: Sequenc
     return _checked(connection, connection.pgconn.exec_prepared(statement.name, arguments))  # type: ignore[arg-type]
 
 
+def run_binary(
+    connection: psycopg.Connection, statement: Statement, arguments: Sequence[bytes], formats: Sequence[int]
+) -> pq.abc.PGresult:
+    """The same with arguments in the formats that are given for each (1: binary), and cells in the binary format."""
+    prepare(connection, statement)
+    return _checked(connection, connection.pgconn.exec_prepared(statement.name, arguments, formats, 1))
+
+
 def prepare(connection: psycopg.Connection, statement: Statement) -> None:
     """Prepare a statement on a connection where it is not yet."""
     prepared: set[bytes] | None = getattr(connection, "_fhir_prepared", None)
