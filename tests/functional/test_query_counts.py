@@ -92,7 +92,7 @@ def bundle(kind: str, count: int, resource: dict[str, Any] = PATIENT) -> dict[st
 def one(api: Api) -> Api:
     """A tenant with Patient/1, whose every path was gone once: statements are prepared, tenants remembered."""
     assert api.put("Patient/1", PATIENT | {"id": "1"}).status == 201
-    for path in ("Patient/1", "Patient/1/_history/1", "Patient?name=counted"):
+    for path in ("Patient/1", "Patient/1/_history/1", "Patient/1/_history", "Patient?name=counted"):
         assert api.get(path).status == 200
     assert api.put("Patient/2", PATIENT | {"id": "2"}).status == 201
     assert api.delete("Patient/2").status == 204
