@@ -53,13 +53,19 @@ def run_binary(
 
 def prepare(connection: psycopg.Connection, statement: Statement) -> None:
     """Prepare a statement on a connection where it is not yet."""
+    prepared = _prepared(connection)
+    if statement.name not in prepared:
+        _checked(connection, connection.pgconn.prepare(statement.name, statement.sql))
+        prepared.add(statement.name)
+
+
+def _prepared(connection: psycopg.Connection) -> set[bytes]:
+    """The names of the statements that are prepared on a connection."""
     prepared: set[bytes] | None = getattr(connection, "_fhir_prepared", None)
     if prepared is None:
         prepared = set()
         connection._fhir_prepared = prepared  # type: ignore[attr-defined]
-    if statement.name not in prepared:
-        _checked(connection, connection.pgconn.prepare(statement.name, statement.sql))
-        prepared.add(statement.name)
+    return prepared
 
 
 def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
@@ -78,16 +84,18 @@ def run_together(
     Returns the result of each. Raises as `run` does, for the first that fails; those after it are not executed.
     https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
     """
-    for statement, _ in statements:
-        prepare(connection, statement)
+    prepared = _prepared(connection)
+    fresh = {statement.name: statement for statement, _ in statements if statement.name not in prepared}
     link = connection.pgconn
     try:
         link.enter_pipeline_mode()
+        for statement in fresh.values():
+            link.send_prepare(statement.name, statement.sql)
         for statement, arguments in statements:
             link.send_query_prepared(statement.name, arguments)
         link.pipeline_sync()
         link.flush()
-        results = _results(link, len(statements))
+        results = _results(link, len(fresh) + len(statements))
         link.exit_pipeline_mode()
     except BaseException as error:
         # Answers that nobody has read would be taken for those of the next statements.
@@ -95,7 +103,10 @@ def run_together(
         if isinstance(error, psycopg.Error):
             raise psycopg.OperationalError("the connection to the database is lost") from None
         raise
-    return [_checked(connection, result) for result in results]
+    for name, result in zip(fresh, results, strict=False):
+        _checked(connection, result)
+        prepared.add(name)
+    return [_checked(connection, result) for result in results[len(fresh) :]]
 
 
 def _results(link: pq.abc.PGconn, number: int) -> list[pq.abc.PGresult]:
