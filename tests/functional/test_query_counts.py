@@ -93,7 +93,9 @@ def one(api: Api) -> Api:
     """A tenant with Patient/1, whose every path was gone once: statements are prepared, tenants remembered."""
     assert api.put("Patient/1", PATIENT | {"id": "1"}).status == 201
     for path in ("Patient/1", "Patient/1/_history/1", "Patient/1/_history", "Patient?name=counted"):
-        assert api.get(path).status == 200
+        # The pool may hold two connections, which take turns.
+        for _ in range(2):
+            assert api.get(path).status == 200
     assert api.put("Patient/2", PATIENT | {"id": "2"}).status == 201
     assert api.delete("Patient/2").status == 204
     assert api.post("", bundle("transaction", 2)).status == 200
