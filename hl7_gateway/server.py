@@ -37,6 +37,8 @@ from hl7_gateway.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+_STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+
 _LOOK_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 0.01
 _MOST_PATIENT: Final = 5
@@ -191,11 +193,17 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def _wait_for_stop(stopping: threading.Event) -> None:
+    signal.sigwait(_STOPS)
+    stopping.set()
+
+
 def work(settings: Settings, app_url: str, place: int = 1) -> None:
     """Convert messages in this process until SIGINT or SIGTERM; ``place`` is which of several processes it is."""
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    # A handler would run inside whatever this thread is at, another stop too: it would wait for a lock of its own.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    threading.Thread(target=_wait_for_stop, args=(stopping,), name="hl7-stop", daemon=True).start()
     database = _opened(app_url, 3)
     try:
         hasher = _hasher(database, stopping.is_set)
