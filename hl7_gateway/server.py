@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -32,12 +31,11 @@ from hl7_gateway.ports import Ports
 from hl7_gateway.receive import Receiver
 from hl7_gateway.securing import Secured, secured
 from hl7_gateway.settlements import Settlements
+from hl7_gateway.stopping import told_to_stop
 from hl7_gateway.watch import Watch
 from hl7_gateway.worker import Worker
 
 logger = logging.getLogger(__name__)
-
-_STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 
 _LOOK_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 0.01
@@ -193,17 +191,9 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _wait_for_stop(stopping: threading.Event) -> None:
-    signal.sigwait(_STOPS)
-    stopping.set()
-
-
 def work(settings: Settings, app_url: str, place: int = 1) -> None:
     """Convert messages in this process until SIGINT or SIGTERM; ``place`` is which of several processes it is."""
-    stopping = threading.Event()
-    # A handler would run inside whatever this thread is at, another stop too: it would wait for a lock of its own.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    threading.Thread(target=_wait_for_stop, args=(stopping,), name="hl7-stop", daemon=True).start()
+    stopping = told_to_stop()
     database = _opened(app_url, 3)
     try:
         hasher = _hasher(database, stopping.is_set)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from typing import Final
 
@@ -14,6 +13,7 @@ from fhir_server.settings import Settings
 from fhir_server.store import directory
 from fhir_server.store.session import Database
 from hl7_gateway.outbound.senders import Senders
+from hl7_gateway.stopping import told_to_stop
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +24,7 @@ _CONNECTIONS: Final = 6
 
 def run(settings: Settings, app_url: str) -> None:
     """Send what waits and what comes, until SIGINT or SIGTERM; what is under way then is finished."""
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = told_to_stop()
     database = Database(app_url, _CONNECTIONS)
     database.open()
     try:
