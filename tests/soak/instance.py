@@ -140,6 +140,20 @@ class Instance:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0, self.said()
 
+    def left(self, seconds: float = 30) -> list[int]:
+        """Processes of the gateway that outlive it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [one.pid for one in psutil.process_iter() if not ended(one) and self._ours(one)]
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+
+    def _ours(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return process.environ().get("DATA_DIR") == str(self.directory)
+        return False
+
     def said(self) -> str:
         """The end of the gateway's log."""
         text = self.log.read_text(errors="replace")

@@ -109,6 +109,7 @@ def test_what_is_stored_is_what_an_undisturbed_run_stores(capsys: pytest.Capture
         senders.stop()
         instance.wait_until_stored()
         instance.stop()
+        assert instance.left() == []
         disturbed = facts_of(instance)
     middle = time.monotonic()
     say(f"killed: {dict(sorted(soak.killed.items()))}, {soak.soon} more while it came back; {middle - begun:.0f} s")
