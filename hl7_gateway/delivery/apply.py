@@ -90,7 +90,8 @@ class Application:
         deleted = [self._names[draft.name] for draft in self._conversion.drafts if draft.action == "delete"]
         for path, merging in self._merged.items():
             if path not in deleted:
-                self._keep_in_order(merging)
+                if merging.changed:
+                    self._mend(merging)
                 self._finish(self._shelf.get(path), merging)
         for path in dict.fromkeys(deleted):
             self._delete(self._shelf.get(path))
@@ -223,14 +224,24 @@ class Application:
 
     # Writes
 
-    def _keep_in_order(self, merging: Merging) -> None:
-        """Leave the end of a period out that is before its start, which another message may have said."""
+    def _mend(self, merging: Merging) -> None:
+        """What messages say one by one, and FHIR does not have together."""
         lasting = merging.body.get("period")
-        if isinstance(lasting, dict) and merging.changed and after(lasting.get("start"), lasting.get("end")):
-            place = self._place(merging.lineage, "period.end") or self._place(merging.lineage, "period.start")
-            merging.state(Stated("period.end", "", ()))
-            if place is not None:
-                self._applied.warnings.append(Warned(place, ENDS_EARLY))
+        if isinstance(lasting, dict) and after(lasting.get("start"), lasting.get("end")):
+            self._without(merging, "period.end", "period.start", ENDS_EARLY)
+        untimed = merging.type == "Appointment" and "start" not in merging.body
+        if untimed and merging.body.get("status") not in ("proposed", "cancelled", "waitlist"):
+            self._warn(merging, "status", "participant", "Without a time an appointment is proposed.")
+            merging.state(Stated("status", "SCH-25", (Said("proposed", {}),)))
+
+    def _without(self, merging: Merging, path: str, beside: str, said: str) -> None:
+        self._warn(merging, path, beside, said)
+        merging.state(Stated(path, "", ()))
+
+    def _warn(self, merging: Merging, path: str, beside: str, said: str) -> None:
+        place = self._place(merging.lineage, path) or self._place(merging.lineage, beside)
+        if place is not None:
+            self._applied.warnings.append(Warned(place, said))
 
     def _finish(self, known: Known, merging: Merging) -> None:
         # Two drafts of one resource may have said one thing and then what was there before.

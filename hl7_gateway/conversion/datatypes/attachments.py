@@ -67,6 +67,8 @@ def ed(value: Value, walk: Walk) -> Converted | None:
     raw = value.component(5)
     data = _base64(raw, encoding, walk) if raw else None
     if data:
+        # What is of no known type is data all the same: R4 has none without a type, constraint att-1.
+        found.setdefault("contentType", "application/octet-stream")
         found["data"] = data
         found["size"] = len(data) * 3 // 4 - data[-2:].count("=")
     if not found:

@@ -44,6 +44,8 @@ _OF_A_DOCUMENT: Final = frozenset({"TXA", "OBX", "NTE", "PRT", "CON"})
 def _pid(walk: Walk, segment: Segment) -> None:
     """A patient: of the appointment, or of the referral, that stands before them."""
     appointment = walk.current.get("Appointment")
+    if "DocumentReference" in walk.current:
+        finish_document(walk)
     pid(walk, segment)
     if appointment is not None:
         takes_part(walk, appointment)

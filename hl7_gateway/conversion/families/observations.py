@@ -12,6 +12,7 @@ from hl7_gateway.conversion.datatypes.simple import clean, period, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.attached import observed_document
 from hl7_gateway.conversion.families.clinical import key_of
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.results import OBX_OBSERVATION
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY, vocabulary
 from hl7_gateway.conversion.walk import Parts, Walk
@@ -41,7 +42,7 @@ def obx(walk: Walk, segment: Segment) -> Draft | None:
     _identify(walk, segment, observation, patient)
     OBX_OBSERVATION.apply(segment, observation, walk)
     walk.at(segment)
-    if not segment[3]:
+    if not known_of(observation, "code"):
         walk.state(observation, "code", {"text": "unknown"}, slot="OBX-3", initial=True)
     walk.state(observation, "subject", patient.reference, slot="OBX#subject")
     encounter = walk.current.get("Encounter")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from fhir_server.validation.conditions import after
 from hl7_gateway.conversion.datatypes.identifiers import pair
-from hl7_gateway.conversion.datatypes.simple import ordered, stamp
+from hl7_gateway.conversion.datatypes.simple import stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft, Stated
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.visit import PV1_ENCOUNTER, PV2_ENCOUNTER
@@ -113,7 +114,8 @@ def _ended(walk: Walk, encounter: Draft) -> None:
             if ended is None:
                 continue
             begun = [said.values[0].value for said in encounter.stated if said.path == "period.start" and said.values]
-            if not begun or ordered(begun[-1], ended, walk):
+            # An event before the admission is not when the visit ended; nobody has said that it was.
+            if not begun or not after(begun[-1], ended):
                 walk.state(encounter, "period.end", ended, slot="PV1-45")
                 return
 

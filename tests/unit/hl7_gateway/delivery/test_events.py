@@ -157,3 +157,15 @@ def test_an_admission_that_turns_out_later_than_the_discharge(hospital: Hospital
     told = send("ADT^A08", PID, "PV1|1|I|W^1^A||||||||||||||||V1^^^A^VN|||||||||||||||||||||||||20240105100000")
     assert visit(hospital)["period"] == {"start": "2024-01-05T10:00:00+00:00"}
     assert [str(one.place) for one in told.warnings] == ["PV1-44"]
+
+
+def test_an_appointment_without_a_time_is_proposed(hospital: Hospital, send: Send) -> None:
+    told = send("SIU^S12", "SCH|1^A", PID)
+    (made,) = hospital.all("Appointment")
+    assert made["status"] == "proposed"
+    assert "Without a time an appointment is proposed." in [one.said for one in told.warnings]
+    send("SIU^S13", "SCH|1^A||||||||30|MIN|^^^20240301100000", PID)
+    assert hospital.all("Appointment")[0]["status"] == "booked"
+    send("SIU^S26", "SCH|1^A", PID)
+    (made,) = hospital.all("Appointment")
+    assert (made["status"], made["start"]) == ("noshow", "2024-03-01T10:00:00+00:00")

@@ -151,3 +151,22 @@ def test_a_referral_before_the_patient_of_an_admission() -> None:
 def test_every_family_reads_every_segment_that_any_message_may_carry() -> None:
     for family, _ in FAMILIES.values():
         assert CARRIED.keys() == family.handlers.keys()
+
+
+def test_the_document_of_one_patient_is_over_where_another_begins() -> None:
+    txa = "TXA|1|DS|TX|20240818||||||||4^A"
+    made = converted(message("MDM^T02", txa, "OBX|1|TX|a||one", "PID|2||456^^^A^MR", "OBX|1|ST|b||two"))
+    (document,) = of_type(made, "DocumentReference")
+    assert base64.b64decode(document["content"][0]["attachment"]["data"]) == b"one"
+
+
+def test_a_result_whose_code_is_taken_away_has_one() -> None:
+    (made,) = of_type(converted(message("ORU^R01", 'OBX|1|ST|""||x||||||F')), "Observation")
+    assert made["code"] == {"text": "unknown"}
+
+
+def test_data_of_no_type_are_data() -> None:
+    made = converted(message("ORU^R01", "OBX|1|ED|C||^^^Base64^JVBERi0=||||||F"))
+    assert (
+        of_type(made, "DocumentReference")[0]["content"][0]["attachment"]["contentType"] == "application/octet-stream"
+    )
