@@ -19,7 +19,7 @@ run: $(VENV)/.installed ## Start everything on PORT (8080) with data in DATA_DIR
 	@exec $(BIN)/fhir-server up --simulate 0.2
 
 test: $(VENV)/.installed-dev ## Run the tests against a real PostgreSQL (ARGS="-k name" to choose)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.installed-dev ## Check format, lint, types and the layers
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from fhir_server.app import FhirServer
+from fhir_server.store import hl7_feeds
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from tests.functional.hl7.gateway import Gateway, message
@@ -91,6 +92,8 @@ def test_a_message_without_a_number_is_repaired_from_the_browser(
         assert gateway.found()[0].state == "dead"
         browser.open(clinic.url(f"messages/{dead.id}"), do="replay", text=better)
         assert "done=corrected" in browser.url
+    # Feeds of a gateway that has ended are paused.
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "wire", 10, paused=False))
     ward.feeds.refresh(now=True)
     ward.work()
     old, new = gateway.found()
