@@ -117,7 +117,11 @@ class Live:
 def serving(**settings: str) -> Iterator[Live]:
     """A server with two web processes and the tenant "clinic"."""
     with data_directory() as directory:
-        named = PRODUCTION | {"DATA_DIR": str(directory), "PORT": str(free_port())} | settings
+        named = (
+            PRODUCTION
+            | {"DATA_DIR": str(directory), "PORT": str(free_port()), "MLLP_PORT": str(free_port())}
+            | settings
+        )
         with running("up", **named) as up:
             up.wait_for(lambda: "Ready" in up.output)
             made = run("tenant", "create", "clinic", **named)

@@ -135,7 +135,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
 def running(*words: str, program: list[str] | None = None, **settings: str) -> Iterator[Running]:
     """A command that runs during the block; whatever is left of it afterwards is killed."""
     arguments = program or [sys.executable, "-m", "fhir_server.cli", *words]
-    settings = {"PORT": str(free_port())} | settings
+    settings = {"PORT": str(free_port()), "MLLP_PORT": str(free_port())} | settings
     with tempfile.TemporaryDirectory(prefix="fhir-log-") as logs:
         command = Running(arguments, settings, Path(logs) / "output")
         known: list[psutil.Process] = []
@@ -173,7 +173,7 @@ class Demo:
 def demonstrating() -> Iterator[Demo]:
     """The demo clinics, as `make run` starts them."""
     with data_directory() as directory:
-        settings = {"DATA_DIR": str(directory), "PORT": str(free_port())}
+        settings = {"DATA_DIR": str(directory), "PORT": str(free_port()), "MLLP_PORT": str(free_port())}
         with running("up", **settings) as up:
             up.wait_for(lambda: "Bearer" in up.output)
             yield Demo(settings)
