@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from fhir_server.errors import FhirError, Invalid
@@ -67,6 +68,8 @@ class Application:
         self._only_states = not conversion.merges and all(draft.action != "delete" for draft in conversion.drafts)
         self._applied = Applied()
         self._gone = self._not_there()
+        # Told by the two alone: what led back to this object would keep all of it until the collector comes.
+        self._path_of = partial(_path, self._names, self._gone)
         self._references = References(self._path_of, self._applied.warnings)
 
     def run(self) -> Applied:
@@ -111,10 +114,6 @@ class Application:
         deleted = {self._names[draft.name] for draft in drafts if draft.action == "delete"}
         asked = {self._names[draft.name] for draft in drafts if draft.action == "none"}
         return frozenset(deleted | {path for path in asked - made if not self._shelf.get(path).there})
-
-    def _path_of(self, name: str) -> str:
-        path = self._names.get(name, "")
-        return "" if path in self._gone else path
 
     def _gather(self, draft: Draft) -> None:
         """Add what a draft says to what others of the message say of the same resource.
@@ -289,6 +288,12 @@ class Application:
                 return _read(text)
             steps.pop()
         return None
+
+
+def _path(names: Mapping[str, str], gone: Collection[str], name: str) -> str:
+    """Where a draft leads to, "" where that is not there."""
+    path = names.get(name, "")
+    return "" if path in gone else path
 
 
 def _unknown(stated: Stated, error: NoSuchElement) -> Refused:
