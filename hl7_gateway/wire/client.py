@@ -6,6 +6,8 @@ https://www.hl7.eu/HL7v2x/v281/std281/ch02.html, "2.9 Message processing rules"
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ _LIMIT: Final = 1_048_576
 """The largest acknowledgment that is read."""
 
 _CHUNK: Final = 65_536
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Characters that are nothing to be read, and one that no column of a database takes."""
 
 
 class Unanswered(Hl7Error):
@@ -59,20 +65,28 @@ def read(raw: bytes) -> Answer:
     if msa is None:
         raise Malformed("What was answered is no acknowledgment: it has no MSA segment.")
     complaints = [one for error in message.all("ERR") for one in _complaints(error)]
-    return Answer(msa.text(1).upper(), msa.text(2), msa.first(3).whole, tuple(complaints))
+    return Answer(_plain(msa.text(1).upper()), msa.text(2), _plain(msa.first(3).whole), tuple(complaints))
 
 
 def _complaints(error: Segment) -> list[Complaint]:
     if error[3]:
         numbers = [error.first(2).component(part).text for part in range(1, 7)]
-        return [Complaint(error.text(3), _place(numbers), error.first(8).whole or error.text(3, 2))]
+        return [_complaint(error.text(3), numbers, error.first(8).whole or error.text(3, 2))]
     # Before 2.5: segment, which one, field and the code together.
     found = []
     for value in error.repetitions(1):
         numbers = [value.component(part).text for part in (1, 2, 3)]
         code = value.component(4)
-        found.append(Complaint(code.text, _place(numbers), code.component(2).text))
+        found.append(_complaint(code.text, numbers, code.component(2).text))
     return found
+
+
+def _complaint(code: str, numbers: Sequence[str], said: str) -> Complaint:
+    return Complaint(_plain(code), _plain(_place(numbers)), _plain(said))
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub(" ", text)
 
 
 def _place(parts: Sequence[str]) -> str:
@@ -176,7 +190,11 @@ class Sender:
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
             async with asyncio.timeout(self._timeout):
-                self._streams = await asyncio.open_connection(*self._address, ssl=self._tls)
+                try:
+                    self._streams = await asyncio.open_connection(*self._address, ssl=self._tls)
+                except UnicodeError:
+                    # Nobody can have such a name.
+                    raise socket.gaierror(socket.EAI_NONAME, "The receiver's name is no name of a host.") from None
             self._frames = Frames(_LIMIT)
             self._read = []
         return self._streams

@@ -22,6 +22,7 @@ from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Write
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
+from hl7_gateway.message import Message
 from hl7_gateway.outbound import preparing
 from hl7_gateway.wire import tls
 from tests.functional.conftest import Api
@@ -156,6 +157,33 @@ def test_a_refused_one_is_dead_and_can_be_sent_again(api: Api, told: Told, syste
         dead.control_id,
     ]
     assert system.raw[0] == system.raw[2]
+
+
+@pytest.mark.parametrize("code", ["AA", "AE"])
+def test_what_a_database_cannot_hold_in_an_answer_is_left_out(api: Api, told: Told, system: System, code: str) -> None:
+    told.add(system)
+    system.behave = lambda raw: (
+        f"MSH|^~\\&|B|B|A|A|2026||ACK|1|P|2.5.1\rMSA|{code}|{Message(raw.decode()).control_id}|a\0b\r"
+        "ERR||PI\0D^1^3|1\0 1|E||||no such\0patient\r"
+    ).encode()
+    with told.sending():
+        put(api, patient("1"))
+        until(lambda: told.states() == ["sent" if code == "AA" else "dead"])
+    assert len(system.raw) == 1
+    (row,) = told.outbox()
+    assert b"a\0b" in (row.acknowledgment or b"")
+    if code == "AE":
+        complaint = {"code": "1  1", "place": "PI D-3", "said": "no such patient"}
+        assert row.problem == {"code": "AE", "said": "a b", "complaints": [complaint]}
+
+
+def test_a_name_that_is_no_host_is_told_and_tried_again(api: Api, told: Told, system: System) -> None:
+    told.add(system, host=f"{'a' * 64}.example", attempts=2)
+    with told.sending():
+        put(api, patient("1"))
+        until(lambda: told.states() == ["dead"])
+    (row,) = told.outbox()
+    assert (row.attempts, row.problem) == (2, {"said": "No connection could be made (gaierror)."})
 
 
 def test_the_receiver_is_down_and_comes_back(api: Api, told: Told, system: System) -> None:
