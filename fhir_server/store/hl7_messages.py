@@ -92,16 +92,23 @@ _HEAD = Statement(
     " ORDER BY message_id LIMIT $3::int",
 )
 
+OCTETS = 16 * 1024 * 1024
+"""How many bytes of messages are taken at once, as long as there is more than one: documents may be large."""
+
 _TAKE = Statement(
     "hl7_queue_take",
     """
-SELECT q.message_id, q.feed_id, q.patients, encode(m.raw, 'hex'), encode(m.acknowledgment, 'hex'), m.attempts,
-       m.replay_of
-  FROM hl7_queue q JOIN hl7_message m ON m.tenant_id = q.tenant_id AND m.id = q.message_id
- WHERE q.tenant_id = $1::int AND q.message_id = ANY($2::bigint[]) ORDER BY q.message_id LIMIT $3::int
-   FOR UPDATE OF q SKIP LOCKED
+SELECT x.message_id, x.feed_id, x.patients, encode(x.raw, 'hex'), encode(x.acknowledgment, 'hex'), x.attempts,
+       x.replay_of
+  FROM (SELECT w.*, sum(octet_length(w.raw)) OVER (ORDER BY w.message_id) - octet_length(w.raw) AS before
+          FROM (SELECT q.message_id, q.feed_id, q.patients, m.raw, m.acknowledgment, m.attempts, m.replay_of
+                  FROM hl7_queue q JOIN hl7_message m ON m.tenant_id = q.tenant_id AND m.id = q.message_id
+                 WHERE q.tenant_id = $1::int AND q.message_id = ANY($2::bigint[]) ORDER BY q.message_id LIMIT $3::int
+                   FOR UPDATE OF q SKIP LOCKED) w) x
+ WHERE x.before < $4::bigint ORDER BY x.message_id
 """,
 )
+"""The size of a message is known without its bytes, which are read of those alone that there is room for."""
 
 _LOCK = Statement("hl7_lock_patients", "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k")
 
@@ -110,7 +117,7 @@ def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], 
     """Take the oldest messages that wait for no earlier one, in a transaction of the tenant, whose end sets them free.
 
     Messages of the same patient are taken one after another, in the order in which they were kept. Others that are
-    being delivered are passed over.
+    being delivered are passed over. More than OCTETS bytes are not taken at once, but in one message.
     """
     # Most often some of the very first are free.
     for looked in (min(4 * most, HEAD), HEAD):
@@ -139,7 +146,7 @@ def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int],
 
 
 def _taken(connection: psycopg.Connection, tenant_id: int, free: Sequence[int], most: int) -> list[Waiting]:
-    result = run(connection, _TAKE, [b"%d" % tenant_id, array(free), b"%d" % most])
+    result = run(connection, _TAKE, [b"%d" % tenant_id, array(free), b"%d" % most, b"%d" % OCTETS])
     return [_waiting([result.get_value(row, at) or b"" for at in range(7)]) for row in range(result.ntuples)]
 
 

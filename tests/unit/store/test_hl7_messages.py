@@ -95,6 +95,26 @@ def test_one_of_a_patient_at_a_time(app_database: Database, tenant: Tenant, keep
     assert app_database.transaction(tenant.id, take) == [ids[1], ids[3]]
 
 
+def test_no_more_is_taken_at_once_than_a_worker_has_room_for(
+    app_database: Database, tenant: Tenant, keep: Callable[..., list[Kept]]
+) -> None:
+    large = hl7_messages.OCTETS * 3 // 5
+    kept = keep(*(incoming(str(number), bytes([number]) * large) for number in range(3)), incoming("3"))
+    ids = [one.id for one in kept]
+
+    def take(connection: psycopg.Connection) -> tuple[list[int], bool]:
+        taken = hl7_messages.take(connection, tenant.id, [], 10)
+        hl7_messages.settle(connection, tenant.id, [Settled(one.id, STORED, "") for one in taken], 9)
+        return [one.id for one in taken], taken.more
+
+    assert app_database.transaction(tenant.id, take) == (ids[:2], True)
+    assert app_database.transaction(tenant.id, take) == (ids[2:], False)
+    # One that is larger than all the room is taken alone.
+    larger = keep(incoming("4", b"4" * (hl7_messages.OCTETS + 1)), incoming("5"))
+    assert app_database.transaction(tenant.id, take) == ([larger[0].id], True)
+    assert app_database.transaction(tenant.id, take) == ([larger[1].id], False)
+
+
 def test_workers_that_fail_now_and_then_keep_the_order(
     app_database: Database, tenant: Tenant, keep: Callable[..., list[Kept]]
 ) -> None:
