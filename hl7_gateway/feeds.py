@@ -30,6 +30,9 @@ _AGAIN: Final = 1.0
 _REMEMBERED: Final = 10_000
 """How many senders are known again without a look at all feeds."""
 
+_LONGEST: Final = 200
+"""Characters of a sender's names that are remembered: what a sender makes up must not fill the memory."""
+
 Sender = tuple[str, str]
 """The sending application (MSH-3.1) and facility (MSH-4.1)."""
 
@@ -48,13 +51,18 @@ def recognise(
 
     All that a feed asks for must be so; of several the one that asks for a certificate wins, then the one that asks for
     more of application and facility, then the one with a port of its own. Where two have an equal claim, it is neither:
-    a message is not to be given to a clinic that it may not be for.
+    a message is not to be given to a clinic that it may not be for. Nor is one that comes by the port of one clinic
+    given to another one for what its sender says of itself.
     """
     said = sender(header)
+    feeds = tuple(feeds)
+    owners = {feed.tenant_id for feed in feeds if feed.port == port != own_port}
     best: tuple[int, int, int] = (-1, -1, -1)
     found: list[Feed] = []
     for feed in feeds:
         if not _fits(feed, peer, port, own_port, said):
+            continue
+        if owners and not feed.certificate and feed.tenant_id not in owners:
             continue
         claim = _claim(feed)
         if claim > best:
@@ -72,7 +80,7 @@ def _fits(feed: Feed, peer: Peer, port: int, own_port: int, said: Sender) -> boo
         return False
     if (feed.application and feed.application != said[0]) or (feed.facility and feed.facility != said[1]):
         return False
-    # Who names itself may use any port that is not somebody else's in particular; who does not, the gateway's own.
+    # Who names itself may use any port; who does not, the gateway's own.
     named = bool(feed.certificate or feed.application or feed.facility)
     if port != (feed.port or (port if named else own_port)):
         return False
@@ -174,7 +182,9 @@ class Feeds:
         found = recognised.get(key)
         if found is None:
             found = recognise(self._all, peer, port, self._own_port, header)
-            if found is not None and len(recognised) < _REMEMBERED:
+            if found is not None and sum(map(len, sender(header))) <= _LONGEST:
+                if len(recognised) >= _REMEMBERED:
+                    recognised.clear()
                 recognised[key] = found
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -68,6 +69,35 @@ def test_who_comes_from_elsewhere_is_not_the_feed() -> None:
     known = feeds(lab={"networks": ["10.0.0.0/8"]})
     assert found(known) == "lab"
     assert found(known, address="192.0.2.1") == ""
+
+
+def test_a_name_alone_does_not_lead_from_the_port_of_one_clinic_to_another_one() -> None:
+    port, named, certified = feeds(
+        port={"port": 6001}, named={"application": "EPIC"}, certified={"certificate": CERTIFICATE}
+    )
+    abroad = [replace(named, tenant_id=2), replace(certified, tenant_id=2)]
+    # Whoever calls itself EPIC at the port of the first clinic is the first clinic's.
+    assert found([*abroad, port], 6001) == "port"
+    assert found([*abroad, port], 6001, CERTIFICATE) == "certified"
+    assert found([*abroad, replace(port, application="OTHER")], 6001) == ""
+    # The gateway's own port is everybody's, and so is one that no other clinic has; a clinic's own feeds share theirs.
+    assert found([*abroad, port]) == "named"
+    assert found([*abroad, port], 6002) == "named"
+    assert found([*abroad, replace(port, port=OWN)]) == "named"
+    assert found([*abroad, port, replace(port, tenant_id=2)], 6001) == "named"
+    assert found([named, port], 6001) == "named"
+
+
+def test_who_was_recognised_is_forgotten_when_there_are_too_many(
+    app_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hl7_gateway.feeds._REMEMBERED", 3)
+    known = Feeds(app_database, OWN)
+    known._all = tuple(feeds(rest={}))
+    for name in ("A", "B", "C", "D", "E" * 300, "D"):
+        feed = known.recognise(Peer("10.0.0.1", 5), OWN, header(name))
+        assert feed is not None
+    assert {key[3] for key in known._recognised} == {"D"}
 
 
 def test_where_two_have_an_equal_claim_it_is_neither() -> None:
