@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fhir_server.store.hl7_feeds import FeedRow
 from hl7_gateway.feed_mapping import FeedMapping
-from hl7_gateway.overrides.change import Change
+from hl7_gateway.overrides.change import Change, TranslateByMap
 from hl7_gateway.overrides.reading import NotAMapping
 from hl7_gateway.overrides.reading import read as read_overrides
 from hl7_gateway.wire import charset
@@ -76,7 +76,7 @@ class Feed:
 
 
 def parse(row: FeedRow) -> Feed:
-    """The feed of a stored row. Raises NotAFeed with everything that is wrong."""
+    """The feed of a stored row, without its ConceptMaps. Raises NotAFeed with everything that is wrong."""
     problems: list[str] = []
     if not _NAME.fullmatch(row.name):
         problems.append("the name must be 1 to 63 of a-z, 0-9 and -, without - at either end")
@@ -92,7 +92,17 @@ def parse(row: FeedRow) -> Feed:
     if problems:
         raise NotAFeed(problems)
     changes, version = known["overrides"]
-    mapping = FeedMapping(row.name, known["zone"], known["authorities"], known["code_systems"], changes, version)
+    named = (change for change in changes if isinstance(change, TranslateByMap))
+    mapping = FeedMapping(
+        row.name,
+        known["zone"],
+        known["authorities"],
+        known["code_systems"],
+        changes,
+        version,
+        version,
+        wanting=tuple(f"{one.where}: ConceptMap {one.canonical} was not looked up" for one in named),
+    )
     return Feed(
         row.tenant_id,
         row.slug,

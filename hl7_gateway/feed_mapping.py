@@ -31,8 +31,9 @@ class FeedMapping:
 
     ``authorities``: namespace of an assigning authority or facility -> identifier system.
     ``code_systems``: coding system as it is sent (HL7 table 0396, local ones) -> URI.
-    ``overrides``: changes of the feed's own mapping, ``version`` what lineage tells of them. ``memo`` is for what only
-    depends on these and on a part of a message.
+    ``overrides``: changes of the feed's own mapping, ``version`` what lineage tells of them, ``file_version`` the same
+    of the file alone. ``wanting``: what is wrong with the ConceptMaps that it names; ``consulted``: which versions of
+    them it was made with, by URL. ``memo`` is for what only depends on these and on a part of a message.
     """
 
     name: str
@@ -41,6 +42,9 @@ class FeedMapping:
     code_systems: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[Change, ...] = ()
     version: str = ""
+    file_version: str = ""
+    wanting: tuple[str, ...] = ()
+    consulted: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def system(self, authority: Value, message: Message, facility: Value | None = None) -> str:

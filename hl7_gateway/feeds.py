@@ -103,16 +103,24 @@ def rival(feed: Feed, others: Iterable[Feed]) -> Feed | None:
 class Feeds:
     """All feeds as they were stored some seconds ago at most, or just now where it follows what PostgreSQL tells.
 
-    Safe to share between threads.
+    Safe to share between threads. ``maps`` gives a feed what the ConceptMaps that it names say now; a feed whose
+    ConceptMaps cannot be used is received, and its messages wait.
     """
 
-    def __init__(self, database: Database, own_port: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        own_port: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        maps: Callable[[Feed], Feed] | None = None,
+    ) -> None:
         self._database = database
+        self._maps = maps
         self._own_port = own_port
         self._clock = clock
         self._due = float("-inf")
         self._turn = threading.Lock()
-        self._wrong: set[tuple[int, int]] = set()
+        self._wrong: set[tuple[int, int, tuple[str, ...]]] = set()
         self._all: tuple[Feed, ...] = ()
         self._recognised: dict[tuple[int, str, str, str, str], Feed] = {}
         self._unusable: dict[tuple[int, int], FeedRow] = {}
@@ -158,12 +166,12 @@ class Feeds:
 
     @property
     def all(self) -> tuple[Feed, ...]:
-        """Every feed whose configuration can be used, as last seen."""
+        """Every feed whose configuration can be used, as last seen; its messages may have to wait: `held`."""
         return self._all
 
     @property
     def unusable(self) -> list[FeedRow]:
-        """Every feed whose configuration cannot be used, as it is stored."""
+        """Every feed whose configuration, or a ConceptMap that it names, cannot be used, as it is stored."""
         return list(self._unusable.values())
 
     def held(self, tenant_id: int) -> list[int]:
@@ -211,21 +219,42 @@ class Feeds:
             key = (row.tenant_id, row.id)
             if self._rows.get(key) == row and key in self._by_id:
                 # As it was, with what has been remembered for it.
-                found.append(self._by_id[key])
-                continue
-            try:
-                found.append(parse(row))
-            except NotAFeed as error:
-                unusable[row.tenant_id, row.id] = row
-                # Once for each change of it: it stays wrong until somebody changes it.
-                if (row.id, row.changed) not in self._wrong:
-                    self._wrong.add((row.id, row.changed))
-                    extra = {"feed": f"{row.slug}/{row.name}", "problems": error.problems}
-                    logger.error("a feed cannot be used", extra=extra)
+                feed = self._by_id[key]
+            else:
+                try:
+                    feed = parse(row)
+                except NotAFeed as error:
+                    unusable[key] = row
+                    self._tell(row, error.problems)
+                    continue
+            feed = self._mapped(feed)
+            if feed.mapping.wanting:
+                unusable[key] = row
+                self._tell(row, feed.mapping.wanting)
+            found.append(feed)
         self._rows = {(row.tenant_id, row.id): row for row in rows}
         others = self._all != tuple(found)
+        # First of all, so that nobody converts what is to wait.
+        self._unusable = unusable
         self._all = tuple(found)
         if others:
             self._recognised = {}
-        self._unusable = unusable
         self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}
+
+    def _mapped(self, feed: Feed) -> Feed:
+        """The feed with what its ConceptMaps say now, or with what they said where that cannot be told just now."""
+        if self._maps is None:
+            return feed
+        try:
+            return self._maps(feed)
+        except Unavailable:
+            logger.warning("ConceptMaps of a feed cannot be read just now", extra={"feed": feed.label})
+            return feed
+
+    def _tell(self, row: FeedRow, problems: Sequence[str]) -> None:
+        # Once for each change of it: it stays wrong until somebody changes it.
+        key = row.id, row.changed, tuple(problems)
+        if key not in self._wrong:
+            self._wrong.add(key)
+            extra = {"feed": f"{row.slug}/{row.name}", "problems": list(problems)}
+            logger.error("a feed cannot be used", extra=extra)

@@ -14,6 +14,7 @@ from hl7_gateway.conversion.families.patient import patient_identifiers
 from hl7_gateway.conversion.walk import Walk
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
+from hl7_gateway.overrides.change import TranslateByMap
 from hl7_gateway.overrides.changed import changed
 from hl7_gateway.problems import Place, Refused
 
@@ -51,7 +52,9 @@ def named(message: Message, mapping: FeedMapping) -> set[tuple[str, str]]:
     """System and value of each identifier of each patient of a message: those by which conversion knows a Patient."""
     if len(message.segments) > MOST_SEGMENTS:
         return set()
-    walk = Walk(changed(message, mapping.overrides), mapping)
+    # ConceptMaps have no say in it, overrides/reading.py, and are not there where messages are received.
+    changes = [one for one in mapping.overrides if not isinstance(one, TranslateByMap)]
+    walk = Walk(changed(message, changes), mapping)
     found: set[tuple[str, str]] = set()
     for pid in walk.message.all("PID"):
         found.update(patient_identifiers(walk, pid))

@@ -32,6 +32,7 @@ from hl7_gateway.receive import Receiver
 from hl7_gateway.securing import Secured, secured
 from hl7_gateway.settlements import Settlements
 from hl7_gateway.stopping import told_to_stop
+from hl7_gateway.stored_maps import loader
 from hl7_gateway.watch import Watch
 from hl7_gateway.worker import Worker
 
@@ -103,7 +104,8 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
         hasher = await asyncio.to_thread(_hasher, database, stopping.is_set)
         if hasher is None:
             return
-        feeds, metrics = Feeds(database, settings.mllp_port), Metrics()
+        maps = loader(database, hasher, full_text=settings.full_text)
+        feeds, metrics = Feeds(database, settings.mllp_port, maps=maps), Metrics()
         keeper, settlements = Keeper(database), Settlements(database)
         if settings.mllp_metrics_port:
             _serve_metrics(metrics, settings)
@@ -199,7 +201,8 @@ def work(settings: Settings, app_url: str, place: int = 1) -> None:
         hasher = _hasher(database, stopping.is_set)
         if hasher is None:
             return
-        feeds = Feeds(database, settings.mllp_port)
+        maps = loader(database, hasher, full_text=settings.full_text)
+        feeds = Feeds(database, settings.mllp_port, maps=maps)
 
         def base_url(slug: str) -> str:
             return f"{settings.public_url}/t/{slug}/fhir"

@@ -11,7 +11,7 @@ from typing import Final
 
 from fhir_server.errors import FhirError
 from fhir_server.store import hl7_alerts, hl7_found, hl7_sequences
-from fhir_server.store.hl7_alerts import SEQUENCE, SILENT, Alert, Outcome, Seen
+from fhir_server.store.hl7_alerts import SEQUENCE, SILENT, UNUSABLE, Alert, Outcome, Seen
 from fhir_server.store.hl7_found import Depth
 from fhir_server.store.hl7_sequences import ANY
 from fhir_server.store.session import Connection, Database
@@ -123,7 +123,10 @@ class Watch:
             silent = self._silence(feed, at, latest.get(feed.id, 0) / 1e6)
             expected = self._expected(feed, due.get(feed.id, ANY), told.get((feed.id, SEQUENCE)))
             seen += alerts.seen(feed, Standing(silent, waiting, oldest, dead.get(feed.id, 0), expected))
-        seen += [alerts.unusable(row.id, row.name) for row in self._feeds.unusable if row.tenant_id == tenant_id]
+        unusable = {row.id: row.name for row in self._feeds.unusable if row.tenant_id == tenant_id}
+        # Some of them are received all the same.
+        seen = [one for one in seen if one.feed_id not in unusable or one.condition != UNUSABLE]
+        seen += [alerts.unusable(number, name) for number, name in unusable.items()]
         micros, tell = int(at * 1e6), self._tell is not None
         outcome = hl7_alerts.observe(connection, tenant_id, seen, micros, tell=tell, before=before)
         return _Looked(depths, dead, latest, outcome)

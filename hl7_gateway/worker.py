@@ -238,6 +238,9 @@ class Worker:
         if feed is None:
             gone = Refused(207, "AE", None, "Its feed does not exist any more.")
             return _Prepared(one, Work(one.id, "removed", gone), None, untold=False)
+        if feed.mapping.wanting:
+            # A ConceptMap went just now; from the next look on they are held.
+            raise Unavailable("A ConceptMap of this feed cannot be used.")
         found = _read(feed, one)
         said = found.problem
         work = Work(one.id, feed.name, said or Refused(100, "AE", None, "There is no message."))

@@ -19,6 +19,7 @@ from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.store import Store
 from hl7_gateway.deliver import Desk
 from hl7_gateway.feed import Feed, NotAFeed, parse
+from hl7_gateway.stored_maps import with_maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,25 @@ class Clinic:
         raise ConfigurationError(f"There is no feed {name!r} in {self.of.slug}; `hl7-gateway feed list` shows them.")
 
     def feed(self, name: str) -> Feed:
-        """A feed. Raises ConfigurationError where there is none, or its configuration cannot be used."""
-        return parsed(self.row(name))
+        """A feed. Raises ConfigurationError where there is none, or it cannot be used."""
+        return self.usable(self.row(name))
+
+    def usable(self, row: FeedRow) -> Feed:
+        """The feed of a row, with its ConceptMaps. Raises ConfigurationError, which says what is wrong."""
+        feed = self.with_maps(parsed(row))
+        if feed.mapping.wanting:
+            raise ConfigurationError(f"The feed {row.name!r} cannot be used: {'; '.join(feed.mapping.wanting)}.")
+        return feed
+
+    def with_maps(self, feed: Feed) -> Feed:
+        """A feed with the ConceptMaps that it names, as far as they can be used."""
+        return with_maps(feed, self.desk.tenant, self.store)
 
     def numbered(self, number: int) -> Feed:
         """A feed by its number. Raises ConfigurationError."""
         for row in self.rows:
             if row.id == number:
-                return parsed(row)
+                return self.usable(row)
         raise ConfigurationError("The feed of this message does not exist any more.")
 
     @property

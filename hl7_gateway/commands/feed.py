@@ -52,7 +52,7 @@ def add(slug: str, name: str, words: tuple[str, ...], sequence: bool | None) -> 
     if sequence is not None:
         configuration["sequence"] = sequence
     with clinic(slug) as found:
-        made = parsed(FeedRow(found.of.id, slug, 0, name, False, 0, configuration))
+        made = found.usable(FeedRow(found.of.id, slug, 0, name, False, 0, configuration))
         _refuse_rivals(found, made)
         if _within(found, lambda c: hl7_feeds.add(c, found.of.id, name, configuration, _now())) is None:
             raise ConfigurationError(f"{slug} has a feed {name!r} already; `hl7-gateway feed set` changes it.")
@@ -72,7 +72,7 @@ def set_(slug: str, name: str, words: tuple[str, ...], sequence: bool | None) ->
         if sequence is not None:
             whole["sequence"] = sequence
         whole = {key: value for key, value in whole.items() if value is not None}
-        _refuse_rivals(found, parsed(replace(row, configuration=whole)))
+        _refuse_rivals(found, found.usable(replace(row, configuration=whole)))
         _within(found, lambda c: hl7_feeds.change(c, found.of.id, name, _now(), configuration=whole))
     click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
 
@@ -123,7 +123,7 @@ def number(slug: str, name: str, expect: int | None) -> None:
     A link is frozen where both sides disagree, until somebody has looked what is missing.
     """
     with clinic(slug) as found:
-        made = found.feed(name)
+        made = parsed(found.row(name))
         if not made.sequence:
             raise ConfigurationError(f"{made.label} does not number its messages; `hl7-gateway feed set --sequence`.")
         if expect == 0:

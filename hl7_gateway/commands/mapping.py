@@ -14,16 +14,19 @@ from fhir_server.store import hl7_found, hl7_score
 from fhir_server.store.hl7_found import Wanted
 from fhir_server.store.hl7_messages import STORED
 from hl7_gateway.commands.clinic import Clinic, clinic
+from hl7_gateway.commands.maps import maps_option, of_files
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.conversion.draft import Conversion
 from hl7_gateway.feed import Feed
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
+from hl7_gateway.overrides.concept_maps import loaded
 from hl7_gateway.overrides.difference import difference
 from hl7_gateway.overrides.reading import NotAMapping, read
 from hl7_gateway.problems import Refused
 from hl7_gateway.reading import Read
 from hl7_gateway.reading import read as read_message
+from hl7_gateway.stored_maps import of_clinic
 
 _LAST = click.IntRange(1, 100_000)
 
@@ -50,10 +53,11 @@ def score(slug: str, name: str, last: int) -> None:
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--last", type=_LAST, default=100, show_default=True, help="With so many of its newest messages.")
-def compare(slug: str, name: str, file: Path, last: int) -> None:
+@maps_option
+def compare(slug: str, name: str, file: Path, last: int, maps: tuple[Path, ...]) -> None:
     """Tell what the mapping in FILE would make of the newest messages of a feed, beside what its mapping makes of them.
 
-    Nothing is stored. What it shows is of patients.
+    Nothing is stored. What it shows is of patients. A ConceptMap in a file stands for the one that is stored.
     """
     try:
         changes = read(file.read_text(encoding="utf-8"))
@@ -62,9 +66,13 @@ def compare(slug: str, name: str, file: Path, last: int) -> None:
     differing = messages = 0
     with clinic(slug) as found:
         feed = found.feed(name)
+        lookup = of_files(maps, of_clinic(found.desk.tenant, found.store, name))
+        after = loaded(replace(feed.mapping, overrides=changes, wanting=(), consulted={}), lookup)
+        if after.wanting:
+            raise ConfigurationError(f"{file} cannot be used: {'; '.join(after.wanting)}.")
         for number, message in _newest(found, feed, last):
             messages += 1
-            told = _differences(message, feed.mapping, replace(feed.mapping, overrides=changes))
+            told = _differences(message, feed.mapping, after)
             if told:
                 differing += 1
                 click.echo(f"message {number}")

@@ -17,7 +17,7 @@ from hl7_gateway.alerts import sentence
 from hl7_gateway.conformance.names import SEGMENTS, field_names
 from hl7_gateway.console.office import Office, number_of
 from hl7_gateway.console.words import ago
-from hl7_gateway.feed import NotAFeed, parse
+from hl7_gateway.feed import NotAFeed
 from hl7_gateway.wire.versions import USUAL
 
 SCORED: Final = 1_000
@@ -57,7 +57,7 @@ def view(visit: Visit) -> Response:
     if visit.posted:
         return _acknowledge(office, now)
     counts = _overview(office, now)
-    doing = [_doing(row, counts.feeds.get(row.id, Traffic()), now) for row in office.rows]
+    doing = [_doing(office, row, counts.feeds.get(row.id, Traffic()), now) for row in office.rows]
     known = {row.id for row in office.rows}
     for number, traffic in sorted(counts.feeds.items()):
         if number not in known:
@@ -87,7 +87,7 @@ def view_one(visit: Visit) -> Response:
     )
     return visit.render(
         "hl7/feed.html",
-        one=_doing(row, _overview(office, now).feeds.get(row.id, Traffic()), now),
+        one=_doing(office, row, _overview(office, now).feeds.get(row.id, Traffic()), now),
         may_look=office.may_look(),
         score=score,
         percent=f"{score.mapped * 100:.1f}",
@@ -121,12 +121,14 @@ def _overview(office: Office, now: int) -> hl7_overview.Overview:
     return office.database.transaction(number, lambda c: hl7_overview.overview(c, number, now))
 
 
-def _doing(row: FeedRow, traffic: Traffic, now: int) -> Doing:
+def _doing(office: Office, row: FeedRow, traffic: Traffic, now: int) -> Doing:
     state, tone, problem = ("paused", "warn", "") if row.paused else ("on", "", "")
     try:
-        parse(row)
+        problem = "; ".join(office.parsed(row).mapping.wanting)
     except NotAFeed as error:
-        state, tone, problem = "cannot be used", "error", str(error)
+        problem = str(error)
+    if problem:
+        state, tone = "cannot be used", "error"
     return Doing(row.id, row.name, state, tone, problem, traffic, ago(traffic.last, now), ago(traffic.oldest, now))
 
 

@@ -17,6 +17,7 @@ from hl7_gateway.deliver import Desk, feed_principal
 from hl7_gateway.feed import Feed, NotAFeed, parse
 from hl7_gateway.message import Message
 from hl7_gateway.patients import MOST, named
+from hl7_gateway.stored_maps import with_maps
 
 MESSAGES, FEEDS = "messages", "feeds"
 """Permissions of the map of roles: to see messages and work on them; to see how feeds are doing, in numbers."""
@@ -50,12 +51,19 @@ class Office:
         return next((row.name for row in self.rows if row.id == feed_id), f"feed {feed_id} (removed)")
 
     def feed(self, feed_id: int) -> Feed | None:
-        """A feed that can be used; None for one that was removed or cannot."""
+        """A feed that can be used; None for one that was removed or cannot.
+
+        What is wrong with the ConceptMaps that it names is told by whatever converts a message.
+        """
         row = next((row for row in self.rows if row.id == feed_id), None)
         try:
-            return None if row is None else parse(row)
+            return None if row is None else self.parsed(row)
         except NotAFeed:
             return None
+
+    def parsed(self, row: FeedRow) -> Feed:
+        """The feed of a row, with the ConceptMaps that it names as far as they can be used. Raises NotAFeed."""
+        return with_maps(parse(row), self.desk.tenant, self.store)
 
     @cached_property
     def desk(self) -> Desk:

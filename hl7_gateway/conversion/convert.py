@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hl7_gateway.conversion.datatypes.codes import system_of
 from hl7_gateway.conversion.draft import Conversion
 from hl7_gateway.conversion.families.carried import FINISHERS
 from hl7_gateway.conversion.registry import FAMILIES
@@ -44,7 +45,9 @@ def walked(message: Message, mapping: FeedMapping) -> Walk:
     if len(message.segments) > MOST_SEGMENTS:
         said = f"A message may have {MOST_SEGMENTS:,} segments; send it in parts."
         raise Refused(207, "AE", None, said)
-    walk = Walk(changed(message, mapping.overrides), mapping)
+    if mapping.wanting:
+        raise Refused(207, "AE", None, f"The feed's mapping cannot be used. {'; '.join(mapping.wanting)}.")
+    walk = Walk(_changed(message, mapping), mapping)
     own = rows(mapping.overrides)
     for index, segment in enumerate(walk.message.segments):
         handler = family.handlers.get(segment.name)
@@ -64,6 +67,12 @@ def walked(message: Message, mapping: FeedMapping) -> Walk:
         family.finish(walk)
     walk.settle()
     return walk
+
+
+def _changed(message: Message, mapping: FeedMapping) -> Message:
+    if not mapping.overrides:
+        return message
+    return changed(message, mapping.overrides, lambda name: system_of(name, mapping))
 
 
 def _count(walk: Walk) -> None:

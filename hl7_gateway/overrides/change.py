@@ -6,10 +6,15 @@ docs/hl7-overrides.md
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 PLACE: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]{0,2})(?:\.([1-9][0-9]?))?")
+
+
+CANONICAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s|#]{1,1000}")
+"""A canonical URL without its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,50 @@ class Translate:
     codes: tuple[tuple[str, str], ...]
 
 
+class Coded(NamedTuple):
+    """A code that stands for another, and the system of codes that the other one must be of where it names one."""
+
+    code: str
+    display: str
+    system: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What a ConceptMap makes of codes; ``other`` of those that it does not list (None: they stay).
+
+    ``codes`` has None for a code that has no counterpart: it stays. ``digest`` is the same where the meaning is.
+    """
+
+    codes: Mapping[str, Coded | None]
+    other: Coded | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateByMap:
+    """The same, by a ConceptMap of the clinic: ``url``, and ``version`` where it is told.
+
+    ``source`` and ``target`` choose among its groups by their code systems. With ``coding`` the field is a CWE, whose
+    name and system are replaced too. ``where`` is the change in its file. ``table`` is None until it was loaded.
+    """
+
+    field: FieldPath
+    url: str
+    version: str
+    source: str
+    target: str
+    coding: bool
+    where: str
+    table: Table | None = None
+
+    @property
+    def canonical(self) -> str:
+        """As it is written: url, or url|version."""
+        return f"{self.url}|{self.version}" if self.version else self.url
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A field that says an element, of the resource of a type that the message spoke of last.
@@ -73,4 +122,4 @@ class Read:
     many: bool = False
 
 
-Change = Put | Drop | Copy | Translate | Read
+Change = Put | Drop | Copy | Translate | TranslateByMap | Read

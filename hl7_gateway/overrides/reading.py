@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from fhir_server.r4.definitions import load
-from hl7_gateway.overrides.change import PLACE, Change, Copy, Drop, FieldPath, Put, Read, Translate
+from hl7_gateway.overrides.change import (
+    CANONICAL,
+    PLACE,
+    Change,
+    Copy,
+    Drop,
+    FieldPath,
+    Put,
+    Read,
+    Translate,
+    TranslateByMap,
+)
 from hl7_gateway.overrides.datatypes import DATATYPES
 
 MOST: Final = 500
@@ -50,7 +62,8 @@ def read(text: str) -> tuple[Change, ...]:
             wrong = _keys(where, table, required, optional)
             if not wrong:
                 try:
-                    changes.append(make(table))
+                    made = make(table)
+                    changes.append(replace(made, where=where) if isinstance(made, TranslateByMap) else made)
                 except ValueError as error:
                     wrong = [f"{where}: {error}"]
             problems += wrong
@@ -97,11 +110,34 @@ def _copy(table: Mapping[str, Any]) -> Copy:
     return Copy(path(table["from"]), path(table["to"]), table.get("move", False), table.get("add", False))
 
 
-def _translate(table: Mapping[str, Any]) -> Translate:
+_WHOSE: Final = {"PID": (2, 3, 4), "MRG": (1, 2, 4)}
+"""Fields that tell whose a message is: they are read when it comes, by processes that load no ConceptMap."""
+
+
+def _translate(table: Mapping[str, Any]) -> Translate | TranslateByMap:
+    if ("codes" in table) == ("map" in table):
+        raise ValueError("give either codes, as pairs, or map, the canonical URL of a ConceptMap")
+    if "map" in table:
+        return _by_map(table)
+    for key in ("source", "target", "coding"):
+        if key in table:
+            raise ValueError(f"{key} belongs to map, and there is none")
     codes = table["codes"]
     if not codes or not all(isinstance(code, str) for code in codes.values()):
         raise ValueError('codes must be pairs of texts, as in {A = "B"}')
     return Translate(path(table["field"]), tuple(codes.items()))
+
+
+def _by_map(table: Mapping[str, Any]) -> TranslateByMap:
+    url, _, version = table["map"].partition("|")
+    if not CANONICAL.fullmatch(url) or ("|" in table["map"] and not version.strip()):
+        raise ValueError("map must be the canonical URL of a ConceptMap, or URL|version")
+    field, coding = path(table["field"]), table.get("coding", False)
+    if field.field in _WHOSE.get(field.segment, ()):
+        raise ValueError(f'{field.segment}-{field.field} tells whose a message is; list its codes, as in {{A = "B"}}')
+    if coding and field.component:
+        raise ValueError("with coding, field must be a whole field, as in OBX-3")
+    return TranslateByMap(field, url, version, table.get("source", ""), table.get("target", ""), coding, "")
 
 
 def _read(table: Mapping[str, Any]) -> Read:
@@ -145,7 +181,11 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "put": ({"field": str, "value": str}, {"only_empty": bool}, _put),
     "drop": ({"field": str}, {}, lambda table: Drop(path(table["field"]))),
     "copy": ({"from": str, "to": str}, {"move": bool, "add": bool}, _copy),
-    "translate": ({"field": str, "codes": dict}, {}, _translate),
+    "translate": (
+        {"field": str},
+        {"codes": dict, "map": str, "source": str, "target": str, "coding": bool},
+        _translate,
+    ),
     "read": (
         {"field": str, "resource": str, "type": str},
         {"element": str, "extension": str, "many": bool},

@@ -10,14 +10,18 @@ from hl7_gateway.overrides.change import Change, Read
 from hl7_gateway.overrides.datatypes import DATATYPES
 
 
-@lru_cache(maxsize=256)
 def rows(changes: tuple[Change, ...]) -> Mapping[str, tuple[SegmentMap, ...]]:
     """Segment -> the maps that a feed has for it, one for each resource type."""
+    # What is remembered must not be told apart, or kept, by what ConceptMaps say.
+    return _rows(tuple(change for change in changes if isinstance(change, Read))) if changes else {}
+
+
+@lru_cache(maxsize=256)
+def _rows(changes: tuple[Read, ...]) -> Mapping[str, tuple[SegmentMap, ...]]:
     found: dict[tuple[str, str], list[Row]] = {}
     for change in changes:
-        if isinstance(change, Read):
-            made = found.setdefault((change.field.segment, change.resource), [])
-            made.append(_row(change, len(made)))
+        made = found.setdefault((change.field.segment, change.resource), [])
+        made.append(_row(change, len(made)))
     maps: dict[str, list[SegmentMap]] = {}
     for (segment, resource), listed in found.items():
         maps.setdefault(segment, []).append(SegmentMap(segment, resource, listed))

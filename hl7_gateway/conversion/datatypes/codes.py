@@ -8,7 +8,7 @@ from typing import Any, Final
 from hl7_gateway.conversion.datatypes.simple import clean
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY, known_system, vocabulary
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
-from hl7_gateway.feed_mapping import own_system
+from hl7_gateway.feed_mapping import FeedMapping, own_system
 from hl7_gateway.message import Value
 
 Convert = Callable[[Value, Walk], Converted | None]
@@ -16,13 +16,18 @@ Convert = Callable[[Value, Walk], Converted | None]
 
 def code_system(name: str, walk: Walk) -> str:
     """The URI of a coding system as the sender names it: the feed's own table first, then those that HL7 names."""
+    return system_of(name, walk.mapping)
+
+
+def system_of(name: str, mapping: FeedMapping) -> str:
+    """The same, as a feed means it."""
     name = name.strip()
     if not name:
         return ""
-    mine = walk.mapping.code_systems.get(name)
+    mine = mapping.code_systems.get(name)
     if mine:
         return mine
-    return known_system(name) or own_system(walk.mapping.name, name)
+    return known_system(name) or own_system(mapping.name, name)
 
 
 def concept(map_name: str = "", table: str = "") -> Convert:

@@ -20,6 +20,7 @@ from hl7_gateway.keeping import Keeper
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.receive import Receiver
 from hl7_gateway.settlements import Settlements
+from hl7_gateway.stored_maps import loader
 from hl7_gateway.wire.client import Answer, read
 from hl7_gateway.wire.listener import Listener
 from hl7_gateway.wire.mllp import Frame, Frames, frame
@@ -55,7 +56,7 @@ class Gateway:
         self.database = database
         self.tenant = tenant
         self.hasher = hasher(database)
-        self.feeds = Feeds(database)
+        self.feeds = Feeds(database, maps=loader(database, self.hasher))
         self.metrics = Metrics()
         self.keeper = Keeper(database)
         self._settlements = Settlements(database, 0.1)

@@ -12,6 +12,7 @@ from hl7_gateway.answers import taken
 from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import Feeds
 from hl7_gateway.reading import Read, incoming, read
+from hl7_gateway.stored_maps import loader
 from hl7_gateway.wire import client
 from hl7_gateway.wire.client import Answer
 from hl7_gateway.worker import Worker
@@ -28,7 +29,7 @@ class Ward:
         made = database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", feed, 5))
         assert made is not None
         self.feed_id = made
-        self.feeds = Feeds(database)
+        self.feeds = Feeds(database, maps=loader(database, self.hasher))
         self.feeds.refresh()
 
     def keep(self, *raws: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hl7_gateway.overrides.change import Copy, Drop, FieldPath, Put, Read, Translate
+from hl7_gateway.overrides.change import Copy, Drop, FieldPath, Put, Read, Translate, TranslateByMap
 from hl7_gateway.overrides.reading import NotAMapping, read
 
 GOOD = """
@@ -43,6 +43,25 @@ def test_all_kinds() -> None:
     )
 
 
+def test_a_map_is_named_with_its_place() -> None:
+    text = """
+    [[translate]]
+    field = "PID-8"
+    codes = {W = "F"}
+
+    [[translate]]
+    field = "OBX-3"
+    map = "urn:maps:analytes|2"
+    target = "http://loinc.org"
+    coding = true
+    """
+    *_, found = read(text)
+    assert found == TranslateByMap(
+        FieldPath("OBX", 3), "urn:maps:analytes", "2", "", "http://loinc.org", True, "[[translate]] no. 2"
+    )
+    assert found.canonical == "urn:maps:analytes|2"
+
+
 def test_nothing_is_a_mapping() -> None:
     assert read("") == ()
 
@@ -62,6 +81,15 @@ def test_nothing_is_a_mapping() -> None:
         ('[[put]]\nfield="PID-1"\nvalue="a\\nb"', "one line"),
         ("[[translate]]\nfield='PID-8'\ncodes={}", "pairs of texts"),
         ("[[translate]]\nfield='PID-8'\ncodes={a=1}", "pairs of texts"),
+        ("[[translate]]\nfield='PID-8'", "give either codes, as pairs, or map"),
+        ("[[translate]]\nfield='PID-8'\ncodes={a='b'}\nmap='urn:x'", "give either codes, as pairs, or map"),
+        ("[[translate]]\nfield='PID-8'\ncodes={a='b'}\ncoding=true", "coding belongs to map"),
+        ("[[translate]]\nfield='PID-8'\nmap='sexes'", "the canonical URL of a ConceptMap"),
+        ("[[translate]]\nfield='PID-8'\nmap='urn:x|'", "the canonical URL of a ConceptMap"),
+        ("[[translate]]\nfield='PID-8'\nmap=1", "map must be a text in quotes"),
+        ("[[translate]]\nfield='PID-3.5'\nmap='urn:x'", "PID-3 tells whose a message is"),
+        ("[[translate]]\nfield='MRG-1'\nmap='urn:x'", "MRG-1 tells whose a message is"),
+        ("[[translate]]\nfield='OBX-3.1'\nmap='urn:x'\ncoding=true", "a whole field, as in OBX-3"),
         ("[[read]]\nfield='ZPI-1'\nresource='Patent'\ntype='ST'\nelement='x'", "no resource type 'Patent'"),
         ("[[read]]\nfield='ZPI-1'\nresource='Patient'\ntype='XX'\nelement='x'", "'XX' is not known; there are ST"),
         ("[[read]]\nfield='ZPI-1'\nresource='Patient'\ntype='ST'\nelement='shoe'", "Patient has no shoe"),
