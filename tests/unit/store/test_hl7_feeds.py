@@ -87,7 +87,8 @@ def test_the_policy_is_the_owners(database: DatabaseUrls) -> None:
             "SELECT p.tablename, p.roles = ARRAY[t.tableowner] FROM pg_policies p JOIN pg_tables t USING (tablename)"
             " WHERE p.policyname = 'read_by_owner' ORDER BY 1"
         ).fetchall()
-    assert rows == [("hl7_destination", True), ("hl7_feed", True)]
+    tables = "hl7_alert", "hl7_destination", "hl7_feed", "hl7_message", "hl7_queue"
+    assert rows == [(table, True) for table in tables]
 
 
 def test_a_change_of_a_feed_is_told(app_database: Database, tenant: Tenant) -> None:
