@@ -179,6 +179,15 @@ class Feeds:
         paused = [feed.id for feed in self._all if feed.tenant_id == tenant_id and feed.paused]
         return paused + [number for tenant, number in self._unusable if tenant == tenant_id]
 
+    @property
+    def resting(self) -> set[int]:
+        """The tenants that have feeds, all of which are held."""
+        unusable = self._unusable
+        found = {tenant for tenant, _ in unusable} | {feed.tenant_id for feed in self._all if feed.paused}
+        return found - {
+            feed.tenant_id for feed in self._all if not feed.paused and (feed.tenant_id, feed.id) not in unusable
+        }
+
     def get(self, tenant_id: int, feed_id: int) -> Feed | None:
         """A feed by its number, as last seen."""
         return self._by_id.get((tenant_id, feed_id))

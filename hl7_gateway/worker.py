@@ -18,7 +18,7 @@ from typing import Final
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Tenant
-from fhir_server.store import directory, hl7_messages
+from fhir_server.store import directory, hl7_messages, hl7_overview
 from fhir_server.store.hl7_messages import CAME, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
@@ -44,8 +44,9 @@ _LOCKS: Final = 500
 """Patients of one transaction: PostgreSQL has room for some thousands of locks over all of them."""
 
 _SWEEP_SECONDS: Final = 1.0
-_SWEPT: Final = 20
-"""How many clinics are looked at in a sweep, which finds what nobody has told of."""
+"""How often the database is asked what waits, which finds what nobody has told of."""
+_RESTING: Final = 30
+"""In which of so many sweeps clinics are looked at all of whose feeds are held."""
 
 _DESK_SECONDS: Final = 30.0
 _PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -164,12 +165,16 @@ class Worker:
                 stopping.wait(_SWEEP_SECONDS)
 
     def _sweep(self) -> None:
-        """Look at some of the clinics that have feeds, as if they had been told of."""
-        tenants = sorted({feed.tenant_id for feed in self._feeds.all})
-        if tenants:
-            start = self._swept % len(tenants)
-            self._turns.add((tenants + tenants)[start : start + min(_SWEPT, len(tenants))])
-            self._swept = start + _SWEPT
+        """Look at all clinics of which messages wait, as if they had been told of."""
+        try:
+            waiting = self._database.run(hl7_overview.waiting_clinics, read_only=True)
+        except FhirError as error:
+            logger.warning("what waits cannot be asked for just now", exc_info=error)
+            return
+        # What they hold may be of a feed that is gone.
+        resting = self._feeds.resting if self._swept % _RESTING else ()
+        self._swept += 1
+        self._turns.add([tenant_id for tenant_id in waiting if tenant_id not in resting])
 
     def _deliver(self, tenant_id: int, most: int) -> int:
         self._more = True

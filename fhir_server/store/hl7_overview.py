@@ -87,3 +87,29 @@ def overview(connection: psycopg.Connection, tenant_id: int, now: int, newest: i
     for feed_id, number in dead_letters(connection, tenant_id).items():
         feeds.setdefault(feed_id, Traffic()).dead = number
     return Overview(feeds, counted, since)
+
+
+def waiting_clinics(connection: psycopg.Connection) -> list[int]:
+    """The tenants of which messages wait, outside of any tenant's transaction; it costs the same however many wait."""
+    return [row[0] for row in connection.execute("SELECT tenant_id FROM hl7_waiting_clinics()")]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A feed in numbers: what waits and since when, dead letters, open alerts, and alerts that are to be told."""
+
+    tenant_id: int
+    feed_id: int
+    waiting: int
+    oldest: int
+    dead: int
+    alerts: int
+    untold: int
+
+
+def all_figures(connection: psycopg.Connection, now: int) -> list[Figures]:
+    """The figures of all feeds of which there are any, outside of any tenant's transaction."""
+    rows = connection.execute(
+        "SELECT tenant_id, feed_id, waiting, oldest, dead, alerts, untold FROM hl7_all_figures(%s)", [now]
+    )
+    return [Figures(*row) for row in rows]

@@ -8,14 +8,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
 from fhir_server.errors import Unavailable
-from fhir_server.store import hl7_feeds, hl7_found
-from fhir_server.store.session import Database
+from fhir_server.store import hl7_feeds, hl7_found, tenants
+from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.session import Connection, Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway import worker as worker_module
 from hl7_gateway.message import Message
@@ -28,6 +31,15 @@ from tests.unit.hl7_gateway.own_feeds import OwnFeeds
 @pytest.fixture
 def ward(app_database: Database, tenant: Tenant) -> Ward:
     return Ward(app_database, tenant)
+
+
+@pytest.fixture
+def new_ward(fresh_database: DatabaseUrls) -> Iterator[Callable[..., Ward]]:
+    """Makes wards of clinics of a database that nothing else is in."""
+    pool = Database(fresh_database.app, 4)
+    pool.open()
+    yield partial(Ward, pool)
+    pool.close()
 
 
 def test_messages_become_resources(ward: Ward) -> None:
@@ -218,6 +230,57 @@ def test_a_worker_that_runs_hears_of_what_comes_and_ends_when_told(ward: Ward) -
         thread.join(10)
     assert not thread.is_alive()
     assert [one.state for one in ward.found()] == ["stored"]
+
+
+def test_what_came_before_a_worker_listens_waits_for_no_other_clinic(
+    fresh_database: DatabaseUrls, new_ward: Callable[..., Ward]
+) -> None:
+    assert fresh_database.owner is not None
+    with psycopg.connect(fresh_database.owner, autocommit=True) as owner:
+        wards = [new_ward(tenants.create(owner, f"clinic-{number}")) for number in range(200)]
+    # Nothing has to be read first for the one that is measured.
+    wards[0].keep(visit("0", "A01", "123"))
+    assert wards[0].work() == 1
+    wards[-1].feeds.refresh(now=True)
+    wards[-1].keep(visit("1", "A01", "123"))
+    stopping = threading.Event()
+    thread = threading.Thread(target=wards[-1].worker().run, args=(stopping,))
+    thread.start()
+    began = time.monotonic()
+    try:
+        while [one.state for one in wards[-1].found()] != ["stored"]:
+            assert time.monotonic() < began + 5, "it waits for clinics that have nothing"
+            time.sleep(0.02)
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def test_messages_of_a_feed_that_is_gone_are_found_beside_feeds_that_are_paused(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_RESTING", 2)
+    number = ward.tenant.id
+    ward.keep(visit("1", "A01", "123"))
+
+    def change(connection: Connection) -> None:
+        hl7_feeds.remove(connection, number, "lab")
+        hl7_feeds.add(connection, number, "paused", {}, 5)
+        hl7_feeds.change(connection, number, "paused", 5, paused=True)
+
+    ward.database.transaction(number, change)
+    ward.feeds.refresh(now=True)
+    stopping = threading.Event()
+    thread = threading.Thread(target=ward.worker().run, args=(stopping,))
+    thread.start()
+    ending = time.monotonic() + 20
+    try:
+        while [one.state for one in ward.found()] != ["dead"]:
+            assert time.monotonic() < ending, "nobody looks at it"
+            time.sleep(0.02)
+    finally:
+        stopping.set()
+        thread.join()
 
 
 def test_many_workers_that_fail_at_random_end_where_one_does(
