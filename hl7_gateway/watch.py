@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from fhir_server.errors import FhirError
-from fhir_server.store import hl7_alerts, hl7_found, hl7_sequences
+from fhir_server.store import hl7_alerts, hl7_overview, hl7_sequences
 from fhir_server.store.hl7_alerts import SEQUENCE, SILENT, UNUSABLE, Alert, Outcome, Seen
-from fhir_server.store.hl7_found import Depth
+from fhir_server.store.hl7_overview import Figures
 from fhir_server.store.hl7_sequences import ANY
 from fhir_server.store.session import Connection, Database
 from hl7_gateway import alerts
@@ -28,10 +28,8 @@ PERIOD: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What one look at a clinic has found: by feed what waits, how many are dead, and when the last message came."""
+    """What has become of the alerts of a clinic, and by feed when the last message came to any process."""
 
-    depths: dict[int, Depth]
-    dead: dict[int, int]
     latest: dict[int, int]
     outcome: Outcome
 
@@ -39,6 +37,7 @@ class _Looked:
 class Watch:
     """Looks at all feeds once in PERIOD seconds, and raises and clears their alerts.
 
+    One statement counts what all clinics have; only a clinic that has an alert, or may need one, has a transaction.
     ``tell`` is called with the tenants that have alerts which are to be told outside, where there is somebody to tell.
     """
 
@@ -72,20 +71,30 @@ class Watch:
         # Those that had feeds: what was open is cleared.
         self._slugs |= {feed.tenant_id: feed.slug for feed in self._feeds.all}
         self._slugs |= {row.tenant_id: row.slug for row in self._feeds.unusable}
-        for tenant_id in sorted(self._slugs):
-            try:
-                self._look_at(tenant_id, by_tenant.get(tenant_id, []), at)
-            except FhirError as error:
-                logger.warning("what waits cannot be counted just now", exc_info=error)
-                return
+        try:
+            counted = self._counted(at)
+            for tenant_id in sorted(self._slugs):
+                self._look_at(tenant_id, by_tenant.get(tenant_id, []), counted.get(tenant_id, {}), at)
+        except FhirError as error:
+            logger.warning("what waits cannot be counted just now", exc_info=error)
 
-    def _look_at(self, tenant_id: int, feeds: Sequence[Feed], at: float) -> None:
-        looked = self._database.transaction(tenant_id, partial(self._looked, tenant_id, feeds, at))
+    def _counted(self, at: float) -> dict[int, dict[int, Figures]]:
+        """The figures of all feeds, by tenant and number."""
+        counted: dict[int, dict[int, Figures]] = {}
+        for one in self._database.run(lambda c: hl7_overview.all_figures(c, int(at * 1e6)), read_only=True):
+            counted.setdefault(one.tenant_id, {})[one.feed_id] = one
+        return counted
+
+    def _look_at(self, tenant_id: int, feeds: Sequence[Feed], counted: Mapping[int, Figures], at: float) -> None:
+        looked = _Looked({}, Outcome([], [], [], untold=False))
+        if self._telling(tenant_id, feeds, counted, at):
+            work = partial(self._looked, tenant_id, feeds, counted, at)
+            looked = self._database.transaction(tenant_id, work)
         open_ones = looked.outcome.open
         for feed in feeds:
-            depth = looked.depths.get(feed.id)
-            waiting, oldest = (depth.waiting, depth.oldest / 1e6) if depth is not None else (0, 0.0)
-            self._metrics.waits(feed, waiting, oldest, looked.dead.get(feed.id, 0))
+            found = counted.get(feed.id)
+            waiting, oldest, dead = (found.waiting, found.oldest / 1e6, found.dead) if found else (0, 0.0, 0)
+            self._metrics.waits(feed, waiting, oldest, dead)
             self._metrics.alerts(feed, (one.condition for one in open_ones if one.feed_id == feed.id))
         for number, received in looked.latest.items():
             self._elsewhere[tenant_id, number] = received / 1e6
@@ -98,6 +107,27 @@ class Watch:
         if not feeds and not open_ones:
             del self._slugs[tenant_id]
 
+    def _telling(self, tenant_id: int, feeds: Sequence[Feed], counted: Mapping[int, Figures], at: float) -> bool:
+        """Whether there is an alert of a clinic, open or to be told, or something that may have to become one."""
+        if any(one.alerts or (one.untold and self._tell is not None) for one in counted.values()):
+            return True
+        if any(row.tenant_id == tenant_id for row in self._feeds.unusable):
+            return True
+        return any(
+            self._doubtful(feed, at)
+            or bool(self._metrics.out_of_step(feed))
+            or any(one.holds for one in self._seen(feed, counted.get(feed.id), at))
+            for feed in feeds
+        )
+
+    def _seen(
+        self, feed: Feed, found: Figures | None, at: float, elsewhere: float = 0.0, expected: int | None = None
+    ) -> list[Seen]:
+        """What is to be said of a feed that has these figures."""
+        waiting, dead = (found.waiting, found.dead) if found is not None else (0, 0)
+        oldest = at - found.oldest / 1e6 if found is not None and waiting else 0.0
+        return alerts.seen(feed, Standing(self._silence(feed, at, elsewhere), waiting, oldest, dead, expected))
+
     def _said(self, tenant_id: int, one: Alert) -> dict[str, object]:
         return {
             "feed": f"{self._slugs[tenant_id]}/{one.feed}",
@@ -106,9 +136,14 @@ class Watch:
             "amount": one.amount,
         }
 
-    def _looked(self, tenant_id: int, feeds: Sequence[Feed], at: float, connection: Connection) -> _Looked:
-        depths = {depth.feed_id: depth for depth in hl7_found.depths(connection, tenant_id)}
-        dead = hl7_found.dead_letters(connection, tenant_id)
+    def _looked(
+        self,
+        tenant_id: int,
+        feeds: Sequence[Feed],
+        counted: Mapping[int, Figures],
+        at: float,
+        connection: Connection,
+    ) -> _Looked:
         before = hl7_alerts.listed(connection, tenant_id)
         told = {(one.feed_id, one.condition): one.amount for one in before}
         # Another process may have taken their messages.
@@ -118,18 +153,15 @@ class Watch:
         due = hl7_sequences.all_expected(connection, tenant_id, numbered) if numbered else {}
         seen: list[Seen] = []
         for feed in feeds:
-            depth = depths.get(feed.id)
-            waiting, oldest = (depth.waiting, at - depth.oldest / 1e6) if depth is not None else (0, 0.0)
-            silent = self._silence(feed, at, latest.get(feed.id, 0) / 1e6)
             expected = self._expected(feed, due.get(feed.id, ANY), told.get((feed.id, SEQUENCE)))
-            seen += alerts.seen(feed, Standing(silent, waiting, oldest, dead.get(feed.id, 0), expected))
+            seen += self._seen(feed, counted.get(feed.id), at, latest.get(feed.id, 0) / 1e6, expected)
         unusable = {row.id: row.name for row in self._feeds.unusable if row.tenant_id == tenant_id}
         # Some of them are received all the same.
         seen = [one for one in seen if one.feed_id not in unusable or one.condition != UNUSABLE]
         seen += [alerts.unusable(number, name) for number, name in unusable.items()]
         micros, tell = int(at * 1e6), self._tell is not None
         outcome = hl7_alerts.observe(connection, tenant_id, seen, micros, tell=tell, before=before)
-        return _Looked(depths, dead, latest, outcome)
+        return _Looked(latest, outcome)
 
     def _expected(self, feed: Feed, due: int, told: int | None) -> int | None:
         """The number that a sender is out of step with, as long as it is ``due``; 0: any process has taken it since."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.store import hl7_alerts, hl7_feeds, hl7_messages, hl7_sequences
-from fhir_server.store.session import Database
+from fhir_server.store.hl7_feeds import FeedRow
+from fhir_server.store.session import Connection, Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import Feeds
@@ -183,3 +186,65 @@ def test_what_waits_and_what_is_dead_is_counted(
     labels = {"tenant": tenant.slug, "feed": "lab"}
     names = ("hl7_waiting", "hl7_oldest_waiting_seconds", "hl7_dead_letters")
     assert [metrics.registry.get_sample_value(name, labels) for name in names] == [2, 7, 1]
+
+
+def test_clinics_of_which_there_is_nothing_to_tell_have_no_transaction(
+    app_database: Database, new_tenant: Callable[[], Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinics = [new_tenant() for _ in range(4)]
+    quiet, waiting, dead, silent = clinics
+    one = hl7_messages.Incoming(0, "", "", "", "", "", "", b"x", b"", b"")
+    for clinic, said in (
+        (quiet, {}),
+        (waiting, {"queue": 2}),
+        (dead, {}),
+        (silent, {"silent": 100}),
+    ):
+
+        def add(connection: Connection, number: int = clinic.id, said: dict[str, Any] = said) -> None:
+            feed = hl7_feeds.add(connection, number, "lab", said, 5)
+            assert feed is not None
+            kept = replace(one, feed_id=feed)
+            if number == dead.id:
+                kept = replace(kept, problem={"code": 100, "place": ""})
+            hl7_messages.keep(connection, number, [kept], 990_000_000)
+
+        app_database.transaction(clinic.id, add)
+    looked: list[int] = []
+    real = app_database.transaction
+
+    def transaction(tenant_id: int, work: Callable[[Connection], Any]) -> Any:
+        looked.append(tenant_id)
+        return real(tenant_id, work)
+
+    class Own(Feeds):
+        def _take(self, rows: Sequence[FeedRow]) -> None:
+            super()._take([row for row in rows if row.tenant_id in {one.id for one in clinics}])
+
+    feeds = Own(app_database)
+    feeds.refresh()
+    metrics = Metrics()
+    now = 1_000.0
+    watch = Watch(app_database, feeds, metrics, lambda: now, lambda _: None)
+    monkeypatch.setattr(app_database, "transaction", transaction)
+
+    def look(at: float) -> list[int]:
+        nonlocal now
+        now = at
+        looked.clear()
+        watch.look()
+        return list(looked)
+
+    assert look(1_000) == [dead.id]
+    waits = [metrics.registry.get_sample_value("hl7_waiting", {"tenant": one.slug, "feed": "lab"}) for one in clinics]
+    assert waits == [1, 1, 0, 1]
+    # One that has an alert is looked at as long as it is open, one that seems silent until it is known to be.
+    assert look(1_100) == [dead.id, silent.id]
+    kept = replace(one, feed_id=next(feed.id for feed in feeds.all if feed.tenant_id == waiting.id), fingerprint=b"y")
+    real(waiting.id, lambda c: hl7_messages.keep(c, waiting.id, [kept], 1_100_000_000))
+    assert look(1_120) == [waiting.id, dead.id, silent.id]
+
+    def conditions(clinic: Tenant) -> list[str]:
+        return [alert.condition for alert in real(clinic.id, lambda c: hl7_alerts.listed(c, clinic.id))]
+
+    assert [conditions(clinic) for clinic in clinics] == [[], ["queue"], ["dead"], ["silent"]]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from fhir_server.store import hl7_messages
+import psycopg
+
+from fhir_server.store import hl7_alerts, hl7_messages
+from fhir_server.store.database_urls import DatabaseUrls
+from fhir_server.store.hl7_alerts import Seen
 from fhir_server.store.hl7_messages import Settled
-from fhir_server.store.hl7_overview import DAY, HOUR, overview
+from fhir_server.store.hl7_overview import DAY, HOUR, Figures, all_figures, overview, waiting_clinics
 from fhir_server.store.session import Connection, Database
 from fhir_server.store.tenants import Tenant
 from tests.unit.store.test_hl7_messages import incoming
@@ -46,3 +51,76 @@ def test_each_feed_is_counted_by_itself(app_database: Database, tenant: Tenant) 
 def test_of_a_clinic_without_messages(app_database: Database, tenant: Tenant) -> None:
     found = app_database.transaction(tenant.id, lambda c: overview(c, tenant.id, NOW))
     assert (found.feeds, found.counted, found.oldest, dict(found.states)) == ({}, 0, 0, {})
+
+
+def test_whose_messages_wait_is_told_outside_of_clinics(
+    app_database: Database, new_tenant: Callable[[], Tenant]
+) -> None:
+    one, two, none = new_tenant(), new_tenant(), new_tenant()
+    for tenant in (one, two):
+
+        def keep(connection: Connection, number: int = tenant.id) -> None:
+            hl7_messages.keep(connection, number, [incoming(str(place), b"x") for place in range(3)], NOW)
+
+        app_database.transaction(tenant.id, keep)
+    found = app_database.run(waiting_clinics)
+    assert found == sorted(set(found))
+    assert {one.id, two.id} <= set(found)
+    assert none.id not in found
+    assert app_database.transaction(one.id, waiting_clinics) == [], "a clinic is told nothing of others"
+
+
+def test_whose_messages_wait_costs_the_same_however_many_do(database: DatabaseUrls, tenant: Tenant) -> None:
+    assert database.owner is not None
+    with psycopg.connect(database.owner) as owner:
+
+        def wait(first: int, last: int) -> None:
+            owner.execute(
+                "INSERT INTO hl7_queue (tenant_id, message_id, feed_id, patients)"
+                " SELECT %s, 1000000000000 + n, 1, '{1}' FROM generate_series(%s::int, %s::int) n",
+                [tenant.id, first, last],
+            )
+
+        def pages() -> int:
+            explain = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM hl7_waiting_clinics()"
+            found = [owner.execute(explain).fetchone() for _ in range(2)][-1]
+            assert found is not None
+            plan = found[0][0]["Plan"]
+            return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+        wait(1, 1)
+        few = pages()
+        wait(2, 50_000)
+        assert pages() <= few + 10
+        owner.rollback()
+
+
+def test_the_figures_of_all_feeds_are_those_that_each_clinic_has(
+    app_database: Database, new_tenant: Callable[[], Tenant]
+) -> None:
+    one, two = new_tenant(), new_tenant()
+
+    def fill(connection: Connection, tenant: int) -> None:
+        for place, at in enumerate((NOW - 5, NOW - 9)):
+            hl7_messages.keep(connection, tenant, [incoming(f"{place}", b"x")], at)
+        broken = replace(incoming("2", b"z"), feed_id=9, problem={"code": 100})
+        hl7_messages.keep(connection, tenant, [broken], NOW)
+
+    app_database.transaction(one.id, lambda c: fill(c, one.id))
+    app_database.transaction(two.id, lambda c: fill(c, two.id))
+    seen = [Seen(9, "lab", "dead", True, 1), Seen(8, "gone", "silent", True, 1)]
+    app_database.transaction(two.id, lambda c: hl7_alerts.observe(c, two.id, seen, NOW, tell=True))
+
+    def of(tenant: int, at: int = NOW) -> list[Figures]:
+        found = [row for row in app_database.run(lambda c: all_figures(c, at)) if row.tenant_id == tenant]
+        return sorted(found, key=lambda row: row.feed_id)
+
+    feed = incoming("0", b"x").feed_id
+    assert of(one.id) == [Figures(one.id, feed, 2, NOW - 5, 0, 0, 0), Figures(one.id, 9, 0, 0, 1, 0, 0)]
+    assert of(two.id) == [
+        Figures(two.id, feed, 2, NOW - 5, 0, 0, 0),
+        Figures(two.id, 8, 0, 0, 0, 1, 1),
+        Figures(two.id, 9, 0, 0, 1, 1, 1),
+    ]
+    assert [row.untold for row in of(two.id, NOW - 1)] == [0, 0, 0]
+    assert app_database.transaction(one.id, lambda c: all_figures(c, NOW)) == []
