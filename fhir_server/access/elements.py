@@ -14,6 +14,14 @@ from fhir_server.r4 import definitions
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 """https://hl7.org/fhir/R4/resource.html#meta says that the tag is on whatever is not the whole resource."""
 
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+"""https://hl7.org/fhir/R4/extension-data-absent-reason.html"""
+
+_SAID = """unknown asked-unknown temp-unknown not-asked asked-declined masked not-applicable unsupported as-text error
+    not-a-number negative-infinity positive-infinity not-performed not-permitted"""
+_REASONS = frozenset(_SAID.split())
+"""https://hl7.org/fhir/R4/valueset-data-absent-reason.html"""
+
 _PERSON = "identifier active name telecom gender birthDate address"
 
 MASKS: Mapping[str, Mapping[str, str]] = {
@@ -35,7 +43,7 @@ MASKS: Mapping[str, Mapping[str, str]] = {
             location serviceProvider partOf""",
     },
     "summary": {
-        "Patient": f"{_PERSON} deceased managingOrganization generalPractitioner",
+        "Patient": f"{_PERSON} deceased link managingOrganization generalPractitioner",
         "DiagnosticReport": "",
         "Observation": "",
         "ServiceRequest": "",
@@ -64,25 +72,80 @@ _NEVER = frozenset(("id", "meta", "text", "contained", "extension", "modifierExt
 
 
 @cache
-def _properties(mask: str, resource_type: str) -> frozenset[str]:
-    """The JSON properties of the elements shown, those of primitives' extensions not among them."""
+def _properties(wanted: frozenset[str], resource_type: str) -> frozenset[str]:
+    """The JSON properties of some elements, those of primitives' extensions not among them."""
     elements = definitions.load().types[resource_type].elements
-    wanted = shown(mask, resource_type)
     return frozenset(name for element in elements.values() if element.name in wanted for name in element.json_names())
 
 
-def masked(mask: str, resource: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resource that a mask shows, tagged SUBSETTED. The resource given is not changed."""
+def masked(resource: Mapping[str, Any], wanted: frozenset[str]) -> dict[str, Any]:
+    """The part of a resource with the elements ``wanted``, valid and tagged SUBSETTED; the one given is not changed.
+
+    Where something that FHIR asks for is hidden it says so: data-absent-reason is masked.
+    """
     resource_type = resource["resourceType"]
-    properties = _properties(mask, resource_type)
+    properties = _properties(wanted, resource_type)
     kept: dict[str, Any] = {"resourceType": resource_type}
     if "id" in resource:
         kept["id"] = resource["id"]
     meta = {name: value for name, value in (resource.get("meta") or {}).items() if name in _META}
     tags = [tag for tag in meta.get("tag", ()) if tag.get("code") != SUBSETTED["code"]]
     kept["meta"] = meta | {"tag": [*tags, SUBSETTED]}
-    kept |= {name: value for name, value in resource.items() if name in properties}
-    return kept
+    if "implicitRules" in resource:
+        kept["implicitRules"] = resource["implicitRules"]
+    if changing := [one for one in resource.get("modifierExtension") or () if one.get("url")]:
+        # What it says is hidden; that it is there may change what all the rest means.
+        kept["modifierExtension"] = [{"url": one["url"], **_absent()} for one in changing]
+    for name, value in resource.items():
+        if name in properties and (left := _without_contained(value)) not in ([], None):
+            kept[name] = left
+    return kept | _required(resource, kept)
 
 
 _META = frozenset(("versionId", "lastUpdated", "source", "profile", "security", "tag"))
+
+
+def _absent(code: str = "masked") -> dict[str, Any]:
+    return {"extension": [{"url": ABSENT, "valueCode": code}]}
+
+
+def _without_contained(value: Any) -> Any:
+    """A value without references to what is contained, which is not shown, and without the gaps of a list of
+    primitives, where extensions stood."""
+    if isinstance(value, list):
+        return [_without_contained(one) for one in value if one is not None]
+    if not isinstance(value, dict):
+        return value
+    left = {name: one if name.startswith("_") else _without_contained(one) for name, one in value.items()}
+    target = left.get("reference")
+    if isinstance(target, str) and target.startswith("#") and target != "#":
+        del left["reference"]
+        left["extension"] = [*left.get("extension", ()), *_absent()["extension"]]
+    return left
+
+
+def _required(resource: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands for elements of the resource that FHIR asks for and that are not among those kept."""
+    types = definitions.load().types
+    found: dict[str, Any] = {}
+    for element in types[resource["resourceType"]].elements.values():
+        names = element.json_names()
+        if not element.min or not kept.keys().isdisjoint(names):
+            continue
+        for name, of in names.items():
+            beside = resource.get(f"_{name}")
+            if types[of.code].kind == "primitive" and (name in resource or beside):
+                found[f"_{name}"] = _absent("masked" if name in resource else _reason(beside))
+                # A list of primitives has its extensions in a list as well.
+                if element.max != 1:
+                    found[f"_{name}"] = [found[f"_{name}"]]
+            elif name in resource:
+                found[name] = _absent() if element.max == 1 else [_absent()]
+    return found
+
+
+def _reason(beside: Any) -> str:
+    """Why an element has no value, as the resource itself says it."""
+    extensions = beside.get("extension", ()) if isinstance(beside, dict) else ()
+    said = [one.get("valueCode") for one in extensions if one.get("url") == ABSENT]
+    return said[0] if said and said[0] in _REASONS else "masked"

@@ -65,6 +65,13 @@ OPERATIONS = frozenset(
 _READING = frozenset(name for name, letters in LETTERS.items() if letters in ("r", "s")) - OPERATIONS | {"patch"}
 """Interactions that show what is stored: consents have a say in them."""
 
+_WRITING = frozenset(("create", "update", "delete"))
+"""Interactions in which consents have a say for people, who are to write what they may read.
+
+Not for clients that act for nobody: what an instrument or another system delivers is the record itself, and a consent
+says who may see that.
+"""
+
 Resolve = Callable[[str, str], tuple[HasAny, ...] | None]
 """What a scope's constraint on a resource type comes down to; None for one that cannot be honoured."""
 
@@ -131,15 +138,21 @@ class Access:
             for rule in self.rules
         )
 
-    def elements(self, resource_type: str) -> str:
-        """What of a resource is shown: the name in access/elements.py, "" for all of it.
-
-        Where rules differ the strictest holds, unless one shows every resource of the type whole.
-        """
-        rules = [rule for rule in self.rules if rule.covers(resource_type)]
+    def masks(self, resource_type: str) -> tuple[str, ...]:
+        """What of the type's resources is shown, by the names in access/elements.py, "" for all: one name where that is
+        the same for each of them, several where it depends on the rule that lets a resource through."""
+        rules = [rule for rule in self.rules if rule.covers(resource_type) and not rule.counts]
         if any(not rule.elements and not rule.conditions for rule in rules):
-            return ""
-        return next((rule.elements for rule in rules if rule.elements), "")
+            return ("",)
+        return tuple(sorted({rule.elements for rule in rules}))
+
+    def shown_by(self, mask: str) -> Access:
+        """What of it is shown by one mask; with "" what is shown whole."""
+        return Access(tuple(rule for rule in self.rules if rule.elements == mask))
+
+    def leaving(self, hidden: tuple[tuple[str, str], ...]) -> Access:
+        """The same without what lets resources of a type be shown by a mask, for each of these (type, mask)."""
+        return _leaving(self, hidden) if hidden else self
 
     def counts_only(self, resource_type: str) -> bool:
         """Whether resources of the type may be counted and not seen."""
@@ -172,6 +185,19 @@ def _without_consents(access: Access) -> Access:
         left = tuple(condition for condition in rule.conditions if not isinstance(condition, Consented))
         kept.append(replace(rule, conditions=left) if left != rule.conditions else rule)
     return Access(_by_any_relation(kept))
+
+
+@lru_cache(maxsize=1024)
+def _leaving(access: Access, hidden: tuple[tuple[str, str], ...]) -> Access:
+    kept = []
+    for rule in access.rules:
+        gone = {resource_type for resource_type, mask in hidden if mask == rule.elements and rule.covers(resource_type)}
+        types = definitions.load().resource_types if rule.types is None else rule.types
+        if not gone:
+            kept.append(rule)
+        elif left := frozenset(types) - gone:
+            kept.append(replace(rule, types=left))
+    return Access(tuple(kept))
 
 
 def _by_any_relation(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -340,7 +366,8 @@ def _granted(
         if resolved is None:
             return
         constraint = resolved
-    for reached in _reached(principal, role, grant, consents=interaction in _READING):
+    minding = _READING if role.name == SYSTEM.name else _READING | _WRITING
+    for reached in _reached(principal, role, grant, consents=interaction in minding):
         conditions = (*reached, *constraint, *((Unlabelled(grant.withheld),) if grant.withheld else ()))
         for narrower, more in _in_context(principal, scope, types):
             yield Rule(

@@ -14,7 +14,7 @@ from fhir_server.bulk.work import Failure, Outcome, Place
 from fhir_server.errors import BadRequest, Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Context
 from fhir_server.interactions.create import new_id
-from fhir_server.interactions.write import prepare, refused
+from fhir_server.interactions.write import check_whole, prepare, refused
 from fhir_server.store.own_parameters import ParametersChanged
 from fhir_server.store.resources import Write
 from fhir_server.store.savepoints import savepoint
@@ -93,6 +93,7 @@ def _prepared(session: Session, resource: Any) -> Write:
     try:
         if given is None:
             return prepare(session.context, resource, str(new_id()), "POST", 0)
+        check_whole(resource)
         # Whether it can be an id is for validation to say.
         return prepare(session.context, resource, given, "PUT", None)
     except RecursionError:

@@ -21,7 +21,7 @@ from fhir_server.interactions.entry import Entry, decided
 from fhir_server.interactions.entry_problems import Problems
 from fhir_server.interactions.entry_read import read_all
 from fhir_server.interactions.update import expected_version
-from fhir_server.interactions.write import prepare
+from fhir_server.interactions.write import check_whole, prepare
 from fhir_server.r4 import references
 from fhir_server.r4.rewriting import Name, Occurrence, find
 from fhir_server.store.resources import Write
@@ -228,6 +228,8 @@ def prepare_one(planned: Planned, resource_id: str, expect: int | None, problems
     """Validate and index what the entry writes; what is wrong with it is noted, and None returned."""
     entry = planned.entry
     try:
+        if entry.method == "PUT":
+            check_whole(entry.resource)
         return prepare(planned.ctx, entry.resource, resource_id, entry.method, expect)
     except FhirError as error:
         problems.add(entry, error)

@@ -21,7 +21,7 @@ from fhir_server.interactions import update as update_interaction
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
 from fhir_server.interactions.refusal import refusal
 from fhir_server.interactions.search import Match
-from fhir_server.interactions.write import answer, check_type, prepare, refused
+from fhir_server.interactions.write import answer, check_type, check_whole, prepare, refused
 from fhir_server.r4 import json
 from fhir_server.search.result_parameters import NAMES
 from fhir_server.store.store import Store
@@ -132,6 +132,7 @@ def update(
     """
     wanted = criteria(resource_type, query)
     checked = check_type(resource, resource_type)
+    check_whole(checked)
     claimed = checked.get("id")
 
     def run(inner: Context, match: Match | None) -> Response:

@@ -1,68 +1,72 @@
-"""What is left out of an answer for those who see resources in part, and what they may not search by.
+"""What is left out of an answer for those who see resources in part.
 
-Every answer passes here on its way out, whichever interaction made it, so that no road can forget to. docs/access.md
+Every answer passes here on its way out, whichever interaction made it, so that no road can forget to. Of several rules
+that let one resource through each shows what it shows. docs/access.md
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.access import elements
 from fhir_server.access.policy import Access
 from fhir_server.access.roles import ROLES
+from fhir_server.interactions import past
 from fhir_server.interactions.context import Context, Response
-from fhir_server.interactions.refusal import refused
 from fhir_server.r4 import definitions, json
-from fhir_server.search.paths import Child, First, paths
-from fhir_server.search.query import (
-    Chain,
-    Clause,
-    Combination,
-    Contained,
-    Filter,
-    Has,
-    Include,
-    InCompartment,
-    Negation,
-    SearchQuery,
-    Selection,
-)
-from fhir_server.search.registry import Parameter, Registry
+from fhir_server.search import by_key
+from fhir_server.store.searching import ConsentsFound
 
-_FREE = frozenset(("_id", "_lastUpdated", "_profile", "_tag", "_security", "_source"))
-"""Parameters by what every mask shows."""
-
+Masks = Mapping[str, tuple[str, ...]]
+"""The resource types that are seen in part, each with its masks; "" among them for what some rule shows whole."""
 
 _PARTLY = frozenset(role.name for role in ROLES.values() if any(grant.elements for grant in role.grants))
 """The roles that see anything in part; of others nothing needs to be looked at."""
 
 
-def masks(ctx: Context) -> Mapping[str, str]:
-    """The resource types that the caller sees in part, each with its mask."""
-    if _PARTLY.isdisjoint(ctx.principal.roles):
-        return {}
-    return _masks(ctx.decide("read", None)) | _masks(ctx.decide("search-system", None))
+class _Named(NamedTuple):
+    """A version of a resource, as an answer has it."""
+
+    resource_type: str
+    id: str
+    version: str
 
 
-def whole(access: Access, found: Mapping[str, str]) -> Access:
-    """The access without the types that are seen in part."""
-    if not found:
-        return access
-    every, hidden = frozenset(definitions.load().resource_types), frozenset(found)
-    left = [replace(rule, types=(every if rule.types is None else rule.types) - hidden) for rule in access.rules]
-    return Access(tuple(rule for rule in left if rule.types))
+def sees_in_part(ctx: Context) -> bool:
+    """Whether the caller has a role that sees anything in part."""
+    return not _PARTLY.isdisjoint(ctx.principal.roles)
+
+
+def masks(ctx: Context) -> Masks:
+    """The resource types of which the caller sees some resources in part."""
+    return masks_of(_seeing(ctx)) if sees_in_part(ctx) else {}
+
+
+def whole(access: Access) -> Access:
+    """The access without what is seen in part."""
+    return access.shown_by("")
 
 
 @lru_cache(maxsize=4096)
-def _masks(access: Access) -> dict[str, str]:
+def masks_of(access: Access) -> Masks:
+    """The masks of an access, by type."""
     partly = {
         name for rule in access.rules if rule.elements for name in rule.types or definitions.load().resource_types
     }
-    return {name: mask for name in sorted(partly) if (mask := access.elements(name))}
+    return {name: found for name in sorted(partly) if (found := access.masks(name)) != ("",)}
+
+
+def _seeing(ctx: Context) -> Access:
+    """What the caller may see by reading or by searching: what one of them shows needs no hiding from the other."""
+    return _either(ctx.decide("read", None).visible, ctx.decide("search-system", None).visible)
+
+
+@lru_cache(maxsize=4096)
+def _either(reading: Access, searching: Access) -> Access:
+    return Access(tuple(dict.fromkeys((*reading.rules, *searching.rules))))
 
 
 def leave_out(ctx: Context, response: Response) -> Response:
@@ -70,8 +74,27 @@ def leave_out(ctx: Context, response: Response) -> Response:
     found = masks(ctx)
     if not found or response.body is None or not _mention(tuple(found)).search(response.body):
         return response
-    response.body = json.dumps(_without(json.parse(response.body), found))
+    response.body = json.dumps(_without(ctx, json.parse(response.body), found))
     return response
+
+
+def part_of(ctx: Context, resource: dict[str, Any]) -> dict[str, Any]:
+    """What the caller may see of one resource that is stored."""
+    found = masks(ctx)
+    if resource["resourceType"] not in found:
+        return resource
+    shown: dict[str, Any] = _without(ctx, resource, found)
+    return shown
+
+
+def hides(ctx: Context, resource_type: str, resource_id: str, version: int) -> bool:
+    """Whether the caller sees a part of this version, and no more."""
+    found = masks(ctx)
+    if resource_type not in found:
+        return False
+    one = _Named(resource_type, resource_id, str(version))
+    by = _let_through(ctx, {one}, found).get(one, [])
+    return bool(by) and "" not in by
 
 
 @lru_cache(maxsize=256)
@@ -79,117 +102,81 @@ def _mention(types: tuple[str, ...]) -> re.Pattern[bytes]:
     return re.compile(rb'"resourceType"\s*:\s*"(?:' + "|".join(types).encode() + rb')"')
 
 
-def _without(value: Any, found: Mapping[str, str]) -> Any:
+def _without(ctx: Context, answer: Any, found: Masks) -> Any:
+    let = _let_through(ctx, {one for one in _named(answer) if len(found.get(one.resource_type, ())) > 1}, found)
+
+    def left(value: Any) -> Any:
+        if isinstance(value, list):
+            return [left(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        some = found.get(value.get("resourceType", ""))
+        if not some:
+            return {name: left(one) for name, one in value.items()}
+        by = let.get(_name(value), ())
+        if "" in by:
+            return {name: left(one) for name, one in value.items()}
+        shown = [elements.shown(mask, value["resourceType"]) for mask in by or some if mask]
+        # Of what is in no table, such as what is contained, all that is known is what every mask shows.
+        wanted = frozenset.union(*shown) if by else frozenset.intersection(*shown)
+        return elements.masked(value, wanted)
+
+    return left(answer)
+
+
+def _name(resource: Mapping[str, Any]) -> _Named:
+    version = (resource.get("meta") or {}).get("versionId", "")
+    return _Named(resource["resourceType"], str(resource.get("id", "")), str(version))
+
+
+def _named(value: Any) -> Iterator[_Named]:
+    """The resources of an answer, in bundles and parameters as well; not what is contained in one."""
     if isinstance(value, list):
-        return [_without(one, found) for one in value]
-    if not isinstance(value, dict):
-        return value
-    mask = found.get(value.get("resourceType", ""))
-    if mask:
-        return elements.masked(mask, value)
-    return {name: _without(one, found) for name, one in value.items()}
+        for one in value:
+            yield from _named(one)
+    elif isinstance(value, dict):
+        if value.get("resourceType") not in (None, "Bundle", "Parameters"):
+            yield _name(value)
+        else:
+            for one in value.values():
+                yield from _named(one)
 
 
-def searchable(ctx: Context, query: SearchQuery) -> SearchQuery:
-    """The query, if it asks for nothing that a mask hides: who may search by an element can guess what it holds.
-
-    Includes follow only what is shown. Raises Forbidden, told from the request alone.
-    """
-    found = masks(ctx)
-    if not found:
-        return query
-    selections = tuple(_compartments(one, found) for one in query.selections)
-    query = replace(query, selections=selections)
-    for selection in selections:
-        wanted = [one for part in selection.filters for one in _parameters(part)]
-        wanted += [key.parameter for key in selection.sort]
-        for parameter in wanted:
-            mask = found.get(parameter.resource_type)
-            if mask and not visible(mask, parameter):
-                raise refused(
-                    ctx,
-                    f"The role {', '.join(ctx.principal.roles)} sees a part of {parameter.resource_type} only, and "
-                    f"{parameter.code} would tell of what it does not see.",
-                    "permission",
-                )
-    if not query.includes:
-        return query
-    return replace(query, includes=tuple(_includes(query.includes, found, ctx.registry)))
+def _let_through(ctx: Context, wanted: set[_Named], found: Masks) -> dict[_Named, list[str]]:
+    """By which masks each of some versions is seen: those of every rule that lets it through."""
+    if not wanted:
+        return {}
+    seeing = _seeing(ctx)
+    let: dict[_Named, list[str]] = {}
+    for mask in sorted({mask for one in wanted for mask in found[one.resource_type]}):
+        access = seeing.shown_by(mask)
+        asked = [one for one in sorted(wanted) if mask in found[one.resource_type]]
+        current = _current(ctx, access, asked)
+        for one in asked:
+            version = current.get((one.resource_type, one.id))
+            if version is None:
+                continue
+            # A version of the past is seen by what it says itself, as well as by what its resource is now.
+            if version == one.version or past.seen(ctx, access, *one) is not None:
+                let.setdefault(one, []).append(mask)
+    return let
 
 
-def _compartments(selection: Selection, found: Mapping[str, str]) -> Selection:
-    """The selection with its compartment entered by the references that are shown, where there is any."""
-    mask = found.get(selection.resource_type)
-    if not mask:
-        return selection
-    filters = []
-    for part in selection.filters:
-        if isinstance(part, InCompartment):
-            part = replace(part, parameters=tuple(p for p in part.parameters if visible(mask, p)) or part.parameters)
-        filters.append(part)
-    return replace(selection, filters=tuple(filters))
+def _current(ctx: Context, access: Access, wanted: Sequence[_Named]) -> dict[tuple[str, str], str]:
+    """The versions of some resources as they are now, of those that an access lets through."""
+    keys = sorted({ctx.store.hasher.uncached(f"{one.resource_type}/{one.id}") for one in wanted})
+    try:
+        return _looked_up(ctx, access, keys)
+    except ConsentsFound:
+        # It is known now that there are consents, and they are minded.
+        return _looked_up(ctx, access, keys)
 
 
-def _includes(includes: Iterable[Include], found: Mapping[str, str], registry: Registry) -> Iterator[Include]:
-    """The includes without references that are hidden; one with none left is left out, for it would mean all."""
-    for one in includes:
-        if one.source and one.source not in found:
-            yield one
-            continue
-        sources = (one.source,) if one.source else definitions.load().resource_types
-        kept = tuple(
-            parameter
-            for source in sources
-            for parameter in one.parameters or registry.parameters(source).values()
-            if parameter.type == "reference"
-            and parameter.status == "active"
-            and (source not in found or visible(found[source], parameter))
-        )
-        if kept:
-            yield replace(one, parameters=kept)
-
-
-def _parameters(part: Filter) -> Iterator[Parameter]:
-    """Every parameter that a filter goes by, those of chains and of what refers as well."""
-    match part:
-        case Clause(parameter=parameter):
-            yield parameter
-        case Chain(parameter=parameter, targets=targets):
-            yield parameter
-            for _, inner in targets:
-                yield from _parameters(inner)
-        case Has(parameter=parameter, filter=inner):
-            yield parameter
-            yield from _parameters(inner)
-        case InCompartment(parameters=parameters):
-            yield from parameters
-        case Negation(part=inner):
-            yield from _parameters(inner)
-        case Combination(parts=parts) | Contained(parts=parts):
-            for inner in parts:
-                yield from _parameters(inner)
-
-
-@lru_cache(maxsize=8192)
-def visible(mask: str, parameter: Parameter) -> bool:
-    """Whether a search parameter goes by nothing but elements that the mask shows."""
-    if parameter.code in _FREE:
-        return True
-    if parameter.components:
-        # A composite's parts are looked up by what they refer to; of types that are masked none is needed.
-        return False
-    if not parameter.expression:
-        return False
-    wanted = elements.shown(mask, parameter.resource_type)
-    starts = [path.steps[0] for path in paths(parameter.expression, parameter.resource_type)]
-    return bool(starts) and all(
-        isinstance(step, Child | First) and _element(parameter.resource_type, step.name) in wanted for step in starts
-    )
-
-
-def _element(resource_type: str, name: str) -> str:
-    """The element that a JSON property is of: onsetDateTime is one of onset[x]."""
-    for element in definitions.load().types[resource_type].elements.values():
-        if name in element.json_names():
-            return element.name
-    return ""
+def _looked_up(ctx: Context, access: Access, keys: Sequence[int]) -> dict[tuple[str, str], str]:
+    statement = by_key.by_keys(ctx.store.tenant_id, ctx.store.in_force(access), ctx.store.hasher, keys)
+    result = ctx.store.search(*statement, plan_kept=True)
+    get, names = result.get_value, {number: name for name, number in definitions.load().type_ids.items()}
+    return {
+        (names[int(get(row, 1) or 0)], (get(row, 2) or b"").decode()): (get(row, 3) or b"").decode()
+        for row in range(result.ntuples)
+    }

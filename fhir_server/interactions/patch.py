@@ -76,6 +76,8 @@ def _attempt(
             f"If-Match names version {expect}, but version {stored.version} of {name} is current: "
             "read it and try again."
         )
+    # Before anything is tried: a patch can test what it does not change.
+    guard.refuse_part(ctx, stored)
     patched = _patched(stored, document, kind)
     ctx.phases.mark("patch")
     write = prepare(ctx, patched, resource_id, "PUT", stored.version)

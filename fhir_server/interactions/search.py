@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from fhir_server.errors import BadRequest, NotFound
-from fhir_server.interactions import audit_events, masking, search_page
+from fhir_server.interactions import audit_events, masked_search, search_page
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.paging import binding_of, sealed_cursor, sealer_of
 from fhir_server.interactions.search_bundle import Pairs, applied_pairs, bundle, url
@@ -173,7 +173,7 @@ def _parsed(ctx: Context, scope: _Scope, pairs: Pairs) -> SearchQuery:
 
 def prepared(ctx: Context, query: SearchQuery) -> SearchQuery:
     """The query with all that depends on this server filled in."""
-    return resolve_query(ctx, _own_references(masking.searchable(ctx, query), ctx.base_url))
+    return resolve_query(ctx, _own_references(masked_search.searchable(ctx, query), ctx.base_url))
 
 
 def _within(ctx: Context, query: SearchQuery, owner: str) -> SearchQuery:

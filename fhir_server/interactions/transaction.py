@@ -129,7 +129,7 @@ class _Attempt:
         for planned in updates:
             is_new = writes[planned.entry.index].expect is None and self.lookup.path(planned) not in self.there
             # Under an id of one's own choice only those write who may write everything of the type.
-            is_new = is_new and planned.ctx.access.whole(planned.entry.resource_type)
+            is_new = is_new and planned.ctx.access.without_consents().whole(planned.entry.resource_type)
             (new if is_new else others).append(planned)
         self.put_each(others, writes)
         for start in range(0, len(new), _CHUNK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fhir_server.errors import BadRequest, PreconditionFailed
 from fhir_server.interactions import guard
 from fhir_server.interactions.context import NO_CONDITIONS, Conditions, Context, Response
-from fhir_server.interactions.write import answer, check_type, prepare, refused
+from fhir_server.interactions.write import answer, check_type, check_whole, prepare, refused
 
 
 def run(
@@ -18,6 +18,7 @@ def run(
     if found != resource_id:
         came = "no id" if found is None else "another one"
         raise BadRequest(f"The body must have the id of the URL, {resource_id}; it has {came}.", expression="id")
+    check_whole(checked)
     write = prepare(ctx, checked, resource_id, "PUT", expected_version(conditions))
     written = guard.put(ctx, write)
     ctx.phases.mark("sql")

@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server import validation
-from fhir_server.errors import BadRequest, Conflict, FhirError, Gone, PreconditionFailed
+from fhir_server.errors import BadRequest, Conflict, FhirError, Gone, Invalid, PreconditionFailed
 from fhir_server.interactions import audit_events
 from fhir_server.interactions.context import Context, Response
 from fhir_server.r4 import json
 from fhir_server.r4.compose import compose, decompose
 from fhir_server.r4.own_references import relative_to
+from fhir_server.r4.subset import is_subset
 from fhir_server.search.custom import definition
 from fhir_server.search.index import extract
 from fhir_server.store.index_rows import IndexRows
@@ -31,6 +32,20 @@ def check_type(resource: object, resource_type: str) -> Resource:
         came = f"a {found}" if isinstance(found, str) else "no resourceType"
         raise BadRequest(f"The URL is for {resource_type}, but the body has {came}.", expression="resourceType")
     return resource
+
+
+def check_whole(resource: object) -> None:
+    """Raise Invalid for a part of a resource, which as an update would erase the rest.
+
+    https://hl7.org/fhir/R4/search.html#elements
+    """
+    if isinstance(resource, dict) and is_subset(resource):
+        raise Invalid(
+            "The resource is tagged SUBSETTED: it is a part of one, and the update would erase the rest. Read it "
+            "whole, without _summary and _elements, or patch what is to change.",
+            code="business-rule",
+            expression=f"{resource.get('resourceType')}.meta.tag",
+        )
 
 
 def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, expect: int | None) -> Write:

@@ -73,17 +73,15 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
         raise Forbidden(
             f"The access_token does not permit read on {resource_type}; the scope system/{resource_type}.r would."
         )
-    if resource_type in masking.masks(ctx):
-        raise refused(
-            ctx,
-            f"{resource_type} is shown to the caller in part, and what belongs to it would tell of the rest; read it, "
-            "or search for what refers to it.",
-            "permission",
-        )
+    seen = masking.whole(reading)
+    if seen.nothing:
+        raise _in_part(ctx, resource_type)
     path = f"{resource_type}/{resource_id}/$everything"
     binding = Binding(ctx.tenant.id, path, f"{ctx.principal.client_id}\0{ctx.principal.subject}")
     asked = _asked(ctx, resource_type, binding, pairs_of("$everything", pairs, body))
-    focus = ctx.store.read(reading, resource_type, resource_id)
+    focus = ctx.store.read(seen, resource_type, resource_id)
+    if focus is None and seen != reading and ctx.store.read(reading, resource_type, resource_id) is not None:
+        raise _in_part(ctx, resource_type)
     if focus is None:
         raise NotFound(f"{resource_type}/{resource_id} is not known.")
     if focus.deleted:
@@ -96,6 +94,15 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     response = Response(200, _bundle(ctx, path, binding, asked, entries, following))
     ctx.phases.mark("serialise")
     return response
+
+
+def _in_part(ctx: Context, resource_type: str) -> Exception:
+    return refused(
+        ctx,
+        f"{resource_type} is shown to the caller in part, and what belongs to it would tell of the rest; read it, "
+        "or search for what refers to it.",
+        "permission",
+    )
 
 
 def _gives(wanted: Wanted, resource_type: str, last_updated: int) -> bool:
@@ -114,7 +121,7 @@ def _collect(
     """
     store = ctx.store
     # By what the caller sees in part they would be told of references that are hidden in it.
-    access = store.in_force(masking.whole(ctx.decide("search-system", None).visible, masking.masks(ctx)))
+    access = store.in_force(masking.whole(ctx.decide("search-system", None).visible))
     if access.nothing:
         return None
     focus = Focus(resource_type, store.hasher.uncached(f"{resource_type}/{resource_id}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_server.errors import Gone, NotFound
 from fhir_server.interactions.context import Context, Response
-from fhir_server.interactions.masking import masks
+from fhir_server.interactions.masking import whole
 from fhir_server.interactions.named_parameters import named
 from fhir_server.interactions.refusal import refusal, refused
 from fhir_server.operations.operation import Operation
@@ -39,7 +39,8 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     access = ctx.decide("read", resource_type)
     if access.nothing:
         raise refusal(ctx, "read", resource_type)
-    if resource_type in masks(ctx):
+    seen = whole(access)
+    if seen.nothing or (seen != access and ctx.store.read(seen, resource_type, resource_id) is None):
         # Paths alone would tell which of the hidden elements there are.
         raise refused(ctx, f"{resource_type} is shown to the caller in part; read it instead.", "permission")
     named("$lineage", (), pairs, body)

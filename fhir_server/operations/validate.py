@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.access.elements import masked
 from fhir_server.errors import BadRequest, Forbidden, Gone, Issue, NotFound
 from fhir_server.interactions.context import Context, Response
-from fhir_server.interactions.masking import masks
+from fhir_server.interactions.masking import part_of
 from fhir_server.operations.operation import Operation
 from fhir_server.r4 import json
 from fhir_server.validation.issues import issues as find_issues
@@ -95,8 +94,7 @@ def _stored(ctx: Context, resource_type: str, resource_id: str) -> dict[str, Any
     if stored.deleted:
         raise Gone(f"{resource_type}/{resource_id} was deleted.")
     resource: dict[str, Any] = json.parse(stored.to_bytes())
-    mask = masks(ctx).get(resource_type)
-    return masked(mask, resource) if mask else resource
+    return part_of(ctx, resource)
 
 
 def _id_issues(mode: str, scope: Sequence[str], resource: object) -> list[Issue]:

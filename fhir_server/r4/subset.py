@@ -34,6 +34,16 @@ def subset(resource: dict[str, Json], *, summary: str = "", elements: Collection
     return _tagged(resource, kept)
 
 
+def is_subset(resource: dict[str, Json]) -> bool:
+    """Whether a resource says that it is a part of one. https://hl7.org/fhir/R4/search.html#elements"""
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    return isinstance(tags, list) and any(
+        isinstance(tag, dict) and tag.get("system") == SUBSETTED["system"] and tag.get("code") == SUBSETTED["code"]
+        for tag in tags
+    )
+
+
 def _elements(resource: dict[str, Json], wanted: Callable[[Element], bool]) -> dict[str, Json]:
     names = _names(resource["resourceType"])
     return {

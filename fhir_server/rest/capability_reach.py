@@ -86,23 +86,25 @@ class Caller:
 
     def whole(self, interaction: str, resource_type: str) -> bool:
         """Whether it leaves every resource of the type."""
-        return self._access(interaction, resource_type).whole(resource_type)
+        return self._access(interaction, resource_type).without_consents().whole(resource_type)
 
     def in_part(self, resource_type: str) -> bool:
-        """Whether what the caller sees of the type has a mask."""
-        return bool(self._mask(resource_type))
+        """Whether the caller sees all that they see of the type in part."""
+        return "" not in self._masks(resource_type)
 
     def note(self, resource_type: str) -> str:
         """What is shown in part, or only counted."""
         if self.can("count", resource_type) and not self.can("search-type", resource_type):
             return "Resources of this type are counted for you, and not shown."
-        if mask := self._mask(resource_type):
-            return f"Resources of this type are shown to you in part: {mask} (docs/access.md)."
+        masks = self._masks(resource_type)
+        if parts := ", ".join(sorted(masks - {""})):
+            some = "Some resources" if "" in masks else "Resources"
+            return f"{some} of this type are shown to you in part: {parts} (docs/access.md)."
         return ""
 
-    def _mask(self, resource_type: str) -> str:
+    def _masks(self, resource_type: str) -> set[str]:
         read, searched = self._access("read", resource_type), self._access("search-type", resource_type)
-        return read.elements(resource_type) or searched.elements(resource_type)
+        return {*read.masks(resource_type), *searched.masks(resource_type)} or {""}
 
     def _access(self, interaction: str, resource_type: str | None) -> Access:
         return decide(self.principal, interaction, resource_type, self.resolve, self.taken)

@@ -265,7 +265,8 @@ def passed(
     joined: Access | None,
 ) -> Frame:
     """The branches that passes leave of a query."""
-    compiler = FilterCompiler(SqlParameters(tenant_id), hasher, access, joined or access)
+    seen, beyond = access.leaving(query.hidden), (joined or access).leaving(query.hidden)
+    compiler = FilterCompiler(SqlParameters(tenant_id), hasher, seen, beyond)
     frame = Frame(query, compiler)
     for one in passes:
         one(frame)

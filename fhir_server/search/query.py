@@ -138,7 +138,8 @@ class SearchQuery:
 
     ``count`` is the page size. ``total`` is none, estimate or accurate. ``summary`` is "", true, text, data, count or
     false. ``ignored`` lists what was left out under ``Prefer: handling=lenient``, for the outcome entry. ``types`` is
-    the value of ``_type`` as written, "" where there was none; ``contained`` is false, true or both.
+    the value of ``_type`` as written, "" where there was none; ``contained`` is false, true or both. ``hidden`` are the
+    (type, mask) that do not show what is searched by: resources are not found by what is not shown of them.
     """
 
     selections: tuple[Selection, ...]
@@ -150,6 +151,7 @@ class SearchQuery:
     ignored: tuple[str, ...] = ()
     types: str = ""
     contained: str = "false"
+    hidden: tuple[tuple[str, str], ...] = ()
 
     @property
     def filters(self) -> tuple[Filter, ...]:

@@ -130,6 +130,12 @@ def _bound(sql: str, values: Sequence[object]) -> str:
     return _PLACEHOLDER.sub(written, sql)
 
 
+def has_consents(connection: psycopg.Connection, tenant_id: int) -> bool:
+    """Whether a tenant has consents that could withhold anything."""
+    sql = "SELECT EXISTS (SELECT FROM consent_rule k WHERE k.tenant_id = $1)"
+    return run_search(connection, tenant_id, sql, [tenant_id]).get_value(0, 0) == b"t"
+
+
 def present_types(connection: psycopg.Connection, tenant_id: int) -> frozenset[str]:
     """The resource types of which a tenant has any resource, by one look into an index for each type there is."""
     result = run_search(

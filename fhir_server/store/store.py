@@ -31,7 +31,7 @@ class Store:
     ``search_timeout_ms`` is how many milliseconds one statement of a search may take; 0 leaves it to the connection.
     """
 
-    __slots__ = ("_connection", "_database", "full_text", "hasher", "search_timeout_ms", "tenant_id")
+    __slots__ = ("_connection", "_consents", "_database", "full_text", "hasher", "search_timeout_ms", "tenant_id")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Store:
     ) -> None:
         self._database = database
         self._connection = connection
+        self._consents: bool | None = None
         self.hasher = hasher
         self.tenant_id = tenant_id
         self.search_timeout_ms = search_timeout_ms
@@ -156,6 +157,19 @@ class Store:
         A transaction would have to be run again for that, so that its searches mind them in any case.
         """
         return self.in_transaction or self._database.consents.known(self.tenant_id)
+
+    def has_consents(self) -> bool:
+        """Whether the tenant has consents, for writes: looked up, within a transaction once."""
+        if self._database.consents.known(self.tenant_id):
+            return True
+        found = self._consents
+        if found is None:
+            found = self._run(lambda c: searching.has_consents(c, self.tenant_id), read_only=True)
+        if self.in_transaction:
+            self._consents = found
+        if found:
+            self._database.consents.note(self.tenant_id)
+        return found
 
     def facts(
         self,

@@ -96,8 +96,10 @@ def test_nobody_changes_what_is_hidden_from_them(clinic: Clinic, report: Report,
     rows = attacked.rows()
     asks = writing(clinic.items, attacker)
     asks = random.Random(attacker.name).sample(asks, min(WRITES, len(asks)))
+    # Who may choose the ids of whole types learns by it that one is taken, and so from what is withheld as well.
+    twin = None if "clinic_admin" in attacker.roles else beside(attacked, attacker)
     with patch.object(validation, "validate"):
-        Attack(attacked, attacker, report, beside(attacked, attacker)).make(asks)
+        Attack(attacked, attacker, report, twin).make(asks)
     after = attacked.rows()
     hidden = [item for item in clinic.items if not any(attacker.sees(item, letter) for letter in "cruds")]
     assert {item.reference: after[item.id] for item in hidden} == {item.reference: rows[item.id] for item in hidden}

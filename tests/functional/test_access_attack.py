@@ -93,7 +93,7 @@ def test_nobody_is_shown_what_is_hidden_from_them(clinic: Clinic, attacker: Atta
     assert not report.leaks, "\n".join(report.leaks)
 
 
-@pytest.mark.parametrize("name", ["physician", "patient", "attorney", "one type", "billing"])
+@pytest.mark.parametrize("name", ["physician", "patient", "attorney", "one type", "billing", "physician and billing"])
 def test_nothing_tells_of_what_is_hidden(clinic: Clinic, name: str) -> None:
     """What is hidden changes no answer: no total, no order, no page, no refusal."""
     attacker = BY_NAME[name]
@@ -102,7 +102,7 @@ def test_nothing_tells_of_what_is_hidden(clinic: Clinic, name: str) -> None:
     assert not report.leaks, "\n".join(report.leaks)
 
 
-@pytest.mark.parametrize("name", ["physician", "patient", "staff"])
+@pytest.mark.parametrize("name", ["physician", "patient", "staff", "clinic admin", "physician and staff"])
 def test_nothing_hidden_is_changed(clinic: Clinic, name: str) -> None:
     attacker = BY_NAME[name]
     rows = clinic.rows()

@@ -88,10 +88,10 @@ class Attacker:
         if item.variant == DELETED and grant.reach != "clinic":
             # What was deleted is told to those only who see every resource of its type.
             return False
-        # Consents have a say in reading, not in writing: docs/access.md, "Writing".
+        # What clients that act for nobody deliver no consent holds up: docs/access.md, "Writing".
         if (
             item.variant == WITHHELD
-            and letter in "rs"
+            and (letter in "rs" or role.name != "system")
             and not own
             and role.name != "super_admin"
             and item.type != "Consent"
@@ -188,6 +188,7 @@ ATTACKERS = (
     Attacker("billing", "user/*.cruds", ("billing",), "Practitioner/nobody"),
     Attacker("executive", "user/*.rs", ("executive",), "Practitioner/nobody"),
     Attacker("physician and staff", "user/*.cruds", ("physician", "staff"), DOCTOR, treats="b"),
+    Attacker("physician and billing", "user/*.cruds", ("billing", "physician"), DOCTOR, treats="b"),
     Attacker("nobody", "user/*.cruds", ("physician",)),
     Attacker("without role", "user/*.cruds patient/*.cruds system/*.cruds", (), DOCTOR, _B, launched="b"),
     Attacker("unknown role", "user/*.cruds", ("king",), DOCTOR),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.access.elements import MASKS, masked, shown
+from fhir_server.access.elements import ABSENT, MASKS, masked, shown
 from fhir_server.access.roles import ROLES
 from fhir_server.r4 import definitions
+from fhir_server.validation import validate
 
+MASKED = {"extension": [{"url": ABSENT, "valueCode": "masked"}]}
 PAIRS = [(mask, name) for mask, types in MASKS.items() for name in types]
 
 
@@ -17,6 +19,8 @@ def test_what_a_mask_shows_is_there_and_is_valid(mask: str, name: str) -> None:
     elements = {element.name: element for element in definitions.load().types[name].elements.values()}
     assert shown(mask, name) <= set(elements)
     assert {one.name for one in elements.values() if one.min} <= shown(mask, name)
+    apart = {"implicitRules", "modifierExtension"}
+    assert {one.name for one in elements.values() if one.modifier} - apart <= shown(mask, name), "else it is misread"
     assert not shown(mask, name) & {"text", "contained", "extension", "modifierExtension", "note", "photo"}
 
 
@@ -36,7 +40,7 @@ def test_a_masked_resource() -> None:
         "extension": [{"url": "x", "valueString": "secret"}], "subject": {"reference": "Patient/1"},
     }  # fmt: skip
     before = repr(given)
-    made = masked("codes", given)
+    made = masked(given, shown("codes", "Condition"))
     assert made == {
         "resourceType": "Condition", "id": "c",
         "meta": {
@@ -49,9 +53,48 @@ def test_a_masked_resource() -> None:
         "onsetDateTime": "2020", "code": {"text": "Asthma"}, "subject": {"reference": "Patient/1"},
     }  # fmt: skip
     assert repr(given) == before
-    assert masked("codes", made) == made
+    assert masked(made, shown("codes", "Condition")) == made
 
 
 def test_a_type_that_a_mask_does_not_list_shows_nothing() -> None:
-    made = masked("codes", {"resourceType": "Observation", "id": "o", "status": "final"})
-    assert set(made) == {"resourceType", "id", "meta"}
+    given = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}, "valueInteger": 1}
+    made = masked(given, shown("codes", "Observation"))
+    assert made | {"meta": 0} == {
+        "resourceType": "Observation", "id": "o", "meta": 0, "_status": MASKED, "code": MASKED
+    }  # fmt: skip
+    validate(made)
+
+
+def test_what_is_asked_for_and_hidden_says_that_it_is_masked() -> None:
+    given = {
+        "resourceType": "Encounter", "_status": {"extension": [{"url": ABSENT, "valueCode": "unknown"}]},
+        "_class": None, "class": {"code": "AMB"}, "meta": {"versionId": "1"},
+    }  # fmt: skip
+    made = masked(given, shown("schedule", "Encounter"))
+    assert made["_status"] == {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}, "there is nothing to hide"
+    given["_status"] = {"extension": [{"url": "http://example.org/secret", "valueString": "secret"}]}
+    made = masked(given, shown("schedule", "Encounter"))
+    assert made["_status"] == MASKED
+    validate(made)
+
+
+def test_what_is_contained_is_not_referred_to() -> None:
+    given = {
+        "resourceType": "Procedure", "status": "completed", "contained": [{"resourceType": "Patient", "id": "x"}],
+        "subject": {"reference": "#x", "display": "Somebody"}, "reasonReference": [{"reference": "Condition/1"}],
+    }  # fmt: skip
+    made = masked(given, shown("codes", "Procedure"))
+    assert made["subject"] == {"display": "Somebody", **MASKED}
+    assert made["reasonReference"] == given["reasonReference"]
+    validate(made)
+
+
+def test_that_something_changes_the_meaning_is_told_and_not_what() -> None:
+    given = {
+        "resourceType": "Condition", "subject": {"reference": "Patient/1"}, "implicitRules": "http://example.org/rules",
+        "modifierExtension": [{"url": "http://example.org/not", "valueString": "secret"}],
+    }  # fmt: skip
+    made = masked(given, shown("codes", "Condition"))
+    assert made["modifierExtension"] == [{"url": "http://example.org/not", **MASKED}]
+    assert made["implicitRules"] == "http://example.org/rules"
+    validate(made)
