@@ -22,9 +22,9 @@ from fhir_server.store import directory, hl7_messages, hl7_overview
 from fhir_server.store.hl7_messages import CAME, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
-from fhir_server.store.session import Database
+from fhir_server.store.session import Connection, Database
 from fhir_server.store.store import Store
-from hl7_gateway import answers, sequence
+from hl7_gateway import answers, recording, sequence
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.conversion.draft import Conversion
 from hl7_gateway.deliver import Delivered, Desk, Work, deliver_batch
@@ -231,7 +231,15 @@ class Worker:
         failed = Delivered(one.id, problem=problem)
         told = _acknowledge(prepared, prepared[one.id].work, failed) if one.id in prepared else None
         dead = Settled(one.id, failed.state, "", failed.problem_json(), acknowledgment=told, awaited=True)
-        self._database.transaction(tenant_id, lambda c: hl7_messages.settle(c, tenant_id, [dead], now()))
+        feed = self._feeds.get(tenant_id, one.feed_id)
+        name = "removed" if feed is None else feed.name
+        event = recording.failed(tenant_id, self._desk(tenant_id).tenant.slug, name, one.id, problem)
+
+        def settle(connection: Connection) -> None:
+            hl7_messages.settle(connection, tenant_id, [dead], now())
+            recording.record(connection, self._hasher, event)
+
+        self._database.transaction(tenant_id, settle)
         return 1
 
     def _prepare(self, tenant_id: int, one: Waiting) -> _Prepared:

@@ -16,7 +16,9 @@ from fhir_server.interactions.context import Tenant
 from fhir_server.settings import ConfigurationError
 from fhir_server.store import directory, hl7_feeds
 from fhir_server.store.hl7_feeds import FeedRow
+from fhir_server.store.session import Connection
 from fhir_server.store.store import Store
+from hl7_gateway import concerned, recording
 from hl7_gateway.deliver import Desk
 from hl7_gateway.feed import Feed, NotAFeed, parse
 from hl7_gateway.stored_maps import with_maps
@@ -75,6 +77,27 @@ class Clinic:
         entry = directory.entry(self.of.database, self.of.slug)
         taken = entry.taken if entry is not None else ()
         return Desk(Tenant(self.of.id, self.of.slug, taken), f"{self.of.settings.public_url}/t/{self.of.slug}/fhir")
+
+    def patients_in(self, feed_id: int, raw: bytes) -> tuple[str, ...]:
+        """The ids of the clinic's patients whom a message names; of a feed that cannot be used that is not known."""
+        try:
+            feed = self.numbered(feed_id)
+        except ConfigurationError:
+            return ()
+        return concerned.patients_in(self.store, self.desk, raw, feed)
+
+    def known(self, identifier: str) -> tuple[str, ...]:
+        """The ids of the clinic's patients who have an identifier, SYSTEM|NUMBER."""
+        system, _, number = identifier.rpartition("|")
+        return concerned.known(self.store, self.desk, [(system, number)])
+
+    def record(self, kind: str, **values: Any) -> None:
+        """Leave a record in the clinic's audit trail, before what it tells of is shown."""
+        self.of.database.transaction(self.of.id, lambda c: self.record_in(c, kind, **values))
+
+    def record_in(self, connection: Connection, kind: str, **values: Any) -> None:
+        """The same in the transaction of what it tells of, at its end."""
+        recording.record(connection, self.hasher, recording.at_the_command_line(self.of.id, kind, **values))
 
 
 @contextlib.contextmanager

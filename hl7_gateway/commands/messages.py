@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -100,9 +100,17 @@ def list_(slug: str, state: str | None, before: int | None, count: int, **chosen
         if before is not None:
             asked = replace(asked, before=before)
         names = {row.id: row.name for row in found.rows}
+        _told(found, chosen, state)
         rows = found.of.database.transaction(found.of.id, lambda c: hl7_found.listed(c, found.of.id, asked, count))
     for row in rows:
         click.echo(line(row, names))
+
+
+def _told(found: Clinic, chosen: Mapping[str, Any], state: str | None) -> None:
+    """Have the audit trail know what is looked for, and whose messages."""
+    asked = "&".join(f"{name}={value}" for name, value in {**chosen, "state": state}.items() if value)
+    patient = chosen.get("patient")
+    found.record("hl7-search", query=f"GET messages?{asked}", patient_ids=found.known(patient) if patient else ())
 
 
 @messages.command(epilog=example("hl7-gateway messages show riverside 4711"))
@@ -114,6 +122,7 @@ def show(slug: str, number: int, raw: bool) -> None:
     with clinic(slug) as found:
         one = whole(found, number)
         names = {row.id: row.name for row in found.rows}
+        found.record("hl7-read", messages=(number,), patient_ids=found.patients_in(one.found.feed_id, one.raw))
     if raw:
         click.echo(one.raw, nl=False)
         return

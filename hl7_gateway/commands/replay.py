@@ -65,10 +65,7 @@ def replay(
 def drop(slug: str, numbers: tuple[int, ...], reason: str) -> None:
     """Close dead letters of the clinic SLUG for good; they can still be found and shown."""
     with clinic(slug) as found:
-        now = time.time_ns() // 1000
-        gone = found.of.database.transaction(
-            found.of.id, lambda c: hl7_found.drop(c, found.of.id, numbers, now, reason)
-        )
+        gone = found.of.database.transaction(found.of.id, partial(_dropped, found, numbers, reason))
     for number in numbers:
         click.echo(f"{number}\t{'dropped' if number in gone else 'is no dead letter'}")
 
@@ -106,6 +103,7 @@ def _show(found: Clinic, some: list[Found], raw: bytes | None) -> None:
     for one in some:
         click.echo(str(one.id))
         content = raw if raw is not None else whole(found, one.id).raw
+        found.record("hl7-preview", messages=(one.id,), patient_ids=found.patients_in(one.feed_id, content))
         shown_preview(preview(found.store, found.desk, found.numbered(one.feed_id), one.id, content))
 
 
@@ -114,9 +112,29 @@ def _replay(found: Clinic, some: list[Found], raw: bytes | None) -> int:
         asked = [prepared(found.numbered(one.feed_id), found.hasher, whole(found, one.id), raw) for one in some]
     except NotOneMessage as error:
         raise ConfigurationError(str(error)) from None
-    return found.of.database.transaction(found.of.id, partial(_queued, found.of.id, asked))
+    patients: tuple[str, ...] = ()
+    if len(some) == 1:
+        # Of many at once no patients are named, as by the page for many.
+        patients = found.patients_in(some[0].feed_id, raw if raw is not None else whole(found, some[0].id).raw)
+    return found.of.database.transaction(found.of.id, partial(_queued, found, asked, patients))
 
 
-def _queued(tenant_id: int, asked: list[Replay], connection: Connection) -> int:
+def _queued(found: Clinic, asked: list[Replay], patients: tuple[str, ...], connection: Connection) -> int:
     now = time.time_ns() // 1000
-    return sum(hl7_found.replay(connection, tenant_id, one, now) is not None for one in asked)
+    done: dict[int, int] = {}
+    for one in asked:
+        number = hl7_found.replay(connection, found.of.id, one, now)
+        if number is not None:
+            done[one.id] = number
+    if done:
+        corrected = {str(before): after for before, after in done.items() if before != after}
+        named = tuple(sorted({*done, *done.values()}))
+        found.record_in(connection, "hl7-replay", messages=named, patient_ids=patients, detail=corrected)
+    return len(done)
+
+
+def _dropped(found: Clinic, numbers: tuple[int, ...], reason: str, connection: Connection) -> list[int]:
+    gone = hl7_found.drop(connection, found.of.id, numbers, time.time_ns() // 1000, reason)
+    if gone:
+        found.record_in(connection, "hl7-drop", messages=tuple(gone), reason=reason)
+    return gone

@@ -13,6 +13,7 @@ from fhir_server.authn.people import Person
 from fhir_server.console.times import shown_at
 from fhir_server.store import audit
 from hl7_gateway.console.office import Office
+from hl7_gateway.recording import COMMAND_LINE
 
 _MOST: Final = 100
 
@@ -77,4 +78,7 @@ def _done(event: Event, number: int, people: Mapping[str, str]) -> Done:
             what = f"made it, as a correction of message {before}"
     if event.outcome != SUCCESS:
         what = f"was refused ({event.status})"
-    return Done(at, people.get(event.subject, "somebody"), what, event.reason)
+    who = people.get(event.subject, "somebody")
+    if event.client_id == COMMAND_LINE:
+        who = f"{event.subject} on the server"
+    return Done(at, who, what, event.reason)

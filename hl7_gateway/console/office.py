@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from fhir_server.access.policy import Access
 from fhir_server.console.visit import Visit
 from fhir_server.crypto.hashing import Hasher
-from fhir_server.interactions.context import Context, Tenant
-from fhir_server.store import hl7_feeds, hl7_found, identified
+from fhir_server.interactions.context import Tenant
+from fhir_server.store import hl7_feeds, hl7_found
 from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.hl7_found import Found, Wanted, Whole
 from fhir_server.store.store import Store
-from hl7_gateway.deliver import Desk, feed_principal
+from hl7_gateway import concerned
+from hl7_gateway.deliver import Desk
 from hl7_gateway.feed import Feed, NotAFeed, parse
 from hl7_gateway.message import Message
-from hl7_gateway.patients import MOST, named
 from hl7_gateway.stored_maps import with_maps
 
 MESSAGES, FEEDS = "messages", "feeds"
@@ -83,23 +82,11 @@ class Office:
 
     def patient_ids(self, message: Message | None, feed: Feed | None) -> tuple[str, ...]:
         """The patients of the clinic whom a message names, for the audit trail."""
-        if message is None or feed is None:
-            return ()
-        return self.known(sorted(named(message, feed.mapping))[:MOST])
+        return concerned.patient_ids(self.store, self.desk, message, feed)
 
     def known(self, identifiers: Sequence[tuple[str, str]]) -> tuple[str, ...]:
         """The ids of the patients who have one of these identifiers (system, value)."""
-        wanted = [identified.Wanted("Patient", system, value, locked=False) for system, value in identifiers]
-        if not wanted:
-            return ()
-        context = Context(
-            self.desk.tenant, feed_principal("console", self.visit.slug), Access(()), self.store, self.desk.base_url
-        )
-        access = context.decide("update", None)
-        found = self.database.transaction(
-            self.tenant_id, lambda c: identified.find(c, self.tenant_id, self.hasher, access, wanted)
-        )
-        return tuple(sorted({one.id for several in found for one in several}))
+        return concerned.known(self.store, self.desk, identifiers)
 
     def may_look(self) -> bool:
         """Whether the person may see messages, not only how many there are."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fhir_server.audit.event import Event, decode
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
@@ -234,3 +237,42 @@ def test_what_a_feed_sends_is_scored_and_another_mapping_is_compared(
     assert "0 of 2 messages would come to something else" in command("compare", slug, "lab", str(file))
     file.write_text("[[put]]\nfield='x'\nvalue='y'")
     assert "is not a field as in PID-13" in command("compare", slug, "lab", str(file), status=1)
+
+
+def trail(ward: Ward, kind: str) -> list[Event]:
+    """The records of a kind, the oldest first."""
+    rows = ward.rows("SELECT record FROM audit_record ORDER BY seq")
+    return [one for one in map(decode, (record for (record,) in rows)) if one.kind == kind]
+
+
+def test_what_an_operator_does_with_messages_is_in_the_audit_trail(
+    command: Command, ward: Ward, tmp_path: Path
+) -> None:
+    """Who it was is told by the operating system, whatever the environment says."""
+    slug, bad = ward.tenant.slug, message("2", "A04", "456").replace(b"HOSP^MR", b"HOSP^SS")
+    ward.keep(visit("1", "A01", "123"), bad, message("3", "A04", "7").replace(b"HOSP^MR", b"HOSP^SS"))
+    ward.work()
+    _, second, third = ward.found()
+    ((subject,),) = ward.rows("SELECT body -> 'subject' ->> 'reference' FROM resource WHERE body ? 'class'")
+    patient = subject.removeprefix("Patient/")
+    before = ward.rows("SELECT count(*) FROM audit_record")
+    command("messages", "list", slug, "--state", "dead", "--event", "a04")
+    command("messages", "show", slug, str(second.id))
+    corrected = file_of(tmp_path, visit("2", "A04", "123"))
+    command("replay", slug, str(second.id), "--corrected", corrected, "--preview")
+    command("replay", slug, str(second.id), "--corrected", corrected)
+    command("drop", slug, str(third.id), str(second.id), "--reason", "a test of theirs")
+    made = ward.found()[-1]
+    kinds = ("hl7-search", "hl7-read", "hl7-preview", "hl7-replay", "hl7-drop")
+    search, read, previewed, replayed, dropped = [one for kind in kinds for one in trail(ward, kind)]
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert {(one.subject, one.client_id, one.outcome) for one in (search, read, previewed, replayed, dropped)} == {
+        (user, "hl7-gateway-cli", "0")
+    }
+    assert search.query == "GET messages?event=a04&state=dead"
+    assert (read.messages, previewed.messages, previewed.patient_ids) == ((second.id,), (second.id,), (patient,))
+    assert (replayed.messages, replayed.detail) == ((second.id, made.id), {str(second.id): made.id})
+    assert replayed.patient_ids == (patient,)
+    assert (dropped.messages, dropped.reason) == ((third.id,), "a test of theirs")
+    command("drop", slug, str(third.id))
+    assert ward.rows("SELECT count(*) FROM audit_record") == [(before[0][0] + 5,)], "what changed nothing is no act"

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from fhir_server.audit import event as events
 from fhir_server.errors import Unavailable
 from fhir_server.store import hl7_feeds, hl7_found, tenants
 from fhir_server.store.database_urls import DatabaseUrls
@@ -97,6 +98,12 @@ def test_a_defect_of_delivery_is_found_with_the_one_message_that_has_it(
     ward.keep(visit("1", "A01", "123"), bad, visit("3", "A01", "456"))
     assert ward.work() == 3
     assert [(one.control_id, one.state) for one in ward.found()] == [("1", "stored"), ("2", "dead"), ("3", "stored")]
+    # The trail tells of it as of every message.
+    (dead,) = ward.found(state="dead")
+    records = [events.decode(record) for (record,) in ward.rows("SELECT record FROM audit_record ORDER BY seq")]
+    (failed,) = [one for one in records if one.messages == (dead.id,)]
+    assert (failed.kind, failed.client_id, failed.outcome) == ("transaction", "hl7-feed/lab", events.FAILED)
+    assert failed.reason.startswith("It could not be converted; incident ")
 
 
 def test_who_sent_a_message_that_a_defect_made_a_dead_letter_is_told_so(
