@@ -8,27 +8,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import cast
 
 from hl7_gateway.wire.acknowledgment import Problem, acknowledge
-from hl7_gateway.wire.mllp import Event, Frame, Frames, Noise, Oversize, frame
+from hl7_gateway.wire.intake import Intake
+from hl7_gateway.wire.mllp import Frame, Oversize, frame
+from hl7_gateway.wire.patience import Patience
 from hl7_gateway.wire.peer import Peer, peer
-from hl7_gateway.wire.room import Room
+from hl7_gateway.wire.room import Room, Unfinished
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Peer, bytes], Awaitable[bytes | None]]
 """Takes a message and answers its acknowledgment, if one is wanted. Where it fails, the connection is closed without an
 answer, so that the sender sends the message again."""
-
-_UNFRAMED: Final = 1_048_576
-"""How many bytes of no frame are put up with: who sends more speaks another protocol."""
-
-_ENDLESS: Final = 4
-"""How many times the largest size a frame may go on before the connection is given up."""
 
 
 class _Open:
@@ -53,19 +49,34 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, handler: Handler, room: Room, *, limit: int, pipeline: int, idle: float | None, stalled: float
+        self,
+        handler: Handler,
+        room: Room,
+        unfinished: Unfinished,
+        *,
+        limit: int,
+        pipeline: int,
+        idle: float | None,
+        stalled: float,
     ) -> None:
         self.peer = Peer("", 0)
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._handler = handler
         self._room = room
+        self._unfinished = unfinished
+        self._held = 0
         self._limit = limit
-        self._frames = Frames(limit)
+        self._intake = Intake(limit)
         self._pipeline = pipeline
-        self._idle = idle
+        self._patience = Patience(
+            idle,
+            stalled,
+            unfinished=lambda: self._intake.unfinished,
+            waits=lambda: self._paused or (bool(self._open) and not self._intake.unfinished),
+            end=self._end_idle,
+        )
         self._stalled = stalled
-        self._came: deque[Frame | Oversize] = deque()
         self._open: deque[_Open] = deque()
         self._outside = False  # the first of those that came waits for room
         self._reading = True
@@ -74,9 +85,6 @@ class Connection(asyncio.Protocol):
         self._lost = False
         self._full: asyncio.TimerHandle | None = None  # set while the sender does not read its answers
         self._leaving: asyncio.TimerHandle | None = None
-        self._heard = 0.0
-        self._looks: asyncio.TimerHandle | None = None
-        self._noise: Counter[str] = Counter()
 
     async def ended(self) -> None:
         """Wait until the connection is gone and nothing of it is with the handler; who gives that up cuts it off."""
@@ -93,30 +101,41 @@ class Connection(asyncio.Protocol):
         """Read no more; what was read is still answered."""
         self._end_reading()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether its sender waits for nothing, and is in the middle of nothing."""
+        return self._reading and not self._open and self._intake.empty and not self._intake.unfinished
+
+    @property
+    def heard(self) -> float:
+        """When something came last, in the event loop's time."""
+        return self._patience.heard
+
+    def give_way(self) -> None:
+        """End at once, for others to have its place; whoever has something to send connects again."""
+        self._give_up("a connection makes room for another one")
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._secured = transport.get_extra_info("ssl_object") is not None
         self.peer = peer(transport, self._send)
-        self._heard = self._loop.time()
-        self._be_patient()
+        self._intake.who = self._who()
+        self._patience.hear()
+        self._patience.begin()
 
     def data_received(self, data: bytes) -> None:
         if not self._reading:
             return
-        self._heard = self._loop.time()
-        for event in self._frames.feed(data):
-            if isinstance(event, Noise):
-                self._tell_noise(event)
-            else:
-                self._came.append(event)
+        self._patience.hear()
+        self._intake.take(data)
         self._go_on()
-        if self._frames.unframed > _UNFRAMED or self._frames.pending > _ENDLESS * self._limit + _UNFRAMED:
+        if self._intake.endless:
             logger.warning("what comes is no HL7 v2: the connection is closed", extra=self._who())
             self._end_reading()
-        elif self._looks is None or self._frames.pending:
-            self._be_patient()
+        else:
+            self._patience.begin()
 
     def eof_received(self) -> bool:
         self._end_reading()
@@ -135,12 +154,14 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
         self._reading = False
-        for timer in (self._full, self._looks, self._leaving):
+        self._patience.stop()
+        for timer in (self._full, self._leaving):
             if timer is not None:
                 timer.cancel()
-        self._full = self._looks = self._leaving = None
-        for noise in self._frames.close():
-            self._tell_noise(noise)
+        self._full = self._leaving = None
+        if not self._outside:
+            self._intake.clear()
+        self._intake.end()
         # What is with the handler goes on.
         self._go_on()
 
@@ -151,30 +172,32 @@ class Connection(asyncio.Protocol):
         self._write()
         while self._take():
             self._write()
-        full = bool(self._came) or len(self._open) >= self._pipeline
+        if self._intake.held != self._held:
+            self._held = self._intake.held
+            self._unfinished.note(self, self._held, self._let_go)
+        full = not self._intake.empty or len(self._open) >= self._pipeline
         if self._reading and full != self._paused:
             self._paused = full
             if full:
                 self._transport.pause_reading()
             else:
-                self._heard = self._loop.time()
+                self._patience.hear()
                 self._transport.resume_reading()
         if not self._reading:
             self._end_if_answered()
 
     def _take(self) -> bool:
         """Hand on what came; whether any of it is answered already."""
-        came = self._came
+        intake = self._intake
         if (self._broken or self._lost) and not self._outside:
             # Nobody waits for them any more.
-            came.clear()
-        while came and not self._outside and len(self._open) < self._pipeline:
-            first = came[0]
+            intake.clear()
+        while not self._outside and len(self._open) < self._pipeline and (first := intake.first) is not None:
             if isinstance(first, Oversize):
-                came.popleft()
+                intake.hand_on()
                 self._open.append(self._refuse(first))
             elif self._room.enter(len(first.payload), self._let_in):
-                came.popleft()
+                intake.hand_on()
                 self._hand_on(first.payload)
             else:
                 self._outside = True
@@ -183,7 +206,8 @@ class Connection(asyncio.Protocol):
     def _let_in(self) -> None:
         """There is room for the first of those that came."""
         self._outside = False
-        payload = cast("Frame", self._came.popleft()).payload
+        payload = cast("Frame", self._intake.first).payload
+        self._intake.hand_on()
         if self._lost or self._broken:
             # Not at once: it is others' turn to be let in.
             self._loop.call_soon(self._room.leave, len(payload))
@@ -253,7 +277,7 @@ class Connection(asyncio.Protocol):
         self._reading = False
 
     def _end_if_answered(self) -> None:
-        if self._open or self._came:
+        if self._open or not self._intake.empty:
             return
         if self._lost:
             if not self._ended.done():
@@ -268,48 +292,18 @@ class Connection(asyncio.Protocol):
         self._stop_reading()
         self._transport.abort()
 
+    def _let_go(self) -> None:
+        self._give_up("more of messages that are not done is held than there is room for")
+
     def _send(self, payload: bytes) -> None:
         if self._lost or self._transport.is_closing():
             raise ConnectionError("The sender is gone.")
         self._transport.write(frame(payload))
 
-    # Patience.
-
-    def _be_patient(self) -> None:
-        """See to it that somebody looks when nothing has come for as long as may be."""
-        patience = self._stalled if self._frames.pending else self._idle
-        if patience is None or not self._reading:
-            return
-        due = self._heard + patience
-        if self._looks is not None:
-            if self._looks.when() <= due:
-                return
-            self._looks.cancel()
-        self._looks = self._loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        self._looks = None
-        patience = self._stalled if self._frames.pending else self._idle
-        if patience is None or not self._reading:
-            return
-        now = self._loop.time()
-        if self._paused or (self._open and not self._frames.pending):
-            # It is not idle: it waits for us.
-            self._heard = now
-        if now - self._heard < patience:
-            self._be_patient()
-            return
-        logger.info("a connection is idle and closed", extra=self._who())
-        self._end_reading()
-
-    def _tell_noise(self, event: Event) -> None:
-        """Log what is of no frame: each kind once for a connection, however often it comes."""
-        if not isinstance(event, Noise):
-            return
-        self._noise[event.reason] += 1
-        if self._noise[event.reason] == 1:
-            extra = {**self._who(), "bytes": event.count, "reason": event.reason}
-            logger.warning("a sender does not frame its messages well", extra=extra)
+    def _end_idle(self) -> None:
+        if self._reading:
+            logger.info("a connection is idle and closed", extra=self._who())
+            self._end_reading()
 
     def _who(self) -> dict[str, object]:
         return {"peer": self.peer.address, "peer_port": self.peer.port}

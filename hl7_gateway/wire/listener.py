@@ -6,13 +6,14 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
 from hl7_gateway.wire.connection import Connection, Handler
 from hl7_gateway.wire.peer import Network, allowed
-from hl7_gateway.wire.room import Room
+from hl7_gateway.wire.room import Room, Unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Listener:
 
     ``limit`` bytes are the largest message, ``allowed`` the networks that may connect (all where there are none, told
     before any handshake), ``pipeline`` how many messages of a connection may be open at once, ``queue`` how many of all
-    of them, ``connections`` how many senders.
+    of them, ``connections`` how many senders, ``unfinished`` bytes how much of messages that have not come as a whole.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Listener:
         queue: int = 1_024,
         pipeline: int = 16,
         connections: int = 1_024,
+        unfinished: int | None = None,
         idle: float | None = None,
         stalled: float = 120.0,
         reuse_port: bool = False,
@@ -53,6 +55,7 @@ class Listener:
         self._tls = tls
         self._allowed = allowed
         self._room = Room(queue, max(_OCTETS, limit))
+        self._unfinished = Unfinished(unfinished or max(_OCTETS, 2 * limit))
         self._pipeline = pipeline
         self._most = connections
         self._idle = idle
@@ -80,6 +83,11 @@ class Listener:
     def depth(self) -> int:
         """How many messages are with the handler."""
         return self._room.held
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes are held of messages that have not come as a whole."""
+        return self._unfinished.octets
 
     async def start(self) -> None:
         """Listen. Raises OSError where the address is taken."""
@@ -147,13 +155,26 @@ class Listener:
     def _unwelcome(self, address: str) -> str:
         if not allowed(address, self._allowed):
             return "its address is not on the list"
-        return "there are too many" if len(self._welcomes) >= self._most else ""
+        return "there are too many" if len(self._welcomes) >= self._most and not self._makes_room() else ""
+
+    def _makes_room(self) -> bool:
+        """Let an idle connection go, of whoever has most of them the one that is so for longest; whether there is one.
+
+        Who forgets to close connections, or opens them on purpose, must not keep the others out.
+        """
+        count = Counter(one.peer.address for one in self._open)
+        quiet = [one for one in self._open if one.quiet]
+        if not quiet:
+            return False
+        min(quiet, key=lambda one: (-count[one.peer.address], one.heard)).give_way()
+        return True
 
     async def _welcome(self, accepted: socket.socket, address: str) -> None:
         loop = asyncio.get_running_loop()
         connection = Connection(
             self._handler,
             self._room,
+            self._unfinished,
             limit=self._limit,
             pipeline=self._pipeline,
             idle=self._idle,

@@ -77,6 +77,11 @@ class Frames:
         """How many bytes of the frame that is not done yet came, kept or not."""
         return self._size
 
+    @property
+    def held(self) -> int:
+        """How many bytes of the frame that is not done yet are kept."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Event]:
         """What these bytes complete."""
         events: list[Event] = []

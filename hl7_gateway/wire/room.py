@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class Room:
@@ -47,3 +49,47 @@ class Room:
 
     def _fits(self, octets: int) -> bool:
         return not self._held or (self._held < self._messages and self._held_octets + octets <= self._octets)
+
+
+@dataclass(slots=True)
+class _Begun:
+    at: float
+    octets: int
+    let_go: Callable[[], None]
+
+
+class Unfinished:
+    """How many bytes are held of frames that are not done, over all connections of a listener.
+
+    Where that are more than ``most``, the connection is let go that takes most time for its bytes: the others come to
+    an end.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._begun: dict[object, _Begun] = {}
+        self.octets = 0
+
+    def note(self, connection: object, octets: int, let_go: Callable[[], None]) -> None:
+        """How many bytes a connection holds of its frame; 0: its frame is done, or there is none."""
+        before = self._begun.get(connection)
+        if before is not None:
+            self.octets -= before.octets
+        self.octets += octets
+        if not octets:
+            self._begun.pop(connection, None)
+        elif before is None or octets < before.octets:
+            # Of another frame than before.
+            self._begun[connection] = _Begun(self._clock(), octets, let_go)
+        else:
+            before.octets = octets
+        while self.octets > self._most and len(self._begun) > 1:
+            self._let_slowest_go()
+
+    def _let_slowest_go(self) -> None:
+        now = self._clock()
+        slowest = min(self._begun, key=lambda one: self._begun[one].octets / (now - self._begun[one].at + 0.001))
+        gone = self._begun.pop(slowest)
+        self.octets -= gone.octets
+        gone.let_go()

@@ -285,7 +285,10 @@ def test_as_many_senders_as_allowed() -> None:
     async def scenario() -> None:
         async with Listener(HOST, 0, handler=echo, connections=2) as listener:
             kept = [await connect(listener) for _ in range(2)]
-            await until(lambda: listener.connections == 2)
+            for _, open_writer in kept:
+                # Who is about something does not make room for others.
+                open_writer.write(b"\x0bbegun")
+            await until(lambda: listener.connections == 2 and listener.unfinished == 10)
             reader, writer = await connect(listener)
             assert await reader.read() == b""
             for _, open_writer in kept:
