@@ -10,7 +10,7 @@ from fhir_server.access.conditions import Condition, Related
 from fhir_server.access.permissions import ACTIONS
 from fhir_server.access.policy import LETTERS, Access, Considered, Rule, considered, decide, persons_of
 from fhir_server.access.principal import Principal
-from fhir_server.interactions import past, smallest_grants
+from fhir_server.interactions import looked_at, past, smallest_grants
 from fhir_server.interactions.context import Context
 from fhir_server.interactions.smallest_grants import Question
 from fhir_server.r4 import instants
@@ -30,6 +30,8 @@ _SENTENCES = {
     UNKNOWN: "There is no such resource within your reach. If there is one, these rules decide.",
     DEPENDS: "It is permitted for resources that one of the rules lets through.",
 }
+_WRITING = ("update", "delete")
+_NEVER = "Records of the audit trail are written by the server alone."
 _ACTIONS = {letter: action for action, letter in ACTIONS.items()}
 
 
@@ -37,6 +39,8 @@ def tree(
     ctx: Context, question: Question, principal: Principal, person: Person | None, seen: Stored | None
 ) -> list[Parameter]:
     """The parameters of the answer. ``seen`` is the resource, where the asker may see it; else None."""
+    if question.recorded and question.interaction in _WRITING:
+        return _never(question, principal, person)
     resolve, taken = resolver(ctx.store.hasher), ctx.tenant.taken
     access = decide(principal, question.interaction, question.resource_type, resolve, taken)
     met = None
@@ -62,6 +66,17 @@ def tree(
     return parameters
 
 
+def _never(question: Question, principal: Principal, person: Person | None) -> list[Parameter]:
+    """The answer about what nobody may do, whatever they are granted."""
+    return [
+        _code("decision", REFUSED),
+        _text("explanation", _NEVER),
+        _code("interaction", question.interaction),
+        _text("url", question.name),
+        _person(principal, person),
+    ]
+
+
 def _decision(ctx: Context, question: Question, access: Access, seen: Stored | None, *, disabled: bool) -> str:
     if access.nothing or disabled:
         return REFUSED
@@ -69,7 +84,10 @@ def _decision(ctx: Context, question: Question, access: Access, seen: Stored | N
         return PERMITTED if access.whole(question.resource_type) else DEPENDS
     if seen is None:
         return UNKNOWN
-    reached = past.seen(ctx, access, question.resource_type, question.resource_id, question.version)
+    if question.recorded and question.interaction == "history-instance":
+        # It has one version, and no history.
+        return OUT_OF_REACH
+    reached = looked_at.seen(ctx, access, question)
     return OUT_OF_REACH if reached is None else PERMITTED
 
 
@@ -85,8 +103,7 @@ class _Met:
         asked = self._question
         if condition not in self._known:
             alone = Access((Rule(frozenset((asked.resource_type,)), (condition,)),))
-            found = past.seen(self._ctx, alone, asked.resource_type, asked.resource_id, asked.version)
-            self._known[condition] = found is not None
+            self._known[condition] = looked_at.seen(self._ctx, alone, asked) is not None
         return self._known[condition]
 
 

@@ -26,12 +26,16 @@ _ROLE = 2
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a decision is about. ``resource_id`` is "" for a whole type."""
+    """What a decision is about. ``resource_id`` is "" for a whole type.
+
+    ``recorded`` says that it is a record of the audit trail: interactions/audit_events.py.
+    """
 
     interaction: str
     resource_type: str
     resource_id: str = ""
     version: str = ""
+    recorded: bool = False
 
     @property
     def name(self) -> str:
@@ -114,6 +118,9 @@ def _is_met(question: Question, one: Condition, met: Met | None) -> bool:
 def _missing(question: Question, who: Principal, one: Condition) -> str:
     """What would make a condition hold; "" for what no grant can."""
     person = who.fhir_user or f"User/{who.subject}"
+    if question.recorded:
+        # Whose record it is they are, or are not: no relation shows it.
+        return ""
     match one:
         case Related(_, kinds) if relations.BREAK_GLASS in kinds:
             return f"breaking the glass of {question.patient}"

@@ -85,7 +85,9 @@ def prepare(ctx: Context, resource: Resource, resource_id: str, method: str, exp
 
 
 def deletion(resource_type: str, resource_id: str, expect: int | None) -> Write:
-    """The Write that deletes a resource. ``expect`` as in store.resources.Write."""
+    """The Write that deletes a resource. ``expect`` as in store.resources.Write. Raises BadRequest for what is kept."""
+    if audit_events.is_trail(resource_type, resource_id):
+        raise BadRequest(audit_events.RESERVED, code="business-rule")
     return Write(resource_type, resource_id, "DELETE", expect, None, None, IndexRows())
 
 

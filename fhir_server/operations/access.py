@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.errors import BadRequest
-from fhir_server.interactions import decision_tree, past
+from fhir_server.interactions import audit_events, decision_tree, looked_at
 from fhir_server.interactions.asked_about import subject
 from fhir_server.interactions.context import Context, Response
 from fhir_server.interactions.named_parameters import named, required
@@ -29,9 +29,7 @@ def run(ctx: Context, scope: Sequence[str], pairs: list[tuple[str, str]], body: 
     given = named("$access", _PARAMETERS, pairs, body)
     question = _question(ctx, given)
     principal, person = subject(ctx, given, question.resource_type)
-    seen = past.seen(
-        ctx, ctx.decide("read", question.resource_type), question.resource_type, question.resource_id, question.version
-    )
+    seen = looked_at.seen(ctx, ctx.decide("read", question.resource_type), question)
     ctx.phases.mark("sql")
     parameters: list[dict[str, Any]] = decision_tree.tree(ctx, question, principal, person, seen)
     ctx.phases.mark("decide")
@@ -55,7 +53,8 @@ def _question(ctx: Context, given: dict[str, str]) -> Question:
         raise BadRequest("A vread, and nothing else, is on a version: [type]/[id]/_history/[version].")
     if asked == "history":
         asked = "history-type" if whole_type else "history-instance"
-    return Question(asked, found.type, "" if whole_type else found.id, found.version)
+    recorded = not whole_type and audit_events.is_trail(found.type, found.id)
+    return Question(asked, found.type, "" if whole_type else found.id, found.version, recorded)
 
 
 _DEFINITION = "urn:fhir-server:operation:access"
