@@ -236,6 +236,9 @@ class Worker:
         event = recording.failed(tenant_id, self._desk(tenant_id).tenant.slug, name, one.id, problem)
 
         def settle(connection: Connection) -> None:
+            if not hl7_messages.waits(connection, tenant_id, one.id):
+                # Another worker has taken it since: what becomes of it there counts.
+                return
             hl7_messages.settle(connection, tenant_id, [dead], now())
             recording.record(connection, self._hasher, event)
 

@@ -154,6 +154,28 @@ def test_a_message_that_always_takes_too_long_is_a_dead_letter_at_last(
     assert [one.state for one in ward.found()] == ["dead"]
 
 
+def test_a_message_that_another_worker_has_stored_meanwhile_is_no_dead_letter(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deliver_batch(*_: Any, **named: Any) -> Any:
+        raise RuntimeError("a defect of this process")
+
+    real = worker_module._incident
+
+    def incident(*arguments: Any) -> Any:
+        # Its transaction has ended, so that the message is free.
+        monkeypatch.undo()
+        assert ward.work() == 1
+        return real(*arguments)
+
+    monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
+    monkeypatch.setattr(worker_module, "_incident", incident)
+    ward.keep(visit("1", "A01", "123"))
+    assert ward.worker().once(ward.tenant.id) == 1
+    assert [one.state for one in ward.found()] == ["stored"]
+    assert ward.answer("1").code == "AA"
+
+
 def test_a_paused_feeds_messages_wait(ward: Ward) -> None:
     ward.keep(visit("1", "A01", "123"))
     number = ward.tenant.id
