@@ -164,7 +164,7 @@ def _waiting(cells: Sequence[bytes]) -> Waiting:
 
 
 def waits(connection: psycopg.Connection, tenant_id: int, number: int) -> bool:
-    """Whether a message waits and nobody else has taken it, in a transaction of the tenant, which has it from now on."""
+    """Whether a message waits and nobody else has it, in a transaction of the tenant, which has it from now on."""
     row = connection.execute(
         "SELECT FROM hl7_queue WHERE tenant_id = %s AND message_id = %s FOR UPDATE SKIP LOCKED", [tenant_id, number]
     ).fetchone()
