@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
 from hl7_gateway.message import Message, Value
 from hl7_gateway.overrides.change import Change
+from hl7_gateway.remembering import remembered
 
 _OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -83,7 +83,7 @@ class FeedMapping:
         return own_system(self.name, namespace) if namespace else ""
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def universal_system(universal: str, kind: str) -> str:
     """An identifier system for a universal id and its type (HL7 table 0301), "" where it is not one world-wide.
 
@@ -101,7 +101,7 @@ def universal_system(universal: str, kind: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def own_system(feed: str, namespace: str) -> str:
     """An identifier system for what only this feed knows: the same namespace of another feed is another one."""
     return f"urn:hl7:{quote(feed, safe='')}" + (f":{quote(namespace, safe='')}" if namespace else "")

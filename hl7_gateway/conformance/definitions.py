@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from hl7apy import load_reference
 from hl7apy.exceptions import ChildNotFound
 
+from hl7_gateway.remembering import remembered
 from hl7_gateway.wire.versions import USUAL, VERSIONS
 
 _NEAREST: Final = {"2.7.1": "2.7"}
@@ -53,21 +53,21 @@ def known_version(version: str) -> str:
     return _NEAREST.get(version, version) if version in VERSIONS else USUAL
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def structure(version: str, name: str) -> Node | None:
     """A message structure (ADT_A01), None where the version has none of that name."""
     found = _found(name, "Message", version)
     return Node(name, 1, 1, _nodes(found[1])) if found is not None else None
 
 
-@lru_cache(maxsize=2_048)
+@remembered(2_048)
 def segment(version: str, name: str) -> tuple[Part, ...] | None:
     """The fields of a segment, None where the version has none of that name."""
     found = _found(name, "Segment", version)
     return _parts(found[1]) if found is not None else None
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def datatype(version: str, name: str) -> tuple[Part, ...] | None:
     """The components of a data type, none of a simple one, None where the version has none of that name."""
     found = _found(name, "Datatypes_Structs", version)
@@ -76,7 +76,7 @@ def datatype(version: str, name: str) -> tuple[Part, ...] | None:
     return _parts(found)
 
 
-@lru_cache(maxsize=2_048)
+@remembered(2_048)
 def codes(version: str, table: str) -> frozenset[str]:
     """The codes of a table, none where the version does not list them."""
     found = _found(table, "Table", version)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from hl7_gateway.conversion.corrections import CORRECTIONS
+from hl7_gateway.remembering import remembered
 
 
 class Target(NamedTuple):
@@ -86,7 +87,7 @@ CODE_SYSTEMS: Final[Mapping[str, str]] = {
 _TABLE: Final = re.compile(r"(?:HL7|HL7-|TABLE )?([0-9]{4})")
 
 
-@cache
+@remembered(4096)
 def known_system(name: str) -> str:
     """The URI of a coding system by the name that HL7 v2 has for it; "" where it is a local one."""
     upper = name.strip().upper()

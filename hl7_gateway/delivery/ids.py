@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.problems import Place, Refused
+from hl7_gateway.remembering import remembered
 
 
 def of_identifier(hasher: Hasher, resource_type: str, system: str, value: str) -> str:
@@ -39,7 +39,7 @@ def of_draft(hasher: Hasher, draft: Draft, message: int, path_of: Callable[[str]
     return of_message(hasher, draft.type, message, draft.name)
 
 
-@lru_cache(maxsize=50_000)
+@remembered(50_000)
 def _of_identifier(hasher: Hasher, resource_type: str, system: str, value: str) -> str:
     # Message after message is about the same people and speaks of the same wards.
     return _uuid(hasher, ["identifier", resource_type, system, value])

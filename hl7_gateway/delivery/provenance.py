@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from fhir_server.crypto.hashing import Hasher
@@ -16,6 +15,7 @@ from fhir_server.search.index import extract
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Write
 from fhir_server.validation import validate
+from hl7_gateway.remembering import remembered
 
 MESSAGE: Final = "urn:hl7-message"
 """The identifier system of kept messages: their number in this tenant."""
@@ -75,7 +75,7 @@ _OWN: Final = ("resourceType", "target", "recorded", "entity")
 """What tells the Provenances of a sender apart."""
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _constant(hasher: Hasher, full_text: bool, feed: str, display: str, activity: str) -> IndexRows:
     """The index rows of what all Provenances of a sender say; nobody may change them. Raises Invalid."""
     one = provenance(1, feed, display, [("Patient", "1", int(activity == "UPDATE"), 2)], 0)
