@@ -118,11 +118,8 @@ def _tenants(pool: Database, slugs: tuple[str, ...], *, everything: bool) -> lis
 
 
 def _head(text: str) -> Head:
-    number, _, digest = text.partition(":")
     try:
-        if len(digest) != 64:
-            raise ValueError(digest)
-        return Head(int(number), bytes.fromhex(digest))
+        return Head.parse(text)
     except ValueError:
         raise click.UsageError("--head takes NUMBER:HASH as `fhir-server audit head` prints it.") from None
 

@@ -102,9 +102,22 @@ class PersonSchema(Schema):
     disabled = fields.Boolean()
 
 
-class VerificationSchema(Schema):
-    """Whether a clinic's audit trail is as it was written."""
+class VerificationFromSchema(Strict):
+    """Where to begin."""
 
+    head = fields.String(
+        load_default="",
+        validate=validate.Length(0, 100),
+        metadata={"description": "Of an earlier answer: what comes after it. 0: the beginning. Without: the newest."},
+    )
+
+
+class VerificationSchema(Schema):
+    """Whether some records of a clinic's audit trail are as they were written."""
+
+    after = fields.Integer(metadata={"description": "The number of the record before the first that was looked at."})
+    head = fields.String(metadata={"description": "NUMBER:HASH of the last in order: keep it, and go on with it."})
+    complete = fields.Boolean(metadata={"description": "Whether it has come to the end of the trail."})
     records = fields.Integer(metadata={"description": "How many were found in order."})
     problem = fields.String(metadata={"description": "The first thing that is not in order; empty for nothing."})
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from flask import g
 from flask_smorest import Blueprint
+from marshmallow import RAISE
 
-from fhir_server.audit.verify import verify
+from fhir_server.audit.verify import Head, beginning_of, verify_part
 from fhir_server.authn import access_token
 from fhir_server.authn.people import PLATFORM, PLATFORM_ROLE
 from fhir_server.errors import BadRequest, Conflict, NotFound
@@ -22,6 +23,9 @@ SCOPE = "user/*.rs"
 """What somebody of the platform may do at a clinic: look."""
 
 CLIENT_ID = "platform"
+
+MOST_RECORDS = 10_000
+"""How many records of an audit trail one request looks at: a second or two."""
 
 
 def add(blueprint: Blueprint, platform: Platform) -> None:
@@ -69,14 +73,25 @@ def add(blueprint: Blueprint, platform: Platform) -> None:
         return list(platform.people.listed(_found(platform, slug).id))
 
     @blueprint.route("/tenants/<slug>/audit/verification", methods=["GET"])
+    @blueprint.arguments(schemas.VerificationFromSchema, location="query", unknown=RAISE)
     @blueprint.response(200, schemas.VerificationSchema)
-    def audit_verification(slug: str) -> dict[str, Any]:
-        """Walk the clinic's audit trail from its beginning: is it as it was written?"""
+    def audit_verification(given: dict[str, Any], slug: str) -> dict[str, Any]:
+        """Is the clinic's audit trail as it was written? So many records at a time, after `head`, or the newest ones.
+
+        `fhir-server audit verify` looks at all of it.
+        """
         entry = directory.entry(platform.database, _found(platform, slug).slug)
         if entry is None:
             raise NotFound("There is no such tenant.")
-        report = verify(platform.database, platform.store_of(entry).hasher, entry.id)
-        return {"records": report.records, "problem": report.problem}
+        kept = _head(given["head"], entry.id) if given["head"] else None
+        found = verify_part(platform.database, platform.store_of(entry).hasher, entry.id, kept, MOST_RECORDS)
+        return {
+            "after": found.after,
+            "records": found.head.seq - found.after,
+            "head": str(found.head),
+            "complete": found.complete,
+            "problem": found.problem,
+        }
 
     @blueprint.route("/tenants/<slug>/access-tokens", methods=["POST"])
     @blueprint.arguments(schemas.WantedAccessSchema)
@@ -113,6 +128,16 @@ def _found(platform: Platform, slug: str) -> Tenant:
     if found is None:
         raise NotFound("There is no such tenant.")
     return found
+
+
+def _head(text: str, tenant_id: int) -> Head:
+    """Raises BadRequest."""
+    if text == "0":
+        return beginning_of(tenant_id)
+    try:
+        return Head.parse(text)
+    except ValueError:
+        raise BadRequest("head is NUMBER:HASH, as an earlier answer has it, or 0 for the beginning.") from None
 
 
 def _name(name: str) -> str:

@@ -19,6 +19,7 @@ from fhir_server.app import FhirServer
 from fhir_server.audit import event as events
 from fhir_server.authn.limits import Limiter
 from fhir_server.authn.people import PLATFORM, PLATFORM_ROLE, People, Person
+from fhir_server.platform import tenants
 from fhir_server.platform.guard import OPEN
 from fhir_server.store import audit
 from fhir_server.store.database_urls import DatabaseUrls
@@ -238,12 +239,39 @@ def test_what_is_asked_is_in_the_platforms_trail(operator: Operator, person: Per
     assert operator("GET", f"tenants/{api.slug}/people").json == []
     assert [one["id"] for one in operator("GET", "people").json if one["id"] == person.id] == [person.id]
     verified = operator("GET", f"tenants/{api.slug}/audit/verification").json
-    assert verified["problem"] == ""
+    assert (verified["problem"], verified["complete"]) == ("", True)
     clinics = [one.query for one in records(api) if one.kind == "platform"]
     assert f"GET {API}/tenants/{api.slug}/people" in clinics
     platforms = [one for one in platform_records(api) if one.subject == person.id]
     assert {"login", "people", "platform"} <= {one.kind for one in platforms}
     assert SECRET not in str(platforms)
+
+
+def test_a_trail_is_verified_some_records_at_a_time(
+    operator: Operator, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants, "MOST_RECORDS", 4)
+    for number in range(10):
+        api.get(f"Basic/{number}")
+    operator.app.trail.flush()
+    path = f"tenants/{api.slug}/audit/verification"
+    newest = operator("GET", path).json
+    assert (newest["records"], newest["complete"], newest["problem"]) == (4, True, "")
+    head, seen = "0", []
+    while True:
+        found = operator("GET", f"{path}?head={head}").json
+        assert found["problem"] == ""
+        seen.append(found["records"])
+        head = found["head"]
+        if found["complete"]:
+            break
+    assert seen[:2] == [4, 4]
+    assert sum(seen) == int(head.partition(":")[0]) >= newest["after"] + 4
+    assert "removed" in operator("GET", f"{path}?head=9999999:{'0' * 64}").json["problem"]
+    assert "not the one" in operator("GET", f"{path}?head=2:{'0' * 64}").json["problem"]
+    for wrong in ("x", "1", "1:zz", "%00", "1:" + "0" * 200):
+        assert operator("GET", f"{path}?head={wrong}").status_code in (400, 422)
+    assert operator("GET", f"{path}?since=2026").status_code in (400, 422)
 
 
 def test_whoever_guesses_too_often_is_refused_at_the_door(app: FhirServer) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fhir_server.audit import chain, export
 from fhir_server.audit.event import Event
 from fhir_server.audit.trail import Trail
-from fhir_server.audit.verify import Head, Report, verify
+from fhir_server.audit.verify import Head, Part, Report, beginning_of, verify, verify_part
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4.instants import MAX, MIN
 from fhir_server.store import audit
@@ -116,6 +116,7 @@ CHANGES: dict[str, tuple[str, int]] = {
         8,
     ),
     "another head": ("UPDATE audit_head SET hash = sha256('x') WHERE {own}", 8),
+    "no head": ("DELETE FROM audit_head WHERE {own}", 0),
     "a head further on": ("UPDATE audit_head SET seq = 9 WHERE {own}", 8),
 }
 
@@ -166,6 +167,74 @@ def test_a_chain_that_was_cut_is_found_by_the_head_that_was_kept(
         master.execute(statement.encode(), {"own": recorded.id})
     assert verify(app_database, hasher, recorded.id) == Report(5)
     assert "removed" in verify(app_database, hasher, recorded.id, Head(*kept)).problem
+
+
+def in_parts(database: Database, hasher: Hasher, tenant: Tenant, most: int) -> list[Part]:
+    """The whole trail, part by part."""
+    parts = [verify_part(database, hasher, tenant.id, beginning_of(tenant.id), most)]
+    while not (parts[-1].complete or parts[-1].problem):
+        parts.append(verify_part(database, hasher, tenant.id, Head.parse(str(parts[-1].head)), most))
+    return parts
+
+
+def test_parts_come_to_the_whole(app_database: Database, hasher: Hasher, recorded: Tenant) -> None:
+    parts = in_parts(app_database, hasher, recorded, 3)
+    assert [(one.after, one.head.seq, one.complete) for one in parts] == [(0, 3, False), (3, 6, False), (6, 8, True)]
+    assert not any(one.problem for one in parts)
+    head = audit.head(app_database, recorded.id)
+    assert head is not None
+    assert parts[-1].head == Head(*head)
+    newest = verify_part(app_database, hasher, recorded.id, None, 3)
+    assert (newest.after, newest.head, newest.complete, newest.problem) == (5, Head(*head), True, "")
+    assert verify_part(app_database, hasher, recorded.id, None, 100).after == 0
+    assert verify_part(app_database, hasher, recorded.id, Head(*head), 3) == Part(8, Head(*head), True)
+
+
+def test_a_trail_without_records_has_a_part_in_order(app_database: Database, hasher: Hasher, tenant: Tenant) -> None:
+    assert verify_part(app_database, hasher, tenant.id, None, 3) == Part(0, beginning_of(tenant.id), True)
+
+
+OF_THE_WHOLE = {"found by another", "found without a record"}
+"""What no part can tell: rows of the index beside those that belong there."""
+
+
+@pytest.mark.parametrize("name", sorted(set(CHANGES) - OF_THE_WHOLE))
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_every_change_is_found_in_some_part(
+    app_database: Database, hasher: Hasher, recorded: Tenant, master: psycopg.Connection, name: str, most: int
+) -> None:
+    statement, _ = CHANGES[name]
+    for part in statement.format(own=f"tenant_id = {recorded.id}").split(";"):
+        assert master.execute(part.encode()).rowcount > 0
+    assert in_parts(app_database, hasher, recorded, most)[-1].problem
+
+
+def test_a_part_begins_where_the_chain_still_is_what_it_was(
+    app_database: Database, hasher: Hasher, recorded: Tenant, master: psycopg.Connection
+) -> None:
+    kept = verify_part(app_database, hasher, recorded.id, beginning_of(recorded.id), 4).head
+
+    def problem(head: Head | None) -> str:
+        return verify_part(app_database, hasher, recorded.id, head, 3).problem
+
+    assert (kept.seq, problem(kept)) == (4, "")
+    assert "not the one" in problem(Head(4, b"x" * 32))
+    assert "removed" in problem(Head(9, kept.hash))
+    assert "not the one" in problem(Head(0, kept.hash))
+    own = f"tenant_id = {recorded.id}".encode()
+    master.execute(b"UPDATE audit_record SET record = replace(record, 'Basic', 'Basin') WHERE seq = 4 AND " + own)
+    assert "not the one" in problem(kept)
+    assert problem(None) == "", "it is before the newest"
+    assert verify_part(app_database, hasher, recorded.id, None, 4).problem
+    master.execute(b"DELETE FROM audit_record WHERE seq = 4 AND " + own)
+    assert "not the one" in problem(kept)
+
+
+@pytest.mark.parametrize("text", ["", "1", "x:" + "0" * 64, "1:" + "0" * 63, "1:" + "g" * 64, "-1:" + "0" * 64,
+                                  "\u0661:" + "0" * 64, "9" * 19 + ":" + "0" * 64, "1:" + "0" * 64 + ":"])  # fmt: skip
+def test_what_is_no_head(text: str) -> None:
+    with pytest.raises(ValueError):
+        Head.parse(text)
 
 
 def exported(database: Database, tenant: Tenant, start: int = MIN, end: int = MAX) -> list[str]:
