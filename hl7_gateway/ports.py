@@ -39,6 +39,12 @@ class Ports:
         """The ports that are listened on."""
         return tuple(sorted(self._open))
 
+    def secure(self, secured: Secured) -> None:
+        """Show other certificates to whoever connects from now on; ``secured`` names the same ports as before."""
+        self._secured = secured
+        for port, listener in self._open.items():
+            listener.secure(secured.of(port))
+
     async def follow(self, feeds: Iterable[Feed]) -> None:
         """Open the ports that are missing and close those that nobody wants any more."""
         wanted = dict.fromkeys(self._standing, LIMIT)

@@ -99,6 +99,8 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    renewing = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, renewing.set)
     database = _opened(app_url, 4)
     try:
         hasher = await asyncio.to_thread(_hasher, database, stopping.is_set)
@@ -117,6 +119,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
         destinations = _Destinations(
             database, lambda: supervisor.start(_child("HL7 destinations", app_url, "destination", "send"))
         )
+        renewer = asyncio.create_task(_renew(renewing, settings, ports))
         settle_memory()
         feeds.follow()
         keeper.start()
@@ -132,6 +135,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
                 supervisor.look_after()
                 await _within(stopping, _LOOK_SECONDS)
         finally:
+            renewer.cancel()
             await ports.close(_GRACE_SECONDS)
             await committer.close()
             await asyncio.to_thread(keeper.close)
@@ -141,6 +145,21 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
                 await asyncio.to_thread(caller.close)
     finally:
         database.close()
+
+
+async def _renew(renewing: asyncio.Event, settings: Settings, ports: Ports) -> None:
+    """Read the files of certificates again, each time that this is asked for; without end."""
+    while True:
+        await renewing.wait()
+        renewing.clear()
+        try:
+            found = await asyncio.to_thread(secured, settings)
+        except ConfigurationError as error:
+            # Which file it is, and nothing that is in it.
+            logger.error("certificates stay as they were", extra={"problem": str(error)})
+            continue
+        ports.secure(found)
+        logger.info("certificates were read again")
 
 
 async def _within(stopping: asyncio.Event, seconds: float) -> None:

@@ -99,6 +99,10 @@ class Listener:
         self._accepting = asyncio.create_task(self._accept(listening))
         logger.info("listening for HL7 v2", extra={"port": self.port, "tls": self._tls is not None})
 
+    def secure(self, tls: ssl.SSLContext | None) -> None:
+        """Speak so with whoever connects from now on; those who are connected are left as they are."""
+        self._tls = tls
+
     async def close(self, grace: float = 10.0) -> None:
         """Accept nobody any more, answer what was read, and let go; whoever takes longer than ``grace`` is cut off."""
         if self._accepting is not None:
