@@ -9,7 +9,7 @@ from typing import Final
 
 from hl7_gateway.feed import Feed
 from hl7_gateway.securing import Secured
-from hl7_gateway.wire.connection import Handler
+from hl7_gateway.wire.connection import Handler, Refuser
 from hl7_gateway.wire.listener import LIMIT, Listener
 
 logger = logging.getLogger(__name__)
@@ -22,10 +22,18 @@ class Ports:
     """A listener for each port. A port that is taken is tried again, while the others are served.
 
     ``own`` is the gateway's own port, 0 for none. It and those that ``secured`` names are open without a feed that has
-    them: a feed that is known by more than its port may come by any.
+    them: a feed that is known by more than its port may come by any. ``refuser`` answers what is too large for a port.
     """
 
-    def __init__(self, host: str, own: int, handler: Callable[[int], Handler], secured: Secured | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        own: int,
+        handler: Callable[[int], Handler],
+        secured: Secured | None = None,
+        refuser: Callable[[int], Refuser] | None = None,
+    ) -> None:
+        self._refuser = refuser
         self._host = host
         self._handler = handler
         self._secured = secured or Secured()
@@ -63,7 +71,14 @@ class Ports:
         if looks % _AGAIN:
             self._taken[port] = looks + 1
             return
-        listener = Listener(self._host, port, handler=self._handler(port), limit=limit, tls=self._secured.of(port))
+        listener = Listener(
+            self._host,
+            port,
+            handler=self._handler(port),
+            limit=limit,
+            tls=self._secured.of(port),
+            refuser=None if self._refuser is None else self._refuser(port),
+        )
         try:
             await listener.start()
         except OSError as error:

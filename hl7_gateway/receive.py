@@ -26,7 +26,8 @@ from hl7_gateway.metrics import Metrics
 from hl7_gateway.problems import Malformed, Refused
 from hl7_gateway.reading import Read, ReadBatch, heading, incoming, read
 from hl7_gateway.settlements import Settlements
-from hl7_gateway.wire.connection import Handler
+from hl7_gateway.wire.connection import Handler, Refuser
+from hl7_gateway.wire.mllp import Oversize
 from hl7_gateway.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
@@ -139,6 +140,41 @@ class Receiver:
         self._committer.keep(feed.tenant_id, prepared.incoming, partial(self._tell, prepared, peer.send, answer))
         return answer
 
+    def refuser(self, port: int) -> Refuser:
+        """Answers messages that are too large for a port."""
+        return partial(self.refuse, port)
+
+    def refuse(self, port: int, peer: Peer, large: Oversize, said: str) -> Awaitable[bytes | None]:
+        """What is answered to a message that was not taken, for it is too large; with the number that is expected,
+        after those that came before."""
+        return self._with_turn((port, peer.address, peer.port), partial(self._refused, port, peer, large, said))
+
+    async def _refused(self, port: int, peer: Peer, large: Oversize, said: str, turn: _Turn) -> bytes | None:
+        feed, expected = self._feeds.recognise(peer, port, heading(large.head)), None
+        await turn.come()
+        if feed is None:
+            self._metrics.unknown()
+        else:
+            self._metrics.came(feed, time.time())
+            self._metrics.answered(feed, "refused")
+            if feed.sequence:
+                expected = await self._expected(feed, turn)
+        try:
+            received: Message | bytes = Message(large.head.decode("latin-1"))
+        except Malformed:
+            received = large.head
+        return answers.refused(received, Refused(207, "AR", None, said), expected) or None
+
+    async def _expected(self, feed: Feed, turn: _Turn) -> int | None:
+        """The number that is expected after all that came before; None where that cannot be told just now."""
+        asked = sequence.query(feed, sequence.QUERIES[0])
+        kept = self._committer.kept(feed.tenant_id, asked)
+        turn.end()
+        try:
+            return (await kept).expected
+        except NotKept:
+            return None
+
     def _with_turn(
         self, key: _Key, answer: Callable[[_Turn], Coroutine[None, None, bytes | None]]
     ) -> asyncio.Task[bytes | None]:
@@ -176,7 +212,7 @@ class Receiver:
         if found.feed.sequence:
             found, number = sequence.numbered(found)
             if number in sequence.QUERIES:
-                return _Prepared(found, sequence.query(found, number), later=False)
+                return _Prepared(found, sequence.query(found.feed, number), later=False)
         later = found.feed.acknowledgment == COMMIT and found.problem is None
         if found.message is None or found.problem is not None:
             answer = answers.refused(found.received, found.problem or _NO_FEED, number)

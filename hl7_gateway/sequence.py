@@ -53,9 +53,9 @@ def echoed(feed: Feed, message: Message) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def query(found: Read, number: int) -> Incoming:
+def query(feed: Feed, number: int) -> Incoming:
     """What asks for its answer in turn with the messages before and after it. Each one is another one."""
-    return Incoming(found.feed.id, "", "", "", "", "", "", os.urandom(32), b"", b"", sequence=number)
+    return Incoming(feed.id, "", "", "", "", "", "", os.urandom(32), b"", b"", sequence=number)
 
 
 def answer(found: Read, number: int | None, expected: int) -> bytes:

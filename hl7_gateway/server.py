@@ -113,7 +113,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
             _serve_metrics(metrics, settings)
         committer = Committer(database, keeper)
         receiver = Receiver(feeds, committer, settlements, hasher, metrics)
-        ports = Ports(settings.host, settings.mllp_port, receiver.handler, speaks)
+        ports = Ports(settings.host, settings.mllp_port, receiver.handler, speaks, receiver.refuser)
         caller = _caller(settings, database)
         watch = Watch(database, feeds, metrics, tell=caller.tell if caller is not None else None)
         destinations = _Destinations(

@@ -26,13 +26,17 @@ Handler = Callable[[Peer, bytes], Awaitable[bytes | None]]
 """Takes a message and answers its acknowledgment, if one is wanted. Where it fails, the connection is closed without an
 answer, so that the sender sends the message again."""
 
+Refuser = Callable[[Peer, Oversize, str], Awaitable[bytes | None]]
+"""Answers a frame that is too large to be taken, for the reason that it is given."""
+
 
 class _Open:
     """A frame that is not answered yet. ``answer`` is framed, and counts once it is ``done``."""
 
     __slots__ = ("answer", "done", "failed", "future", "octets")
 
-    def __init__(self, octets: int) -> None:
+    def __init__(self, octets: int | None) -> None:
+        # None: it has no room with the handler.
         self.octets = octets
         self.future: asyncio.Future[bytes | None] | None = None
         self.answer: bytes | None = None
@@ -45,7 +49,8 @@ class Connection(asyncio.Protocol):
 
     At most ``pipeline`` messages of the connection are not answered yet; then it stops reading, and the sender's
     socket fills up. ``idle`` seconds without a byte while nothing is open end the connection, ``stalled`` seconds
-    within a frame, or of a sender that does not read its answers, too.
+    within a frame, or of a sender that does not read its answers, too. ``refuser`` answers what is too large, where it
+    is not to be answered by nothing but its header.
     """
 
     def __init__(
@@ -58,7 +63,9 @@ class Connection(asyncio.Protocol):
         pipeline: int,
         idle: float | None,
         stalled: float,
+        refuser: Refuser | None = None,
     ) -> None:
+        self._refuser = refuser
         self.peer = Peer("", 0)
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -195,7 +202,7 @@ class Connection(asyncio.Protocol):
         while not self._outside and len(self._open) < self._pipeline and (first := intake.first) is not None:
             if isinstance(first, Oversize):
                 intake.hand_on()
-                self._open.append(self._refuse(first))
+                self._refuse(first)
             elif self._room.enter(len(first.payload), self._let_in):
                 intake.hand_on()
                 self._hand_on(first.payload)
@@ -216,25 +223,31 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _hand_on(self, payload: bytes) -> None:
-        one = _Open(len(payload))
+        self._ask(_Open(len(payload)), lambda: self._handler(self.peer, payload))
+
+    def _ask(self, one: _Open, answer: Callable[[], Awaitable[bytes | None]]) -> None:
         self._open.append(one)
         future: asyncio.Future[bytes | None]
         try:
-            future = asyncio.ensure_future(self._handler(self.peer, payload))
+            future = asyncio.ensure_future(answer())
         except Exception as error:  # noqa: BLE001 - told when it is this one's turn
             future = self._loop.create_future()
             future.set_exception(error)
         one.future = future
         future.add_done_callback(lambda _: self._done(one))
 
-    def _refuse(self, large: Oversize) -> _Open:
+    def _refuse(self, large: Oversize) -> None:
         said = f"the message has {large.size:,} bytes, of which this feed takes {self._limit:,}"
         logger.warning("a message is too large", extra={**self._who(), "bytes": large.size})
+        refuser = self._refuser
+        if refuser is not None:
+            self._ask(_Open(None), lambda: refuser(self.peer, large, said))
+            return
         problem = Problem(207, None, said)
-        one = _Open(0)
+        one = _Open(None)
         one.answer = frame(acknowledge(large.head, "AR", uuid.uuid4().hex[:20], [problem], datetime.now(UTC)))
         one.done = True
-        return one
+        self._open.append(one)
 
     def _done(self, one: _Open) -> None:
         future = cast("asyncio.Future[bytes | None]", one.future)
@@ -250,7 +263,8 @@ class Connection(asyncio.Protocol):
             logger.error("a message was not taken", exc_info=error, extra=self._who())
         if self._open[0].done:
             self._go_on()
-        self._room.leave(one.octets)
+        if one.octets is not None:
+            self._room.leave(one.octets)
 
     def _write(self) -> None:
         """Write the answers that are next in the order of the frames, whatever order they are ready in."""

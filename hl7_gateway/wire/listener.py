@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
-from hl7_gateway.wire.connection import Connection, Handler
+from hl7_gateway.wire.connection import Connection, Handler, Refuser
 from hl7_gateway.wire.peer import Network, allowed
 from hl7_gateway.wire.room import Room, Unfinished
 
@@ -30,6 +30,7 @@ class Listener:
     ``limit`` bytes are the largest message, ``allowed`` the networks that may connect (all where there are none, told
     before any handshake), ``pipeline`` how many messages of a connection may be open at once, ``queue`` how many of all
     of them, ``connections`` how many senders, ``unfinished`` bytes how much of messages that have not come as a whole.
+    ``refuser`` answers messages that are larger than ``limit``.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Listener:
         idle: float | None = None,
         stalled: float = 120.0,
         reuse_port: bool = False,
+        refuser: Refuser | None = None,
     ) -> None:
+        self._refuser = refuser
         self._address = (host, port)
         self._handler = handler
         self._limit = limit
@@ -183,6 +186,7 @@ class Listener:
             pipeline=self._pipeline,
             idle=self._idle,
             stalled=self._stalled,
+            refuser=self._refuser,
         )
         try:
             _keep_alive(accepted)

@@ -22,7 +22,7 @@ from hl7_gateway.receive import Receiver
 from hl7_gateway.settlements import Settlements
 from hl7_gateway.stored_maps import loader
 from hl7_gateway.wire.client import Answer, read
-from hl7_gateway.wire.listener import Listener
+from hl7_gateway.wire.listener import LIMIT, Listener
 from hl7_gateway.wire.mllp import Frame, Frames, frame
 
 HOST = "127.0.0.1"
@@ -90,7 +90,7 @@ class Gateway:
             )
 
     @contextlib.asynccontextmanager
-    async def serving(self, **feed: Any) -> AsyncIterator[Gateway]:
+    async def serving(self, *, limit: int = LIMIT, **feed: Any) -> AsyncIterator[Gateway]:
         """Listen, with one feed, for the time of the block."""
         self.keeper.start()
         self.committer.start()
@@ -101,10 +101,14 @@ class Gateway:
             answer: Awaitable[bytes | None] = late[0](peer, raw)
             return answer
 
+        def refuser(peer: Any, large: Any, said: str) -> Awaitable[bytes | None]:
+            answer: Awaitable[bytes | None] = late[1](peer, large, said)
+            return answer
+
         try:
-            async with Listener(HOST, 0, handler=handler) as listener:
+            async with Listener(HOST, 0, handler=handler, limit=limit, refuser=refuser) as listener:
                 self.listener = listener
-                late.append(self.receiver.handler(listener.port))
+                late += [self.receiver.handler(listener.port), self.receiver.refuser(listener.port)]
                 self.feed(**feed)
                 yield self
         finally:

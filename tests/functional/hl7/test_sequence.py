@@ -200,6 +200,42 @@ def test_who_does_not_number_messages_is_answered_none(gateway: Gateway) -> None
     run(scenario())
 
 
+def test_what_is_too_large_is_answered_with_the_number_that_is_expected(gateway: Gateway) -> None:
+    """After what came before it in the same packet; it is not kept, so that it may come again smaller."""
+
+    async def scenario() -> None:
+        async with gateway.serving(sequence=True, limit=2_000):
+            sender = await gateway.connect()
+            large = numbered(2, rest="NTE|1||" + "x" * 3_000 + "\r")
+            assert told(await sender.raw(large)) == ("AR", "-1"), "any is expected"
+            sender.writer.write(b"".join(frame(one) for one in (numbered(1), large, numbered(3), numbered(2))))
+            answers = [await sender.next() for _ in range(4)]
+            assert [told(one) for one in answers] == [("AA", "1"), ("AR", "2"), ("AE", "2"), ("AA", "2")]
+            assert b"|207" in answers[1]
+            assert b"3,1" in answers[1], "how large it is"
+            assert b"2,000" in answers[1]
+            enhanced = numbered(3, modes="AL|NE", rest="NTE|1||" + "x" * 3_000 + "\r")
+            assert told(await sender.raw(enhanced)) == ("CR", "3")
+
+    run(scenario())
+    assert controls(gateway) == ["1", "2"]
+    labels = {"tenant": gateway.tenant.slug, "feed": "lab", "answer": "refused"}
+    assert gateway.metrics.registry.get_sample_value("hl7_messages_total", labels) == 4
+
+
+def test_what_is_too_large_has_no_number_where_messages_have_none(gateway: Gateway) -> None:
+    async def scenario() -> None:
+        async with gateway.serving(limit=2_000):
+            sender = await gateway.connect()
+            assert told(await sender.raw(message("1", rest="NTE|1||" + "x" * 3_000 + "\r"))) == ("AR", "")
+            stranger = b"\x01\x02" + b"x" * 3_000
+            assert told(await sender.raw(stranger)) == ("AR", "")
+            assert told(await sender.raw(message("2"))) == ("AA", "")
+
+    run(scenario())
+    assert controls(gateway) == ["2"]
+
+
 def test_messages_that_do_not_wait_for_each_other_are_taken_up_to_the_gap(gateway: Gateway) -> None:
     async def scenario() -> None:
         async with gateway.serving(sequence=True):
