@@ -54,8 +54,12 @@ def convert(ctx: click.Context, file: Path, words: tuple[str, ...], maps: tuple[
             continue
         for warning in said.warnings:
             click.echo(f"{file.name}[{number}]: {warning.place}: {warning.said}", err=True)
+        mended: list[str] = []
+        bundle = as_bundle(said, one.message, mapping, mended)
+        for told in mended:
+            click.echo(f"{file.name}[{number}]: {told}", err=True)
         if said.unmapped:
             click.echo(f"{file.name}[{number}]: not read: {', '.join(map(str, said.unmapped))}", err=True)
-        click.echo(json.dumps(as_bundle(said, one.message, mapping)).decode())
+        click.echo(json.dumps(bundle).decode())
     if not good:
         ctx.exit(1)

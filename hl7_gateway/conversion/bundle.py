@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fhir_server.r4.definitions import load
 from hl7_gateway.conversion.datatypes.simple import clean
 from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft
+from hl7_gateway.conversion.mending import mend
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.feed_mapping import FeedMapping, own_system
 from hl7_gateway.message import Message
@@ -19,10 +20,13 @@ _NAMESPACE: Final = uuid.UUID("2f1d5b0e-6a57-4d0c-9a6b-7f0a6c0b51d3")
 """Of the names of entries: the same message has the same Bundle."""
 
 
-def as_bundle(conversion: Conversion, message: Message, mapping: FeedMapping) -> dict[str, Any]:
+def as_bundle(
+    conversion: Conversion, message: Message, mapping: FeedMapping, mended: list[str] | None = None
+) -> dict[str, Any]:
     """What a message says, as one transaction: what is known by an identifier is updated, or created where it is not.
 
     Whoever applies it replaces whole resources: only the store knows which elements a later message leaves as they are.
+    What FHIR does not have is mended as the store does; why is added to ``mended``.
     """
     written = [draft for draft in conversion.drafts if draft.action == "write"]
     urls = {draft.name: _url(message, draft.name) for draft in written}
@@ -34,6 +38,9 @@ def as_bundle(conversion: Conversion, message: Message, mapping: FeedMapping) ->
         _merge(
             merge.type, resources[merge.retired], resources[merge.surviving], urls[merge.retired], urls[merge.surviving]
         )
+    told = [said for resource in resources.values() for said in mend(resource)]
+    if mended is not None:
+        mended += told
     entries = [_header(message, mapping), _provenance(message, mapping, [urls[name] for name in resources])]
     entries.extend(
         {"fullUrl": urls[draft.name], "resource": resources[draft.name], "request": _request(draft)}

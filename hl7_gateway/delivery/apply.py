@@ -14,7 +14,7 @@ from fhir_server.interactions.write import deletion, prepare
 from fhir_server.r4 import json
 from fhir_server.store.hl7_lineage import NONE, digest
 from fhir_server.store.resources import Write
-from fhir_server.validation.conditions import after
+from hl7_gateway.conversion import mending
 from hl7_gateway.conversion.draft import ENDS_EARLY, Conversion, Draft, Said, Stated, Warned
 from hl7_gateway.delivery import unchanged
 from hl7_gateway.delivery.elements import NoSuchElement, kind_of
@@ -225,13 +225,11 @@ class Application:
 
     def _mend(self, merging: Merging) -> None:
         """What messages say one by one, and FHIR does not have together."""
-        lasting = merging.body.get("period")
-        if isinstance(lasting, dict) and after(lasting.get("start"), lasting.get("end")):
+        if mending.ends_early(merging.body):
             self._without(merging, "period.end", "period.start", ENDS_EARLY)
-        untimed = merging.type == "Appointment" and "start" not in merging.body
-        if untimed and merging.body.get("status") not in ("proposed", "cancelled", "waitlist"):
-            self._warn(merging, "status", "participant", "Without a time an appointment is proposed.")
-            merging.state(Stated("status", "SCH-25", (Said("proposed", {}),)))
+        if mending.untimed(merging.type, merging.body):
+            self._warn(merging, "status", "participant", mending.UNTIMED)
+            merging.state(Stated("status", "SCH-25", (Said(mending.PROPOSED, {}),)))
 
     def _without(self, merging: Merging, path: str, beside: str, said: str) -> None:
         self._warn(merging, path, beside, said)

@@ -205,10 +205,14 @@ def test_a_message_is_converted_without_a_server(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
-    path = file_of(tmp_path, visit("1", "A01", "123"), message("2", "Z99"))
+    booked = message("3", "S12", kind="SIU", rest="RGS|1\r").replace(b"EVN|S12|20260101\r", b"SCH|1^A\r")
+    path = file_of(tmp_path, visit("1", "A01", "123"), message("2", "Z99"), booked)
     assert run(("convert", path, "--set", "zone=America/New_York")) == 1
     said = capsys.readouterr()
-    bundle = json.loads(said.out)
+    bundle, last = map(json.loads, said.out.splitlines())
+    (appointment,) = [one["resource"] for one in last["entry"] if one["resource"]["resourceType"] == "Appointment"]
+    assert appointment["status"] == "proposed"
+    assert "messages.hl7[3]: Without a time an appointment is proposed." in said.err
     assert bundle["type"] == "transaction"
     kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
     assert {"Patient", "Encounter", "MessageHeader"} <= kinds

@@ -50,6 +50,17 @@ def test_a_merge_is_told_by_links() -> None:
     assert survivor["resource"]["link"] == [{"other": {"reference": retired["fullUrl"]}, "type": "replaces"}]
 
 
+def test_an_appointment_without_a_time_is_proposed_as_in_the_store() -> None:
+    text = HEADER.format("A01").replace("ADT^A01", "SIU^S12") + "SCH|1^A{}\rPID|1||1^^^A||DOE^JANE\rRGS|1"
+    message, told = Message(text.format("")), list[str]()
+    (made,) = resources(as_bundle(convert(message, FEED), message, FEED, told), "Appointment")
+    assert made["resource"]["status"] == "proposed"
+    assert told == ["Without a time an appointment is proposed."]
+    assert issues(made["resource"], warnings=False) == []
+    (made,) = resources(bundle(text.format("||||||||30|MIN|^^^20240301100000")), "Appointment")
+    assert made["resource"]["status"] == "booked"
+
+
 def test_the_same_message_is_the_same_bundle() -> None:
     text = HEADER.format("A01") + "PID|1||1^^^A||DOE^JANE"
     assert bundle(text) == bundle(text)
