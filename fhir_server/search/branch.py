@@ -86,9 +86,8 @@ class Branch:
 
     def filter(self) -> None:
         """Each filter becomes a condition on the row, or on an index table, whichever suits."""
-        resource_type = self.selection.resource_type
         windows, rest = _windows(each(self.selection.filters))
-        found = [(one, self.compiler.condition(one, resource_type)) for one in rest]
+        found = [(one, self._condition(one)) for one in rest]
         narrowing = [one for one, condition in found if _narrows(one, condition)]
         self.dated = any(condition.names_patient or _is_patient_compartment(one) for one, condition in found)
         self.narrow = bool(narrowing)
@@ -99,6 +98,11 @@ class Branch:
             self._take(None, condition)
         for one, condition in found:
             self._take(one, condition)
+
+    def _condition(self, wanted: Filter) -> Condition:
+        if isinstance(wanted, Clause) and is_id(wanted) and len(self.types) > 1 and not self.selection.contained:
+            return self.compiler.of_ids(wanted, self.types)
+        return self.compiler.condition(wanted, self.selection.resource_type)
 
     def restrict(self) -> None:
         """What the caller may not see is left out, before anything is counted or cut into pages. docs/access.md"""
@@ -268,21 +272,35 @@ class Branch:
         return [*(f"{rid} IN ({one.rids})" for one in joined), *tests]
 
 
-def in_one_compartment(selections: Sequence[Selection]) -> Selection | None:
-    """Selections on several types as one, where each is searched by a compartment and by what no type decides.
+def as_one(selections: Sequence[Selection]) -> Selection | None:
+    """Selections on several types as one, where each is searched by ids, or by a compartment, and by what no type
+    decides: few rows that one look finds. None where it is otherwise."""
+    first = selections[0]
+    if any(order.source(key, narrow=False).column == "" for key in first.sort):
+        return None
+    if all(_by_ids(one) for one in selections):
+        return first
+    return _in_one_compartment(selections)
 
-    The numbers of the references say which type they are of. None where it is otherwise.
-    """
+
+def _by_ids(selection: Selection) -> bool:
+    filters = selection.filters
+    return not selection.contained and any(map(is_id, filters)) and all(is_id(one) or _by_rows(one) for one in filters)
+
+
+def _by_rows(wanted: Filter) -> bool:
+    return isinstance(wanted, Clause) and wanted.parameter.code == "_lastUpdated"
+
+
+def _in_one_compartment(selections: Sequence[Selection]) -> Selection | None:
+    """The numbers of the references say which type they are of."""
     first = selections[0]
     parameters: list[Parameter] = []
     for one in selections:
         member, *others = one.filters or (None,)
-        by_rows = all(isinstance(other, Clause) and other.parameter.code == "_lastUpdated" for other in others)
-        if not isinstance(member, InCompartment) or not member.parameters or not by_rows:
+        if not isinstance(member, InCompartment) or not member.parameters or not all(map(_by_rows, others)):
             return None
         parameters += member.parameters
-    if any(order.source(key, narrow=False).column == "" for key in first.sort):
-        return None
     owner = first.filters[0]
     if not isinstance(owner, InCompartment):
         return None

@@ -15,7 +15,7 @@ from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import BadRequest
 from fhir_server.r4 import definitions
 from fhir_server.search import roads, size, tries
-from fhir_server.search.branch import Branch, in_one_compartment
+from fhir_server.search.branch import Branch, as_one
 from fhir_server.search.cursor import Position
 from fhir_server.search.filters import FilterCompiler
 from fhir_server.search.keyset import OrderKey, order_by
@@ -79,10 +79,10 @@ def access(frame: Frame) -> None:
 
 
 def alike(frame: Frame) -> None:
-    """Types that are searched by nothing but a compartment and their rows are one branch: one look finds them all."""
+    """Types that are searched by nothing but ids or a compartment and their rows are one branch: one look finds all."""
     if len(frame.branches) > 1:
         selections = [branch.selection for branch in frame.branches]
-        joined = in_one_compartment(selections)
+        joined = as_one(selections)
         if joined is not None:
             types = tuple(one.resource_type for one in selections)
             frame.branches = [Branch(joined, frame.compiler, frame.compiler.joins.scope(*types), types)]

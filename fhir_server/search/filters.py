@@ -113,10 +113,15 @@ class FilterCompiler:
         return self.joined.reaches(resource_type)
 
     def _clause(self, clause: Clause, resource_type: str) -> Condition:
-        condition = support.where(_typed(clause), self.sql, self.hasher)
-        if not is_id(clause):
-            return condition
-        keys = [self.hasher.uncached(f"{resource_type}/{unescape(value)}") for value in clause.values]
+        if is_id(clause):
+            return self.of_ids(clause, (resource_type,))
+        return support.where(_typed(clause), self.sql, self.hasher)
+
+    def of_ids(self, clause: Clause, resource_types: Sequence[str]) -> Condition:
+        """What a clause on ids is in SQL, of resources of some types. Raises BadRequest."""
+        condition = support.where(clause, self.sql, self.hasher)
+        ids = [unescape(value) for value in clause.values]
+        keys = [self.hasher.uncached(f"{name}/{one}") for name in resource_types for one in ids]
         # The key finds the row; the id says that it is no other resource of the same hash.
         return Condition(row=f"r.key {self._chosen(keys)} AND {condition.row}")
 

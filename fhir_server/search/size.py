@@ -42,6 +42,7 @@ def within(sql: str) -> str:
 def _too_long() -> BadRequest:
     return BadRequest(
         "The search is too large to be planned: use fewer conditions, shorter chains that name the type at each step "
-        "(subject:Patient.name), or fewer types in _type.",
+        "(subject:Patient.name), or fewer types: without _type all are searched, _type=Patient,Encounter names some, "
+        "and Patient/[id]/* searches what belongs to one patient.",
         code="too-costly",
     )

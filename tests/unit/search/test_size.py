@@ -16,6 +16,8 @@ def test_a_longer_one_is_refused_with_what_would_help() -> None:
     with pytest.raises(BadRequest, match="name the type at each step") as refused:
         size.within("a" * (size.LONGEST + 1))
     assert refused.value.issues[0].code == "too-costly"
+    assert "_type=Patient,Encounter" in refused.value.issues[0].diagnostics
+    assert "Patient/[id]/*" in refused.value.issues[0].diagnostics
 
 
 def test_a_budget_counts_all_texts() -> None:
