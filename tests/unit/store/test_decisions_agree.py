@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,8 @@ ABOUT = (
     "Observation", "Condition", "Task", "Communication", "Appointment", "Account", "Group", "Person", "Device",
     "Provenance", "Schedule", "Organization", "Patient", "Encounter", "CareTeam", "ServiceRequest", "Basic",
 )  # fmt: skip
+MASKING = sorted(role.name for role in ROLES.values() if any(grant.elements for grant in role.grants))
+"""The roles that see something in part."""
 CONSTRAINTS = ("?category=laboratory", f"?category={CATEGORY}|laboratory,vital-signs", "?subject=Patient/p1",
                "?patient=p0", "?code=c1", "?_security=PSY", "?_tag=t&code=c0", "?date=2020")  # fmt: skip
 
@@ -194,6 +197,26 @@ def test_both_halves_of_the_decision_agree(world: World, data: st.DataObject) ->
     # There are no consents here: what is asked without them is shorter, and the same.
     kept = data.draw(st.booleans())
     assert set(let_through(world, access.without_consents(), kept=kept)) == allowed
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_each_mask_of_several_roles_lets_through_the_same_rows(world: World, data: st.DataObject) -> None:
+    """What of a resource is shown is put together from the masks that let it through: docs/access.md, "Roles"."""
+    roles = [*data.draw(st.lists(st.sampled_from(MASKING), min_size=1, max_size=3, unique=True)), "physician"]
+    principal = replace(data.draw(principals), roles=tuple(roles), scopes=parse("user/*.cruds patient/*.rs"))
+    access = decide(principal, "search-type", None, resolver(world.store.hasher)).without_consents().visible
+    facts = world.store.facts(access, [(of, rows) for of, _, rows in world.rows], every=False)
+    hidden = tuple((kind, mask) for kind in ABOUT for mask in access.masks(kind) if mask)
+    masks = sorted({mask for kind in ABOUT for mask in access.masks(kind)})
+    for part in (*map(access.shown_by, masks), access.leaving(hidden)):
+        allowed = {(of, name) for (of, name, _), known in zip(world.rows, facts, strict=True) if part.allows(known)}
+        assert set(let_through(world, part, kept=data.draw(st.booleans()))) == allowed
+    for (kind, name, _), known in zip(world.rows, facts, strict=True):
+        by = [mask for mask in access.masks(kind) if access.shown_by(mask).allows(known)]
+        assert bool(by) == access.allows(known), (kind, name)
+        # Without what is seen in part there is left what is seen whole.
+        assert access.leaving(hidden).allows(known) == ("" in by), (kind, name)
 
 
 @given(st.data())
