@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ WITHIN_SECONDS = 60
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 8.0
 STOP_SECONDS = 15
+_GLANCE_SECONDS = 0.05
 
 
 class Part(Protocol):
@@ -81,11 +81,38 @@ class Child:
             self._process.wait()
 
 
+class Stop:
+    """Whether somebody has asked for a stop.
+
+    No threading.Event: its lock may be held by what a signal interrupts, and a handler that waits for it waits for
+    ever. Nor are the signals blocked for a thread that waits for them, as in the gateway's workers: the child processes
+    would inherit that, and could not be told to stop.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def set(self) -> None:
+        """Ask for it; from anywhere, a signal handler too."""
+        self._asked = True
+
+    def is_set(self) -> bool:
+        """Whether it was asked for."""
+        return self._asked
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for it, so long at most; whether it was asked for."""
+        until = time.monotonic() + seconds
+        while not self._asked and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _GLANCE_SECONDS))
+        return self._asked
+
+
 class Supervisor:
     """Runs ``parts`` in the order given and stops them in the reverse order."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.stopping = threading.Event()
+        self.stopping = Stop()
         self._clock = clock
         self._parts: list[Part] = []
         self._deaths: dict[str, deque[float]] = {}

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
 import sys
 import time
 
@@ -109,3 +112,36 @@ def test_child_process_is_stopped_by_sigterm() -> None:
 
 def test_exit_status_in_words() -> None:
     assert [in_words(1), in_words(-9)] == ["exit status 1", "SIGKILL"]
+
+
+_SUPERVISED = """
+import sys
+from fhir_server.supervisor import Child, Supervisor
+
+supervisor = Supervisor()
+supervisor.stop_on_signals()
+supervisor.start(Child("child", [sys.executable, "-c", "import time; time.sleep(600)"], {}))
+print("running", flush=True)
+supervisor.run()
+supervisor.stop()
+print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_stops_however_often_it_is_told_to(number: signal.Signals) -> None:
+    """A handler that waits for a lock, which the thread below it holds, would wait for ever."""
+    process = subprocess.Popen([sys.executable, "-c", _SUPERVISED], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        for _ in range(5_000):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+        # Its child is told by SIGTERM, and ends long before it would be killed. The last may come when all is done, and
+        # the interpreter has given its handlers back.
+        assert process.wait(10) in (0, -number)
+        assert process.stdout.read() == "stopped\n"
+    finally:
+        process.kill()
+        process.wait()
