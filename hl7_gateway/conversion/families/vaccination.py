@@ -15,7 +15,7 @@ from hl7_gateway.conversion.families.observations import obx
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.vaccination import RXA_IMMUNIZATION, RXR_IMMUNIZATION, performer
 from hl7_gateway.conversion.walk import Walk
-from hl7_gateway.message import Segment
+from hl7_gateway.message import Segment, Value
 
 NOTHING_GIVEN: Final = "998"
 """The code of CVX by which senders say that there is no vaccination, only something to be told."""
@@ -126,7 +126,11 @@ def rxr(walk: Walk, segment: Segment) -> None:
 def vaccination_obx(walk: Walk, segment: Segment) -> None:
     """What registries send as results but say of the vaccination; the rest are results."""
     made = walk.current.get("Immunization")
-    handler = _OF_THE_VACCINATION.get(segment.text(3)) if made is not None else None
+    code = segment.text(3)
+    handler = _OF_THE_VACCINATION.get(code) if made is not None else None
+    if handler is not None and code in _DATES and segment[4].strip() not in _documents(walk, segment):
+        # R4 has no date of a document that is not told.
+        handler = None
     if made is None or handler is None or not segment[5]:
         obx(walk, segment)
         return
@@ -155,13 +159,34 @@ def _dose_number(walk: Walk, segment: Segment, made: Draft) -> None:
         walk.gather(made, "protocolApplied", {"doseNumberString": said}, {}, slot="OBX#dose")
 
 
+def _documents(walk: Walk, segment: Segment) -> dict[str, Any]:
+    """OBX-4 of all documents that are told beside a segment, between one RXA and the next."""
+    segments = walk.message.segments
+    start = segment.position
+    while start and segments[start].name != "RXA":
+        start -= 1
+    known = walk.parts.get(("documents", str(start)))
+    if known is None:
+        known = walk.parts["documents", str(start)] = {}
+        for one in segments[start + 1 :]:
+            if one.name == "RXA":
+                break
+            if one.name == "OBX" and one.text(3) in _TYPES and _document(one.first(5)):
+                known[one[4].strip()] = True
+    return known
+
+
+def _document(value: Value) -> str:
+    return clean(value.part(2).strip() or value.part(1).strip())
+
+
 def _education(element: str) -> Any:
     """A part of what the patient was given to read: the parts with the same OBX-4 are one."""
 
     def handler(walk: Walk, segment: Segment, made: Draft) -> None:
         value = segment.first(5)
         if element == "documentType":
-            said: str | None = clean(value.part(2).strip() or value.part(1).strip())
+            said: str | None = _document(value)
         else:
             said = stamp(value.text, walk)
         if not said:
@@ -173,6 +198,9 @@ def _education(element: str) -> Any:
 
     return handler
 
+
+_TYPES: Final = frozenset({"69764-9", "30956-7"})
+_DATES: Final = frozenset({"29768-9", "29769-7"})
 
 _OF_THE_VACCINATION: Final = {
     "64994-7": _eligibility,

@@ -93,3 +93,36 @@ def test_what_registries_send_as_results() -> None:
     assert vaccination["education"] == [{"documentType": "COVID VIS", "presentationDate": "2024-08-18"}]
     (reaction,) = of_type(found, "Observation")
     assert reaction["valueCodeableConcept"]["coding"][0]["code"] == "VXC9"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "OBX|3|CE|69764-9^Document^LN|2|||||||F",
+        "OBX|3|CE|69764-9^Document^LN|2|^ ||||||F",
+        "OBX|3|CE|69764-9^Document^LN|1|x^COVID VIS^cdc||||||F",
+        "NTE|1||no document",
+    ],
+)
+def test_the_date_of_a_document_that_is_not_told_is_a_result(document: str) -> None:
+    date = "OBX|4|DT|29769-7^Presented^LN|2|20240818||||||F"
+    of_another = [
+        ORC,
+        segment("RXA", GIVEN | {5: "208^COVID-19^CVX"}),
+        "OBX|1|CE|69764-9^Document^LN|2|x^VIS^cdc||||||F",
+    ]
+    segments = [ORC, segment("RXA", GIVEN), document, date, *of_another]
+    first, second = immunizations(*segments)
+    assert not [one for one in first.get("education", ()) if "documentType" not in one or "presentationDate" in one]
+    assert second["education"] == [{"documentType": "VIS"}]
+    results = of_type(converted(text(*segments)), "Observation")
+    assert "2024-08-18" in [one.get("valueDateTime") for one in results]
+
+
+def test_a_date_may_come_before_its_document() -> None:
+    date, document = (
+        "OBX|3|DT|29769-7^Presented^LN|2|20240818||||||F",
+        "OBX|4|CE|69764-9^Document^LN|2|x^VIS^cdc||||||F",
+    )
+    (vaccination,) = immunizations(ORC, segment("RXA", GIVEN), date, document)
+    assert vaccination["education"] == [{"presentationDate": "2024-08-18", "documentType": "VIS"}]
