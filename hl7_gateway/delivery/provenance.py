@@ -15,6 +15,7 @@ from fhir_server.search.index import extract
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Write
 from fhir_server.validation import validate
+from hl7_gateway.conversion.datatypes.simple import clean
 from hl7_gateway.remembering import remembered
 
 MESSAGE: Final = "urn:hl7-message"
@@ -22,6 +23,9 @@ MESSAGE: Final = "urn:hl7-message"
 
 FEED: Final = "urn:hl7-feed"
 """The identifier system of feeds: their name in this tenant."""
+
+_LONGEST: Final = 200
+"""How much is told of what a sender calls itself."""
 
 _OPERATION: Final = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 _PARTICIPANT: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -37,7 +41,7 @@ def provenance(message: int, feed: str, sender: str, written: Versions, recorded
     role of a source, names the message as it is kept and holds nothing of its content. ``recorded`` in microseconds.
     """
     activity = "CREATE" if all(before == 0 for _, _, before, _ in written) else "UPDATE"
-    who = {"identifier": {"system": FEED, "value": feed}, "display": sender or feed}
+    who = {"identifier": {"system": FEED, "value": feed}, "display": clean(sender)[:_LONGEST] or feed}
     return {
         "resourceType": "Provenance",
         "target": [{"reference": f"{kind}/{one}/_history/{after}"} for kind, one, _, after in written],
@@ -51,8 +55,7 @@ def provenance(message: int, feed: str, sender: str, written: Versions, recorded
 def write_of(ctx: Context, found: dict[str, Any]) -> Write:
     """The Write that stores a Provenance of `provenance`: what `prepare` makes of it, at a third of the cost.
 
-    All that such resources of a sender differ in is made here: its shape is validated and indexed once. Raises Invalid
-    where the sender calls itself what FHIR cannot hold.
+    All that such resources of a sender differ in is made here: its shape is validated and indexed once.
     """
     registry = ctx.registry
     agent, activity = found["agent"][0]["who"], found["activity"]["coding"][0]["code"]
@@ -77,7 +80,7 @@ _OWN: Final = ("resourceType", "target", "recorded", "entity")
 
 @remembered(256)
 def _constant(hasher: Hasher, full_text: bool, feed: str, display: str, activity: str) -> IndexRows:
-    """The index rows of what all Provenances of a sender say; nobody may change them. Raises Invalid."""
+    """The index rows of what all Provenances of a sender say; nobody may change them."""
     one = provenance(1, feed, display, [("Patient", "1", int(activity == "UPDATE"), 2)], 0)
     validate(one)
     constant = {key: value for key, value in one.items() if key == "resourceType" or key not in _OWN}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from hl7_gateway.conversion.datatypes.simple import clean
+from hl7_gateway.conversion.datatypes.simple import clean, token
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY, known_system, vocabulary
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.feed_mapping import FeedMapping, own_system
@@ -110,7 +110,7 @@ def _concept(value: Value, walk: Walk, targets: Any, table: str) -> Converted | 
 
 def _coding(value: Value, start: int, walk: Walk, table: str) -> tuple[dict[str, Any], dict[str, int]]:
     """The coding of components ``start`` to ``start`` + 2, where there is a code."""
-    code = clean(value.part(start).strip())
+    code = token(value.part(start))
     if not code:
         return {}, {}
     found = {"code": code}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from hl7_gateway.conversion.datatypes.simple import clean, period
+from hl7_gateway.conversion.datatypes.simple import clean, period, token
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.message import Value
@@ -34,7 +34,7 @@ def cx(kind: str = "", use: str = "") -> Convert:
         said = clean(value.part(1).strip())
         if not said:
             return None
-        sent = clean(value.part(5).strip())
+        sent = token(value.part(5))
         authority, facility = value.component(4), value.component(6)
         system = walk.mapping.system(authority, walk.message, facility)
         parts: Parts = {"value": 1, "system": 4 if authority else 6 if facility else 0}

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import code_system
-from hl7_gateway.conversion.datatypes.simple import clean, number
+from hl7_gateway.conversion.datatypes.simple import clean, number, token
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.message import Value
 
@@ -25,7 +25,7 @@ def unit(value: Value, walk: Walk) -> dict[str, str]:
     named = value.part(3).strip()
     if code and named:
         found["system"] = UCUM if named.upper().startswith("UCUM") else code_system(named, walk)
-        found["code"] = code
+        found["code"] = token(code)
     return found
 
 

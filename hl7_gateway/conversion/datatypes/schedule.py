@@ -12,7 +12,7 @@ from typing import Any, Final
 from hl7_gateway import timestamps
 from hl7_gateway.conversion.datatypes.codes import concept
 from hl7_gateway.conversion.datatypes.quantities import UCUM
-from hl7_gateway.conversion.datatypes.simple import number, period, spanning
+from hl7_gateway.conversion.datatypes.simple import number, period, spanning, token
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
 from hl7_gateway.conversion.walk import Converted, Parts, Walk
 from hl7_gateway.message import Segment, Value
@@ -188,7 +188,7 @@ def of_tq(value: Value, walk: Walk) -> Converted | None:
     interval = value.component(2)
     repeat = repeated(interval.part(1))
     made: dict[str, Any] = {}
-    code = interval.part(1).strip()
+    code = token(interval.part(1))
     if code:
         said = {"system": TERMINOLOGY + "v2-0335", "code": code}
         known = {"system": TERMINOLOGY + "v3-GTSAbbreviation", "code": code.upper()}

@@ -38,6 +38,12 @@ def clean(found: str) -> str:
     return found if found.strip() else ""
 
 
+def token(found: str) -> str:
+    """The same for a code, in which words have one space between them."""
+    found = clean(found.strip())
+    return found if found.isprintable() and "  " not in found else " ".join(found.split())
+
+
 def number(sent: str) -> Decimal | None:
     """A number with the digits that were sent; None for what is none."""
     sent = sent.strip()

@@ -117,7 +117,7 @@ def _of_the_visit(walk: Walk, segment: Segment, condition: Draft, encounter: Dra
         said["use"] = use[0]
         parts["use"] = Place("DG1", segment.number, 6)
     rank = number(segment.text(15))
-    if rank is not None and rank == int(rank) and rank > 0:
+    if rank is not None and rank == int(rank) and 0 < rank < 2**31:
         said["rank"] = int(rank)
         parts["rank"] = Place("DG1", segment.number, 15)
     walk.at(segment)

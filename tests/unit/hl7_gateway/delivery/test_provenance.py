@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.access.policy import Access
-from fhir_server.errors import Invalid
 from fhir_server.interactions.context import Context
 from fhir_server.interactions.context import Tenant as Clinic
 from fhir_server.interactions.write import prepare
@@ -55,6 +54,11 @@ def test_it_is_written_as_any_other_resource_would_be(
     assert _comparable(write_of(ctx, found)) == _comparable(prepare(ctx, found, "x", "POST", 0))
 
 
-def test_a_sender_that_calls_itself_what_fhir_cannot_hold_is_refused(ctx: Context) -> None:
-    with pytest.raises(Invalid):
-        write_of(ctx, provenance(1, "east", " \x07", [("Patient", "1", 0, 1)], 0))
+@pytest.mark.parametrize(
+    ("sender", "display"),
+    [("", "east"), (" \t ", "east"), (" \x07", "east"), ("\0 LAB\x01", " LAB"), ("x" * 10_000, "x" * 200)],
+)
+def test_whatever_a_sender_calls_itself_keeps_no_message_out(ctx: Context, sender: str, display: str) -> None:
+    found = provenance(4711, "east", sender, [("Patient", "1", 0, 1)], 1)
+    assert found["agent"][0]["who"]["display"] == display
+    write_of(ctx, found)
