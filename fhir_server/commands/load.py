@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from fhir_server import logs
 from fhir_server.commands.database import database
 from fhir_server.commands.example import example
 from fhir_server.settings import ConfigurationError, Settings
+from fhir_server.supervisor import Stop
 
 if TYPE_CHECKING:
     from fhir_server.bulk.work import Settled
@@ -135,18 +135,18 @@ def _settled(settings: Settings, app_url: str, slug: str, again: bool) -> Settle
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets; the work under way is finished then. The second Ctrl-C interrupts that too."""
-    event = threading.Event()
+def _stopping() -> Iterator[Stop]:
+    """What Ctrl-C asks for a stop; the work under way is finished then. The second Ctrl-C interrupts that too."""
+    stopping = Stop()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if event.is_set():
+        if stopping.is_set():
             raise KeyboardInterrupt
-        event.set()
+        stopping.set()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield event
+        yield stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
