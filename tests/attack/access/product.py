@@ -54,7 +54,8 @@ def writing(items: Iterable[Item], attacker: Attacker) -> list[Ask]:
     """Every request that writes to what an attacker reaches by no interaction."""
     known = list(items)
     hidden = [item for item in known if not any(attacker.sees(item, letter) for letter in "cruds")]
-    own = [item for item in known if item.owner == "b" and attacker.sees(item, "r")]
+    # Who may write a consent may take it away, and then writes what it withheld.
+    own = [item for item in known if item.owner == "b" and item.variant != CONSENTING and attacker.sees(item, "r")]
     plain = {item.type: item for item in known if item.owner == "b" and item.variant == PLAIN}
     return [*writes.writes(hidden, plain), *writes.moves(own, [item for item in hidden if item.owner == "a"])]
 
