@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from uuid import uuid4
@@ -52,34 +52,58 @@ def deliver(desk: Desk, store: Store, work: Work, acknowledge: Acknowledge | Non
 
 
 def deliver_batch(
-    desk: Desk, store: Store, many: Sequence[Work], acknowledge: Acknowledge | None = None
+    desk: Desk,
+    store: Store,
+    many: Sequence[Work],
+    acknowledge: Acknowledge | None = None,
+    *,
+    guarded: bool = False,
 ) -> list[Delivered]:
     """Deliver messages in their order, inside the open transaction of ``store``, and settle them.
 
     What they come to is written by few statements for all of them. Only where that fails are they tried one by one,
-    each behind a savepoint. Raises what the transaction has to be run again for.
+    each behind a savepoint; ``guarded``: the first one has been set. Raises what the transaction has to be run again
+    for.
     """
     if not store.in_transaction:
         raise ValueError("messages are delivered in the transaction that has taken them")
-    delivered = store.within(lambda connection: _tried(desk, store, connection, many))
-    store.within(lambda connection: _settle(desk, store, connection, many, delivered, acknowledge))
-    return delivered
+
+    def work(connection: Connection) -> list[Delivered]:
+        delivered, lineage = _tried(desk, store, connection, many, guarded=guarded)
+        _settle(desk, store, connection, many, delivered, lineage, acknowledge)
+        return delivered
+
+    return store.within(work)
 
 
-def _tried(desk: Desk, store: Store, connection: Connection, many: Sequence[Work]) -> list[Delivered]:
+def _tried(
+    desk: Desk, store: Store, connection: Connection, many: Sequence[Work], *, guarded: bool
+) -> tuple[list[Delivered], dict[int, bytes]]:
+    """What became of messages, and the lineage that is to be written still."""
     for left in reversed(range(_ATTEMPTS)):
         try:
-            with savepoint(connection):
-                return _Attempt(desk, store).run(many)
+            with savepoint(connection, already=guarded, release=False):
+                attempt = _Attempt(desk, store)
+                return attempt.run(many), attempt.lineage
         except Exception as error:
             if repeatable(error):
                 raise
             if isinstance(error, Conflict) and left:
                 continue
             if len(many) == 1:
-                return [Delivered(many[0].message, problem=_problem(many[0], error))]
+                return [Delivered(many[0].message, problem=_problem(many[0], error))], {}
             break
-    return [one for work in many for one in _tried(desk, store, connection, [work])]
+        finally:
+            guarded = False
+    return [_alone(desk, store, connection, work) for work in many], {}
+
+
+def _alone(desk: Desk, store: Store, connection: Connection, work: Work) -> Delivered:
+    """What became of one of several messages of which one has spoiled it for all."""
+    (delivered,), lineage = _tried(desk, store, connection, [work], guarded=False)
+    # Those after it look at it.
+    hl7_lineage.keep(connection, store.tenant_id, lineage)
+    return delivered
 
 
 def _problem(work: Work, error: Exception) -> Refused:
@@ -110,7 +134,8 @@ class _Attempt:
         self._store = store
         self._contexts: dict[str, Context] = {}
         self._writes: list[write_many.Pending] = []
-        self._lineage: dict[int, bytes] = {}
+        self.lineage: dict[int, bytes] = {}
+        """To be written, by the keys of resources."""
         self._recorded = now()
 
     def run(self, many: Sequence[Work]) -> list[Delivered]:
@@ -134,7 +159,6 @@ class _Attempt:
                     resolution = resolved(one, shelf)
                 self._apply(work, one, resolution, shelf, delivered[work.message])
             self._write()
-            self._store.within(lambda c: hl7_lineage.keep(c, self._store.tenant_id, self._lineage))
         return list(delivered.values())
 
     def _write(self) -> None:
@@ -142,7 +166,9 @@ class _Attempt:
         if not self._writes:
             return
         tenant = self._store.tenant_id
-        answering = self._store.within(lambda c: hl7_destinations.answering_feeds(c, tenant))
+        answering = self._desk.answering
+        if answering is None:
+            answering = self._store.within(lambda c: hl7_destinations.answering_feeds(c, tenant))
         if not answering:
             write_many.run(self._store, self._writes)
             return
@@ -180,7 +206,7 @@ class _Attempt:
         for change in applied.changes:
             before, after, write = change.before, change.after, change.write
             shelf.put(after)
-            self._lineage[self._store.hasher.uncached(after.path)] = after.lineage or hl7_lineage.NONE
+            self.lineage[self._store.hasher.uncached(after.path)] = after.lineage or hl7_lineage.NONE
             if write is None:
                 continue
             self._writes.append((ctx, write))
@@ -208,6 +234,7 @@ def _settle(
     connection: Connection,
     many: Sequence[Work],
     delivered: Sequence[Delivered],
+    lineage: Mapping[int, bytes],
     acknowledge: Acknowledge | None,
 ) -> None:
     at = now()
@@ -225,8 +252,9 @@ def _settle(
     ]
     rows = [row_of(_event(desk, work, one, at), store.hasher) for work, one in zip(many, delivered, strict=True)]
     tenant = store.tenant_id
-    # Last, for whoever appends to the clinic's chain waits for this transaction from here on.
-    run_together(connection, [hl7_messages.settling(tenant, settled, at), audit.appending(tenant, rows)])
+    asked = [hl7_lineage.keeping(tenant, lineage)] if lineage else []
+    # The trail last, for whoever appends to the clinic's chain waits for this transaction from here on.
+    run_together(connection, [*asked, hl7_messages.settling(tenant, settled, at), audit.appending(tenant, rows)])
 
 
 def _event(desk: Desk, work: Work, one: Delivered, at: int) -> Event:

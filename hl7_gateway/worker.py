@@ -11,14 +11,14 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.errors import Conflict, FhirError, Unavailable
 from fhir_server.interactions.context import Tenant
-from fhir_server.store import directory, hl7_messages, hl7_overview
+from fhir_server.store import directory, hl7_destinations, hl7_messages, hl7_overview
 from fhir_server.store.hl7_messages import CAME, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
@@ -183,7 +183,9 @@ class Worker:
         prepared: dict[int, _Prepared] = {}
         try:
             store = Store(self._database, self._hasher, tenant_id, full_text=self._full_text)
-            return store.transaction(partial(self._work, desk, most, taken, prepared))
+            held = self._feeds.held(tenant_id)
+            first = [hl7_messages.heading(tenant_id, held, most), hl7_destinations.asking(tenant_id)]
+            return store.transaction_after(first, partial(self._work, desk, most, held, taken, prepared))
         except Exception as error:
             if len(taken) <= 1:
                 return self._one_failed(tenant_id, taken, prepared, error)
@@ -192,12 +194,21 @@ class Worker:
         # One of them spoils it for all: which one shows when each is alone.
         return sum(self._deliver(tenant_id, 1) for _ in taken)
 
-    def _work(self, desk: Desk, most: int, taken: list[Waiting], prepared: dict[int, _Prepared], store: Store) -> int:
-        """One transaction: take, convert, write, settle."""
+    def _work(
+        self,
+        desk: Desk,
+        most: int,
+        held: Sequence[int],
+        taken: list[Waiting],
+        prepared: dict[int, _Prepared],
+        store: Store,
+        first: Sequence[Any],
+    ) -> int:
+        """One transaction: take, convert, write, settle. ``first`` is what it began with has come to."""
         tenant_id = store.tenant_id
-        held = self._feeds.held(tenant_id)
+        head, answering = first
         # The transaction may be run again, and take others.
-        waiting = store.within(lambda c: hl7_messages.take(c, tenant_id, held, most))
+        waiting = store.within(lambda c: hl7_messages.take(c, tenant_id, held, most, head))
         found = _bearable(waiting)
         # Those that these keep waiting; what has come since is told of.
         self._more = waiting.more or len(found) < len(waiting)
@@ -208,7 +219,9 @@ class Worker:
         whom = [patient for one in found for patient in one.patients]
         store.within(lambda c: hl7_messages.lock_patients(c, tenant_id, whom))
         prepared.update((one.id, self._prepare(tenant_id, one)) for one in found)
-        deliver_batch(desk, store, [one.work for one in prepared.values()], partial(_acknowledge, prepared))
+        desk = replace(desk, answering=hl7_destinations.answering(answering))
+        works = [one.work for one in prepared.values()]
+        deliver_batch(desk, store, works, partial(_acknowledge, prepared), guarded=True)
         return len(found)
 
     def _one_failed(

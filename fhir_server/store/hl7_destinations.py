@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from psycopg.types.json import Jsonb
 
 from fhir_server.store.resources import TYPE_IDS
-from fhir_server.store.wire import Statement, run
+from fhir_server.store.wire import Asked, Statement, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,16 @@ _ANSWERING = Statement(
 
 def answering_feeds(connection: psycopg.Connection, tenant_id: int) -> dict[str, int]:
     """The feeds of systems that are destinations as well, by name, in a transaction of the tenant."""
-    result = run(connection, _ANSWERING, [b"%d" % tenant_id])
+    return answering(run(connection, *asking(tenant_id)))
+
+
+def asking(tenant_id: int) -> Asked:
+    """The statement of `answering_feeds`, to be run together with others."""
+    return _ANSWERING, [b"%d" % tenant_id]
+
+
+def answering(result: pq.abc.PGresult) -> dict[str, int]:
+    """What it has come to, as `answering_feeds` tells."""
     get = result.get_value
     return {(get(row, 0) or b"").decode(): int(get(row, 1) or 0) for row in range(result.ntuples)}
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from fhir_server.store.wire import Statement, array, run, text_array
+from fhir_server.store.wire import Asked, Statement, array, run, text_array
 
 NONE: Final = b"{}"
 """The lineage of what no message has said anything of."""
@@ -48,8 +48,13 @@ def load(connection: psycopg.Connection, tenant_id: int, keys: Sequence[int]) ->
 def keep(connection: psycopg.Connection, tenant_id: int, many: Mapping[int, bytes]) -> None:
     """Write the lineage of resources as JSON, in the transaction that writes them; an empty one is taken away."""
     if many:
-        texts = text_array("" if entries == NONE else entries.decode() for entries in many.values())
-        run(connection, _KEEP, [b"%d" % tenant_id, array(many), texts])
+        run(connection, *keeping(tenant_id, many))
+
+
+def keeping(tenant_id: int, many: Mapping[int, bytes]) -> Asked:
+    """The statement of `keep`, to be run together with others."""
+    texts = text_array("" if entries == NONE else entries.decode() for entries in many.values())
+    return _KEEP, [b"%d" % tenant_id, array(many), texts]
 
 
 @dataclass(frozen=True, slots=True)

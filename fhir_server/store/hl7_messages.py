@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import pq
 
 from fhir_server.r4 import json
-from fhir_server.store import hl7_sequences
+from fhir_server.store import hl7_sequences, savepoints
 from fhir_server.store.hl7_incoming import CAME as CAME
 from fhir_server.store.hl7_incoming import DEAD as DEAD
 from fhir_server.store.hl7_incoming import DROPPED as DROPPED
@@ -19,7 +20,7 @@ from fhir_server.store.hl7_incoming import STORED as STORED
 from fhir_server.store.hl7_incoming import Incoming as Incoming
 from fhir_server.store.hl7_incoming import Kept as Kept
 from fhir_server.store.hl7_keep import BINARY, KEEP, arguments, told
-from fhir_server.store.wire import Argument, Statement, array, run, run_binary, text_array
+from fhir_server.store.wire import Argument, Asked, Statement, array, run, run_binary, run_together, text_array
 
 _BEFORE = """
 SELECT feed_id, fingerprint, id, state, acknowledgment FROM hl7_message
@@ -113,15 +114,30 @@ SELECT x.message_id, x.feed_id, x.patients, encode(x.raw, 'hex'), encode(x.ackno
 _LOCK = Statement("hl7_lock_patients", "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k")
 
 
-def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], most: int) -> Taken:
+def heading(tenant_id: int, paused: Sequence[int], most: int) -> Asked:
+    """The statement that `take` begins with, to be run together with others."""
+    return _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % min(4 * most, HEAD)]
+
+
+def take(
+    connection: psycopg.Connection,
+    tenant_id: int,
+    paused: Sequence[int],
+    most: int,
+    head: pq.abc.PGresult | None = None,
+) -> Taken:
     """Take the oldest messages that wait for no earlier one, in a transaction of the tenant, whose end sets them free.
 
     Messages of the same patient are taken one after another, in the order in which they were kept. Others that are
-    being delivered are passed over. More than OCTETS bytes are not taken at once, but in one message.
+    being delivered are passed over. More than OCTETS bytes are not taken at once, but in one message. ``head`` is what
+    `heading` has come to, in this transaction.
     """
     # Most often some of the very first are free.
     for looked in (min(4 * most, HEAD), HEAD):
-        free, seen = _free(connection, tenant_id, paused, looked)
+        if head is None:
+            head = run(connection, _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % looked])
+        free, seen = _free(head), head.ntuples
+        head = None
         taken = Taken(_taken(connection, tenant_id, free, most) if free else ())
         if taken or seen < looked:
             taken.more = seen > len(taken)
@@ -129,9 +145,8 @@ def take(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], 
     return taken
 
 
-def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int], looked: int) -> tuple[list[int], int]:
-    """Those of the oldest messages that none before them keeps waiting, and how many were looked at."""
-    result = run(connection, _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % looked])
+def _free(result: pq.abc.PGresult) -> list[int]:
+    """Those of the oldest messages that none before them keeps waiting."""
     get = result.get_value
     held: set[bytes] = set()
     free = []
@@ -142,7 +157,7 @@ def _free(connection: psycopg.Connection, tenant_id: int, paused: Sequence[int],
         if held.isdisjoint(patients):
             free.append(int(get(row, 0) or 0))
         held.update(patients)
-    return free, result.ntuples
+    return free
 
 
 def _taken(connection: psycopg.Connection, tenant_id: int, free: Sequence[int], most: int) -> list[Waiting]:
@@ -172,10 +187,12 @@ def waits(connection: psycopg.Connection, tenant_id: int, number: int) -> bool:
 
 
 def lock_patients(connection: psycopg.Connection, tenant_id: int, patients: Sequence[int]) -> None:
-    """Wait for whoever converts a message of one of these patients, until this transaction ends."""
+    """Wait for whoever converts a message of one of these patients, until this transaction ends.
+
+    A savepoint is set behind that, in the same round trip: store/savepoints.py
+    """
     keys = sorted({one ^ tenant_id for one in patients})
-    if keys:
-        run(connection, _LOCK, [array(keys)])
+    run_together(connection, [(_LOCK, [array(keys)]), (savepoints.SET, ())])
 
 
 @dataclass(frozen=True, slots=True)

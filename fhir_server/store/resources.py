@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import pq
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import definitions
@@ -128,7 +129,18 @@ def create_many(
     ``fresh``: their ids are new by construction. Returns the positions of those that exist already (then nothing has
     been written) and the time they were written, in microseconds since 1970 UTC.
     """
-    result = run(connection, _CREATE_MANY, _create_many_arguments(tenant_id, hasher, writes, fresh))
+    return created(run(connection, *creating(tenant_id, hasher, writes, fresh=fresh)))
+
+
+def creating(
+    tenant_id: int, hasher: Hasher, writes: Sequence[Write], *, fresh: bool
+) -> tuple[Statement, list[Argument]]:
+    """The statement of `create_many`, to be run together with others."""
+    return _CREATE_MANY, _create_many_arguments(tenant_id, hasher, writes, fresh)
+
+
+def created(result: pq.abc.PGresult) -> tuple[list[int], int]:
+    """What it has come to, as `create_many` tells."""
     existing = result.get_value(0, 0)
     found = [int(n) - 1 for n in existing[1:-1].split(b",")] if existing else []
     return found, int(result.get_value(0, 1) or 0)

@@ -7,17 +7,26 @@ from contextlib import contextmanager
 
 import psycopg
 
-from fhir_server.store.wire import run_simple
+from fhir_server.store.wire import Statement, run_simple
+
+SET = Statement("fhir_savepoint", "SAVEPOINT part")
+"""Sets it, to be run together with others."""
 
 
 @contextmanager
-def savepoint(connection: psycopg.Connection) -> Iterator[None]:
-    """What the block writes stays only if it raises nothing; what it raises goes on to the caller."""
-    run_simple(connection, "SAVEPOINT part")
+def savepoint(connection: psycopg.Connection, *, already: bool = False, release: bool = True) -> Iterator[None]:
+    """What the block writes stays only if it raises nothing; what it raises goes on to the caller.
+
+    ``already``: SET has been run. Without ``release`` the end of the transaction releases it, which spares a round
+    trip; what fails after the block is not its concern then.
+    """
+    if not already:
+        run_simple(connection, "SAVEPOINT part")
     try:
         yield
     except BaseException:
         if not connection.broken:
             run_simple(connection, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
         raise
-    run_simple(connection, "RELEASE SAVEPOINT part")
+    if release:
+        run_simple(connection, "RELEASE SAVEPOINT part")

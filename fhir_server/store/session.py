@@ -8,18 +8,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import pq
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from fhir_server.errors import Conflict, Unavailable
 from fhir_server.store import revocations
 from fhir_server.store.consents_known import ConsentsKnown
-from fhir_server.store.wire import run_simple
+from fhir_server.store.wire import Asked, Statement, run_simple, run_together
 
 log = logging.getLogger(__name__)
 
@@ -146,13 +147,22 @@ class Database:
 
         ``on_revocation`` is called once it is committed that something was taken back.
         """
+        return self.transaction_after(tenant_id, (), lambda connection, _: work(connection))
+
+    def transaction_after(
+        self,
+        tenant_id: int,
+        first: Sequence[Asked],
+        work: Callable[[psycopg.Connection, list[pq.abc.PGresult]], T],
+    ) -> T:
+        """The same, for work that begins with statements known before: they are executed in the round trip that begins
+        the transaction, and ``work`` is given their results."""
         revoked = False
 
         def attempt(connection: psycopg.Connection) -> T:
-            run_simple(connection, f"BEGIN; SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)")
             nonlocal revoked
             try:
-                result = work(connection)
+                result = work(connection, _begin(connection, tenant_id, first))
             except BaseException:
                 revocations.taken(connection)
                 if not connection.closed:
@@ -166,6 +176,18 @@ class Database:
         if revoked and self.on_revocation is not None:
             self.on_revocation()
         return result
+
+
+_BEGIN = Statement("fhir_begin", "BEGIN")
+_TENANT = Statement("fhir_tenant", "SELECT set_config('fhir.tenant', $1, true)")
+
+
+def _begin(connection: psycopg.Connection, tenant_id: int, first: Sequence[Asked]) -> list[pq.abc.PGresult]:
+    """Begin a transaction of a tenant, with its first statements; their results."""
+    if not first:
+        run_simple(connection, f"BEGIN; SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)")
+        return []
+    return run_together(connection, [(_BEGIN, ()), (_TENANT, [b"%d" % tenant_id]), *first])[2:]
 
 
 def _check_connection(connection: psycopg.Connection) -> None:

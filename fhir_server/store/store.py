@@ -17,6 +17,7 @@ from fhir_server.store.facts import RowFacts
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Stored, Write, Written
 from fhir_server.store.session import Database
+from fhir_server.store.wire import Asked, run_together
 
 T = TypeVar("T")
 
@@ -73,6 +74,16 @@ class Store:
             lambda c: work(Store(self._database, self.hasher, self.tenant_id, c, full_text=self.full_text)),
         )
 
+    def transaction_after(self, first: Sequence[Asked], work: Callable[[Store, list[pq.abc.PGresult]], T]) -> T:
+        """A transaction that begins with statements, whose results ``work`` is given; not inside another one."""
+        return self._database.transaction_after(
+            self.tenant_id,
+            first,
+            lambda c, found: work(
+                Store(self._database, self.hasher, self.tenant_id, c, full_text=self.full_text), found
+            ),
+        )
+
     def _run(self, work: Callable[[psycopg.Connection], T], *, read_only: bool = False) -> T:
         if self._connection is not None:
             return work(self._connection)
@@ -120,6 +131,21 @@ class Store:
         """Write the next version of resources in one statement, inside a transaction; see updating.update_many."""
         own_parameters.refuse_stale(self._database, self.tenant_id, writes)
         return self.within(lambda c: updating.update_many(c, self.tenant_id, self.hasher, writes))
+
+    def write_together(
+        self, creates: Sequence[Write], updates: Sequence[Write]
+    ) -> tuple[tuple[list[int], int], int | None]:
+        """Create resources and write the next version of others in one round trip, inside a transaction.
+
+        What create_many and update_many tell. The caller rolls back where either has not written all: the other has.
+        """
+        own_parameters.refuse_stale(self._database, self.tenant_id, [*creates, *updates])
+        asked = [
+            resources.creating(self.tenant_id, self.hasher, creates, fresh=False),
+            updating.updating(self.tenant_id, self.hasher, updates),
+        ]
+        created, updated = self.within(lambda c: run_together(c, asked))
+        return resources.created(created), updating.updated(updated)
 
     def within(self, work: Callable[[psycopg.Connection], T]) -> T:
         """Run statements of other modules of the store in a transaction of the tenant, joining one that is open."""

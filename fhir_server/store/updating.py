@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import psycopg
+from psycopg import pq
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
@@ -24,7 +25,16 @@ def update_many(connection: psycopg.Connection, tenant_id: int, hasher: Hasher, 
     SearchParameter. Returns the time of writing in microseconds since 1970 UTC, None where any resource is not there in
     the version that is expected: then nothing has been written.
     """
-    result = run(connection, _UPDATE_MANY, _arguments(tenant_id, hasher, writes))
+    return updated(run(connection, *updating(tenant_id, hasher, writes)))
+
+
+def updating(tenant_id: int, hasher: Hasher, writes: Sequence[Write]) -> tuple[Statement, list[Argument]]:
+    """The statement of `update_many`, to be run together with others."""
+    return _UPDATE_MANY, _arguments(tenant_id, hasher, writes)
+
+
+def updated(result: pq.abc.PGresult) -> int | None:
+    """What it has come to, as `update_many` tells."""
     return int(result.get_value(0, 1) or 0) if result.get_value(0, 0) == b"t" else None
 
 

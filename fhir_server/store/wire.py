@@ -33,6 +33,10 @@ class Statement:
         self.sql = sql.encode()
 
 
+Asked = tuple[Statement, Sequence[Argument]]
+"""A statement with what it is executed with."""
+
+
 def run(connection: psycopg.Connection, statement: Statement, arguments: Sequence[Argument]) -> pq.abc.PGresult:
     """Execute a prepared statement and return its result; cells are read with ``result.get_value(row, column)``.
 
@@ -76,9 +80,7 @@ def run_simple(connection: psycopg.Connection, sql: str) -> pq.abc.PGresult:
     return _checked(connection, connection.pgconn.exec_(sql.encode()))
 
 
-def run_together(
-    connection: psycopg.Connection, statements: Sequence[tuple[Statement, Sequence[Argument]]]
-) -> list[pq.abc.PGresult]:
+def run_together(connection: psycopg.Connection, statements: Sequence[Asked]) -> list[pq.abc.PGresult]:
     """Execute prepared statements in one round trip, outside a transaction block as one transaction.
 
     Returns the result of each. Raises as `run` does, for the first that fails; those after it are not executed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,10 +21,14 @@ _MOST_TOLD: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where messages are delivered to: the clinic and its FHIR base without a trailing slash."""
+    """Where messages are delivered to: the clinic and its FHIR base without a trailing slash.
+
+    ``answering`` are the feeds of systems that are destinations as well, by name; None: to be asked for.
+    """
 
     tenant: Tenant
     base_url: str
+    answering: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

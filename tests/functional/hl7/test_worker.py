@@ -88,10 +88,10 @@ def test_a_defect_of_delivery_is_found_with_the_one_message_that_has_it(
 ) -> None:
     real = worker_module.deliver_batch
 
-    def deliver_batch(desk: Any, store: Any, many: Any, acknowledge: Any) -> Any:
+    def deliver_batch(desk: Any, store: Any, many: Any, acknowledge: Any, **named: Any) -> Any:
         if any("bad" in work.sender for work in many):
             raise RuntimeError("a defect")
-        return real(desk, store, many, acknowledge)
+        return real(desk, store, many, acknowledge, **named)
 
     monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
     bad = message("2", patient="9", application="bad")
@@ -113,7 +113,7 @@ def test_who_sent_a_message_that_a_defect_made_a_dead_letter_is_told_so(
     ward = Ward(app_database, tenant, acknowledgment="commit")
     ward.keep(visit("1", "A01", "123"))
 
-    def deliver_batch(*_: Any) -> Any:
+    def deliver_batch(*_: Any, **named: Any) -> Any:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
@@ -126,7 +126,7 @@ def test_who_sent_a_message_that_a_defect_made_a_dead_letter_is_told_so(
 def test_while_the_database_is_away_nothing_is_lost(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     ward.keep(visit("1", "A01", "123"))
 
-    def deliver_batch(*_: Any) -> Any:
+    def deliver_batch(*_: Any, **named: Any) -> Any:
         raise Unavailable("away")
 
     with monkeypatch.context() as patched:
@@ -142,7 +142,7 @@ def test_a_message_that_always_takes_too_long_is_a_dead_letter_at_last(
 ) -> None:
     ward.keep(visit("1", "A01", "123"))
 
-    def deliver_batch(*_: Any) -> Any:
+    def deliver_batch(*_: Any, **named: Any) -> Any:
         raise Unavailable("slow", code="timeout")
 
     monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
@@ -328,8 +328,8 @@ def test_many_workers_that_fail_at_random_end_where_one_does(
     serial.work(most=1)
     real = worker_module.deliver_batch
 
-    def deliver_batch(*arguments: Any) -> Any:
-        done = real(*arguments)
+    def deliver_batch(*arguments: Any, **named: Any) -> Any:
+        done = real(*arguments, **named)
         if random.random() < 0.2:
             # All is written, and nothing committed.
             raise Unavailable("it dies here")
