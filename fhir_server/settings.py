@@ -64,9 +64,15 @@ def _http_url(value: str) -> str:
 
 
 def _posted_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment or parts.username is not None:
-        raise ValueError("an address such as https://alerts.example.org/hook?key=...")
+    expected = "an address such as https://alerts.example.org/hook?key=..."
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    plain = parts.hostname and not parts.fragment and parts.username is None and re.fullmatch("[!-~]+", value)
+    if parts.scheme not in {"http", "https"} or not plain or port == 0:
+        raise ValueError(expected)
     return value
 
 
@@ -211,7 +217,7 @@ class Settings:
         _posted_url,
         "URL",
         "Where the HL7 gateway posts its alerts as JSON; unset, they are in the database, metrics and log only. "
-        "A host that is not public must be in OUTBOUND_ALLOW.",
+        "A host that is not public must be in OUTBOUND_ALLOW; http is for loopback addresses only.",
     )
     signing_key_file: Path | None = _setting(
         None,

@@ -81,6 +81,24 @@ def test_secret_is_not_repeated() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://alerts.example:99999/hunter2",
+        "https://alerts.example:0/hunter2",
+        "https://alerts.example:x/hunter2",
+        "https://[alerts.example/hunter2",
+        "https://alerts.example/hunter2 two",
+        "https://user:hunter2@alerts.example/",
+        "ftp://alerts.example/hunter2",
+    ],
+)
+def test_an_address_for_alerts_that_nobody_can_call_is_refused_at_the_start(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="MLLP_ALERT_URL must be an address") as caught:
+        Settings.from_env({"MLLP_ALERT_URL": address})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_production_needs_a_base_url() -> None:
     with pytest.raises(ConfigurationError, match="BASE_URL"):
         Settings.from_env({"PRODUCTION": "1"})
