@@ -138,9 +138,11 @@ def test_feeds_are_looked_up_again_after_a_while(app_database: Database, tenant:
     assert mine() == ["lab"]
     assert number is not None
     assert len(known.held(tenant.id)) == 1
+    assert tenant.id not in known.resting
     app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 6, paused=True))
     known.refresh(now=True)
     assert len(known.held(tenant.id)) == 2
+    assert tenant.id in known.resting
     feed = known.get(tenant.id, number)
     assert feed is not None
     assert feed.name == "lab"
