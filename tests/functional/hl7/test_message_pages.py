@@ -11,10 +11,13 @@ from fhir_server.app import FhirServer
 from fhir_server.audit import event as events
 from fhir_server.audit import verify
 from fhir_server.store import hl7_alerts, hl7_feeds
+from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.hl7_alerts import Alert, Seen
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
+from hl7_gateway.__main__ import run
 from hl7_gateway.console import bulk_page, messages_page
+from hl7_gateway.recording import operator
 from tests.functional.hl7.gateway import message
 from tests.functional.hl7.message_pages import Screen
 from tests.functional.hl7.ward import Ward, visit
@@ -202,6 +205,18 @@ def test_a_dead_letter_is_dropped_for_a_reason_only(ward: Ward, screen: Screen) 
     screen.post(f"messages/{dead.id}", do="replay")
     assert screen.status == 409
     assert "no dead letter any more" in screen.text
+
+
+def test_what_an_operator_has_done_on_the_server_is_shown_as_theirs(
+    database: DatabaseUrls, ward: Ward, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert database.owner is not None
+    monkeypatch.setenv("DATABASE_URL", database.owner)
+    ward.keep(NOBODY)
+    (dead,) = ward.found()
+    assert run(("drop", ward.tenant.slug, str(dead.id), "--reason", "A test of theirs")) == 0
+    screen.open(f"messages/{dead.id}")
+    assert f"{operator()} on the server dropped it A test of theirs" in screen.text
 
 
 def test_many_are_tried_then_converted_again_after_the_mapping_was_mended(ward: Ward, screen: Screen) -> None:
