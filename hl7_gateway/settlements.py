@@ -6,14 +6,13 @@ import logging
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Final
 
 from fhir_server.errors import FhirError
 from fhir_server.store import hl7_found
 from fhir_server.store.hl7_messages import SETTLED
 from fhir_server.store.hl7_notices import Lost, notices
-from fhir_server.store.session import Connection, Database
+from fhir_server.store.session import Database
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +105,8 @@ class Settlements:
         for tenant_id, number in keys:
             by_tenant.setdefault(tenant_id, []).append(number)
         for tenant_id, numbers in by_tenant.items():
-            found = self._database.transaction(tenant_id, partial(_settled, tenant_id, numbers))
+            (result,) = self._database.look(tenant_id, [hl7_found.settling(tenant_id, numbers)])
+            found = hl7_found.acknowledgments(result)
             with self._turn:
                 told = [
                     (future, acknowledgment)
@@ -116,10 +116,6 @@ class Settlements:
             for future, acknowledgment in told:
                 if future.set_running_or_notify_cancel():
                     future.set_result(acknowledgment)
-
-
-def _settled(tenant_id: int, numbers: list[int], connection: Connection) -> dict[int, bytes]:
-    return hl7_found.settled(connection, tenant_id, numbers)
 
 
 def _key(payload: str) -> Key:

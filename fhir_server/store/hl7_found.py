@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from psycopg.types.json import Jsonb
 
 from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
 from fhir_server.store.hl7_span import span
-from fhir_server.store.wire import array
+from fhir_server.store.wire import Asked, Statement, array, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +140,27 @@ def whole(connection: psycopg.Connection, tenant_id: int, number: int) -> Whole 
     return Whole(Found(*columns), structure, version, bytes(raw), bytes(acknowledgment), warnings, tuple(patients))
 
 
+_SETTLED = Statement(
+    "hl7_settled",
+    "SELECT id, encode(acknowledgment, 'hex') FROM hl7_message"
+    " WHERE tenant_id = $1::int AND id = ANY($2::bigint[]) AND state <> $3",
+)
+
+
 def settled(connection: psycopg.Connection, tenant_id: int, ids: Sequence[int]) -> dict[int, bytes]:
     """Of those messages that wait for nobody any more, the acknowledgments, in a transaction of the tenant."""
-    rows = connection.execute(
-        "SELECT id, acknowledgment FROM hl7_message WHERE tenant_id = %s AND id = ANY(%s) AND state <> %s",
-        [tenant_id, list(ids), RECEIVED],
-    )
-    return {number: bytes(acknowledgment) for number, acknowledgment in rows}
+    return acknowledgments(run(connection, *settling(tenant_id, ids)))
+
+
+def settling(tenant_id: int, ids: Sequence[int]) -> Asked:
+    """The statement of `settled`, to be run by itself."""
+    return _SETTLED, [b"%d" % tenant_id, array(ids), RECEIVED.encode()]
+
+
+def acknowledgments(result: pq.abc.PGresult) -> dict[int, bytes]:
+    """What it has come to, as `settled` tells."""
+    get = result.get_value
+    return {int(get(row, 0) or 0): bytes.fromhex((get(row, 1) or b"").decode()) for row in range(result.ntuples)}
 
 
 @dataclass(frozen=True, slots=True)

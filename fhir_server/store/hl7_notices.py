@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 from collections.abc import Iterator
 
 import psycopg
@@ -21,6 +22,10 @@ def notices(database: Database, channel: str, seconds: float) -> Iterator[list[s
     with database.connect_apart() as connection:
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         yield None
-        while True:
-            first = [one.payload for one in connection.notifies(timeout=seconds, stop_after=1)]
-            yield first
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection.pgconn.socket, selectors.EVENT_READ)
+            while True:
+                selector.select(seconds)
+                # Raises where the connection is lost, which makes its socket readable as well.
+                connection.pgconn.consume_input()
+                yield [one.extra.decode() for one in iter(connection.pgconn.notifies, None)]

@@ -140,6 +140,11 @@ class Database:
                 time.sleep(0.05 * 2**attempt)
         raise AssertionError("unreachable")
 
+    def look(self, tenant_id: int, asked: Sequence[Asked]) -> list[pq.abc.PGresult]:
+        """What statements of a tenant that only read come to, in one round trip. Raises Unavailable or Conflict."""
+        tenant: Asked = (_TENANT, [b"%d" % tenant_id])
+        return self.run(lambda connection: run_together(connection, [tenant, *asked])[1:], read_only=True)
+
     def transaction(self, tenant_id: int, work: Callable[[psycopg.Connection], T]) -> T:
         """Run work in one transaction bound to a tenant: all of it or nothing; again if it lost against a parallel one.
 
