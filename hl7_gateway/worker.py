@@ -264,6 +264,9 @@ class Worker:
         if feed is None:
             self._feeds.refresh(now=True)
             feed = self._feeds.get(tenant_id, one.feed_id)
+        if feed is None and one.feed_id in self._feeds.held(tenant_id):
+            # Its configuration is of no use since just now.
+            raise Unavailable("This feed cannot be used.")
         if feed is None:
             gone = Refused(207, "AE", None, "Its feed does not exist any more.")
             return _Prepared(one, Work(one.id, "removed", gone), None, untold=False)

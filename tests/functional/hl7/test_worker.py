@@ -187,6 +187,32 @@ def test_a_paused_feeds_messages_wait(ward: Ward) -> None:
     assert ward.work() == 1
 
 
+def test_messages_of_a_feed_that_cannot_be_used_from_just_now_on_wait(ward: Ward) -> None:
+    number, held = ward.tenant.id, ward.feeds.held
+
+    def configure(**configuration: Any) -> None:
+        ward.database.transaction(
+            number, lambda c: hl7_feeds.change(c, number, "lab", ward.feed_id, configuration=configuration)
+        )
+        ward.feeds.refresh(now=True)
+
+    def held_before(tenant_id: int) -> list[int]:
+        found = held(tenant_id)
+        configure(zone="Nowhere/Town")
+        return found
+
+    ward.keep(visit("1", "A01", "123"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ward.feeds, "held", held_before)
+        with pytest.raises(Unavailable):
+            ward.work()
+    assert [one.state for one in ward.found()] == ["received"]
+    assert ward.work() == 0
+    configure(zone="Europe/Berlin")
+    assert ward.work() == 1
+    assert [one.state for one in ward.found()] == ["stored"]
+
+
 def test_a_feed_is_paused_and_resumed_in_a_worker_as_soon_as_it_is_told(ward: Ward) -> None:
     """For the feeds of this worker no time passes: it never looks by itself."""
     number = ward.tenant.id
