@@ -52,6 +52,11 @@ class Ask:
         """Everything that the attacker knows already by asking so."""
         return unquote(f"{self.path} {self.body} {self.headers}").lower()
 
+    @property
+    def asks_the_trail(self) -> bool:
+        """Whether it asks for audit events, of which each clinic has as many as it was asked: they are no twins."""
+        return self.path.startswith("AuditEvent") or (self.road == "$graphql" and "auditevent" in self.text)
+
     def __str__(self) -> str:
         body = "" if self.body is None else " " + str(self.body)[:300]
         return f"{self.method} {self.path}{body}"
@@ -127,7 +132,7 @@ class Attack:
             texts = [text for _, text in (*mine, *theirs)]
             if any(_LIMIT in text for text in texts):
                 self.report.limits += 1
-            elif mine != theirs and not (ask.path.startswith("AuditEvent") or any(_TRAIL in text for text in texts)):
+            elif mine != theirs and not (ask.asks_the_trail or any(_TRAIL in text for text in texts)):
                 self.report.leaks.append(f"{self.attacker.name}: {ask}: differs\n  {_difference(mine, theirs)}")
 
     def _walk(self, ask: Ask, api: Api) -> list[Answer]:
