@@ -224,3 +224,49 @@ def test_relations_that_are_both_to_hold_stay_apart() -> None:
     assert set(access.without_consents().rules) == {
         Rule(None, (first, second)), Rule(None, (first,)), Rule(None, (second,)),
     }  # fmt: skip
+
+
+def test_masks_of_a_type_are_those_of_every_rule_that_may_let_one_through() -> None:
+    access = decide(person("user/*.cruds", "billing", "physician"), "read", None)
+    assert access.masks("Condition") == ("", "codes")
+    assert access.masks("Observation") == ("",)
+    assert access.masks("Claim") == ("",), "of some types everything is shown, whatever there is"
+    assert access.masks("Basic") == ("",)
+    assert decide(person("user/*.cruds", "staff", "billing"), "read", None).masks("Encounter") == ("codes", "schedule")
+    assert decide(person("user/*.cruds", "clinic_admin", "billing"), "read", None).without_consents().masks(
+        "Condition"
+    ) == ("",)
+    assert decide(person("user/*.cruds", "executive"), "count", None).masks("Condition") == ()
+
+
+def test_what_one_mask_shows_and_what_is_left_without_it() -> None:
+    access = decide(person("user/*.cruds", "billing", "physician"), "read", None)
+    assert {rule.elements for rule in access.shown_by("codes").rules} == {"codes"}
+    assert access.shown_by("summary").nothing
+    left = access.leaving((("Condition", "codes"),))
+    assert left.masks("Condition") == ("",)
+    assert left.masks("Procedure") == ("", "codes"), "of other types nothing is taken"
+    assert access.leaving(()) == access
+
+
+@pytest.mark.parametrize("interaction", ["create", "update", "delete", "patch"])
+def test_consents_have_a_say_in_what_people_write(interaction: str) -> None:
+    minded = decide(person("user/*.cruds", "clinic_admin"), interaction, "Observation")
+    assert minded.minds_consents
+    assert minded.without_consents().whole("Observation")
+    nobody = decided("system/*.cruds", interaction, "Observation")
+    assert nobody.minds_consents is (interaction == "patch"), "what clients deliver is kept, what a patch shows is not"
+    directory = decide(person("user/*.cruds", "clinic_admin"), interaction, "Organization")
+    assert not directory.minds_consents
+
+
+@pytest.mark.parametrize("interaction", ["create", "update"])
+def test_a_broken_glass_outweighs_consents_in_writing(interaction: str) -> None:
+    rules = decide(person("user/*.cruds", "physician"), interaction, "Observation").rules
+    minding = {
+        one.kinds: any(isinstance(other, Consented) for other in rule.conditions)
+        for rule in rules
+        for one in rule.conditions
+        if isinstance(one, Related)
+    }
+    assert minding == {relations.OWN_PATIENTS: True, (relations.BREAK_GLASS,): False}

@@ -7,6 +7,7 @@ import pytest
 
 from fhir_server.bulk import lines
 from fhir_server.bulk.session import Session
+from fhir_server.r4.subset import SUBSETTED
 from tests.unit.bulk.loading import INVALID, batch, bundle, load_lines, patient, positions, post, put, stored
 
 
@@ -173,3 +174,12 @@ def test_defect_of_ours_holds_up_no_other(
     assert positions(outcome) == [1]
     assert outcome.failures[0].issues[0].diagnostics == "Unexpected KeyError: this is a defect, please report it."
     assert "unexpected error while loading" in caplog.text
+
+
+def test_a_part_of_a_resource_does_not_replace_the_whole(session: Session) -> None:
+    """An export with _elements is tagged so. https://hl7.org/fhir/R4/search.html#elements"""
+    load_lines(session, patient(1, active=True))
+    part = patient(1, meta={"tag": [SUBSETTED]})
+    (failure,) = load_lines(session, part).failures
+    assert (failure.issues[0].code, failure.issues[0].expression) == ("business-rule", "Patient.meta.tag")
+    assert (stored(session, "Patient/p1") or {})["active"] is True

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.r4 import definitions
-from fhir_server.r4.subset import SUBSETTED, subset
+from fhir_server.r4.subset import SUBSETTED, is_subset, subset
 
 PATIENT = {
     "resourceType": "Patient",
@@ -97,3 +97,20 @@ def test_summary_of_official_examples_keeps_what_is_mandatory(shared_data: Path)
             for name in element.json_names():
                 if element.min and name in resource:
                     assert name in kept, (path, name)
+
+
+def test_what_says_that_it_is_a_part() -> None:
+    patient = {"resourceType": "Patient", "active": True, "name": [{"family": "A"}]}
+    assert is_subset(subset(patient, elements=("active",)))
+    assert not is_subset(patient)
+    for meta in (
+        None,
+        [],
+        "x",
+        {},
+        {"tag": None},
+        {"tag": {}},
+        {"tag": ["SUBSETTED"]},
+        {"tag": [{"code": "SUBSETTED"}]},
+    ):
+        assert not is_subset({"resourceType": "Patient", "meta": meta})
