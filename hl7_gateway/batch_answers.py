@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hl7_gateway.escapes import escape
-from hl7_gateway.message import Delimiters, read_delimiters
 from hl7_gateway.problems import Malformed
 from hl7_gateway.reading import ReadBatch
+from hl7_gateway.segment import Delimiters, read_delimiters
 
 
 def batch(found: ReadBatch, told: Sequence[bytes], control_id: str, now: datetime) -> bytes:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hl7_gateway.message import Delimiters
+    from hl7_gateway.segment import Delimiters
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Characters that no text of FHIR may hold, and two of which frame a message."""

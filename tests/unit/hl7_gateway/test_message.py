@@ -14,8 +14,9 @@ from hl7apy.parser import parse_segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7_gateway.message import Delimiters, Message, Segment, Value, read_delimiters
+from hl7_gateway.message import Delimiters, Message, Segment, Value
 from hl7_gateway.problems import Malformed, Place
+from hl7_gateway.segment import read_delimiters
 
 SAMPLES = Path("/work/shared/data/hl7v2")
 MSH = "MSH|^~\\&|LAB|RIVERSIDE|EHR|CLINIC|20240818||ADT^A04^ADT_A01|1|P|2.5.1"
