@@ -17,10 +17,10 @@ from fhir_server.r4 import definitions
 from fhir_server.search import roads, size, tries
 from fhir_server.search.branch import Branch, as_one
 from fhir_server.search.cursor import Position
+from fhir_server.search.cut import Cut
 from fhir_server.search.filters import FilterCompiler
 from fhir_server.search.keyset import OrderKey, order_by
 from fhir_server.search.query import SearchQuery
-from fhir_server.search.roads import Cut
 from fhir_server.search.sql import SqlParameters
 
 COLUMNS = ("rid", "type_id", "id", "version", "last_updated", "meta", "body", "patient")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from fhir_server.search import roads
 from fhir_server.search.branch import Branch
 from fhir_server.search.condition import Condition
+from fhir_server.search.cut import Cut
 from fhir_server.search.order import Walk
-from fhir_server.search.roads import Cut
 
 MOST_PATIENTS = 200
 """So many patients are counted."""
