@@ -14,10 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 PRODUCT = ("fhir_server", "hl7_gateway")
 CODE = (*PRODUCT, "benchmarks", "scripts", "migrations", "tests")
 
-LONG = {
-    # One long list of cases of one interaction.
-    "tests/functional/test_bundles.py": 650,
-}
+LONG: dict[str, int] = {}
 """Files that may be longer than 500 lines, and how long."""
 
 WITHOUT_LINK = {

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.factories.hostile import places
+from tests.functional.bundles import batch, entry, identified, observation, patient, post, put, transaction, urn
 from tests.functional.conftest import Api
-from tests.functional.test_bundles import batch, entry, identified, observation, patient, post, put, transaction, urn
 
 Json = dict[str, Any]
 
