@@ -25,6 +25,7 @@ from hl7_gateway.message import Heading, Message
 from hl7_gateway.metrics import Metrics
 from hl7_gateway.problems import Malformed, Refused
 from hl7_gateway.reading import Read, ReadBatch, heading, incoming, read
+from hl7_gateway.seldom import Seldom
 from hl7_gateway.settlements import Settlements
 from hl7_gateway.wire.connection import Handler, Refuser
 from hl7_gateway.wire.mllp import Oversize
@@ -110,6 +111,7 @@ class Receiver:
         self._metrics = metrics
         self._commit_seconds = commit_seconds
         self._last: dict[_Key, _Turn] = {}
+        self._strangers = Seldom()
 
     def handler(self, port: int) -> Handler:
         """Takes the messages that come to a port."""
@@ -199,7 +201,9 @@ class Receiver:
 
     def _unknown(self, port: int, peer: Peer, raw: bytes) -> bytes | None:
         self._metrics.unknown()
-        logger.warning("a message is of no feed", extra={"peer": peer.address, "port": port, "bytes": len(raw)})
+        if times := self._strangers.times((port, peer.address)):
+            extra = {"peer": peer.address, "port": port, "bytes": len(raw), "times": times}
+            logger.warning("a message is of no feed", extra=extra)
         try:
             answer = answers.refused(Message(raw[:_LARGE].decode("latin-1")), _NO_FEED)
         except Malformed:

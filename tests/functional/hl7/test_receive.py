@@ -121,6 +121,20 @@ def test_enhanced_mode_has_the_answers_that_are_asked_for(
     run(scenario())
 
 
+def test_a_stranger_does_not_fill_the_log(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with gateway.serving(application="EPIC"):
+            sender = await gateway.connect()
+            sender.writer.write(frame(message(application="NOBODY")) * 200)
+            assert {read(await sender.next()).code for _ in range(200)} == {"AR"}
+            assert (await sender.send(message("2"))).code == "AA"
+
+    run(scenario())
+    told = [record for record in caplog.records if "of no feed" in record.message]
+    assert [getattr(record, "times", 0) for record in told] == [1]
+    assert gateway.metrics.registry.get_sample_value("hl7_unknown_senders_total") == 200
+
+
 def test_what_is_refused_is_a_dead_letter_and_says_where(gateway: Gateway) -> None:
     async def scenario() -> None:
         async with gateway.serving():
