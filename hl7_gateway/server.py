@@ -16,10 +16,9 @@ import uvloop
 
 from fhir_server import logs
 from fhir_server.authn.outbound import Outbound
-from fhir_server.crypto.hashing import Hasher
-from fhir_server.errors import FhirError, Unavailable
+from fhir_server.errors import Unavailable
 from fhir_server.settings import ConfigurationError, Settings
-from fhir_server.store import directory, hl7_destinations
+from fhir_server.store import hl7_destinations
 from fhir_server.store.session import Database
 from fhir_server.supervisor import Child, Supervisor
 from hl7_gateway.alert_calls import Caller
@@ -31,6 +30,7 @@ from hl7_gateway.ports import Ports
 from hl7_gateway.receive import Receiver
 from hl7_gateway.securing import Secured, secured
 from hl7_gateway.settlements import Settlements
+from hl7_gateway.starting import hasher_of
 from hl7_gateway.stopping import told_to_stop
 from hl7_gateway.stored_maps import loader
 from hl7_gateway.watch import Watch
@@ -103,7 +103,7 @@ async def _receive(settings: Settings, app_url: str, supervisor: Supervisor, spe
     loop.add_signal_handler(signal.SIGHUP, renewing.set)
     database = _opened(app_url, 4)
     try:
-        hasher = await asyncio.to_thread(_hasher, database, stopping.is_set)
+        hasher = await asyncio.to_thread(hasher_of, database, stopping.is_set)
         if hasher is None:
             return
         maps = loader(database, hasher, full_text=settings.full_text)
@@ -191,20 +191,6 @@ def _opened(app_url: str, size: int) -> Database:
     return database
 
 
-def _hasher(database: Database, stopped: Callable[[], bool]) -> Hasher | None:
-    """The hasher of the database, once it answers; None at a stop."""
-    told = False
-    while not stopped():
-        try:
-            return Hasher(directory.hash_key(database))
-        except FhirError as error:
-            if not told:
-                logger.warning("the gateway waits for the database", exc_info=error)
-                told = True
-            time.sleep(_LOOK_SECONDS)
-    return None
-
-
 def settle_memory() -> None:
     """What is loaded stays: walking it over and over is what would cost."""
     gc.collect()
@@ -217,7 +203,7 @@ def work(settings: Settings, app_url: str, place: int = 1) -> None:
     stopping = told_to_stop()
     database = _opened(app_url, 3)
     try:
-        hasher = _hasher(database, stopping.is_set)
+        hasher = hasher_of(database, stopping.is_set)
         if hasher is None:
             return
         maps = loader(database, hasher, full_text=settings.full_text)
