@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
@@ -37,14 +37,6 @@ def command(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Command:
         return result.output
 
     return command
-
-
-@pytest.fixture
-def system() -> Iterator[System]:
-    other = System()
-    other.up()
-    yield other
-    other.close()
 
 
 @pytest.fixture

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from fhir_server.interactions.context import Tenant as Clinic
 from fhir_server.store import hl7_feeds
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from tests.functional.hl7.outbound import System, Told, until
 from tests.functional.hl7.ward import Ward, visit
-
-
-@pytest.fixture
-def system() -> Iterator[System]:
-    other = System()
-    other.up()
-    yield other
-    other.close()
 
 
 def test_a_message_goes_on_to_others_and_not_back(app_database: Database, tenant: Tenant, system: System) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,6 @@ from tests.functional.conftest import Api
 from tests.functional.hl7.certificates import Authority
 from tests.functional.hl7.outbound import System, Told, answer, until
 from tests.functional.test_care_versions import consent
-
-
-@pytest.fixture
-def system() -> Iterator[System]:
-    other = System()
-    other.up()
-    yield other
-    other.close()
 
 
 @pytest.fixture

@@ -26,28 +26,13 @@ HOST = "127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("hospital"), "hospital")
-
-
-@pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("registry"), "registry")
 
 
 @pytest.fixture(scope="module")
-def server(hospital: Authority) -> Issued:
-    return hospital.issue("gateway")
-
-
-@pytest.fixture(scope="module")
 def other_server(registry: Authority) -> Issued:
     return registry.issue("gateway")
-
-
-@pytest.fixture(scope="module")
-def lab(hospital: Authority) -> Issued:
-    return hospital.issue("lab")
 
 
 def run(scenario: Awaitable[None]) -> None:

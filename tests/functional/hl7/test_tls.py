@@ -19,21 +19,6 @@ from tests.functional.hl7.certificates import Authority, Issued
 HOST = "127.0.0.1"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"), "hospital")
-
-
-@pytest.fixture(scope="module")
-def server(authority: Authority) -> Issued:
-    return authority.issue("gateway")
-
-
-@pytest.fixture(scope="module")
-def lab(authority: Authority) -> Issued:
-    return authority.issue("lab")
-
-
 def run(scenario: Awaitable[None]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(20):
@@ -54,16 +39,16 @@ async def echo(peer: Peer, payload: bytes) -> bytes:
     return payload
 
 
-def test_a_message_over_tls(authority: Authority, server: Issued) -> None:
+def test_a_message_over_tls(hospital: Authority, server: Issued) -> None:
     async def scenario() -> None:
         async with Listener(HOST, 0, handler=echo, tls=tls.context(server.certificate, server.key)) as listener:
             large = b"x" * 1_000_000
-            assert await exchange(listener, tls.client(authority.certificate), large) == frame(large)
+            assert await exchange(listener, tls.client(hospital.certificate), large) == frame(large)
 
     run(scenario())
 
 
-def test_mutual_tls_tells_who_sends(authority: Authority, server: Issued, lab: Issued) -> None:
+def test_mutual_tls_tells_who_sends(hospital: Authority, server: Issued, lab: Issued) -> None:
     seen: list[Peer] = []
 
     async def handler(peer: Peer, payload: bytes) -> bytes:
@@ -71,9 +56,9 @@ def test_mutual_tls_tells_who_sends(authority: Authority, server: Issued, lab: I
         return payload
 
     async def scenario() -> None:
-        context = tls.context(server.certificate, server.key, authority.certificate)
+        context = tls.context(server.certificate, server.key, hospital.certificate)
         async with Listener(HOST, 0, handler=handler, tls=context) as listener:
-            sender = tls.client(authority.certificate, lab.certificate, lab.key)
+            sender = tls.client(hospital.certificate, lab.certificate, lab.key)
             assert await exchange(listener, sender) == frame(b"one")
         assert [(peer.certificate, peer.subject) for peer in seen] == [(lab.fingerprint, "commonName=lab")]
 
@@ -81,16 +66,16 @@ def test_mutual_tls_tells_who_sends(authority: Authority, server: Issued, lab: I
 
 
 def test_without_a_certificate_or_with_one_of_another_authority_nobody_gets_in(
-    authority: Authority, server: Issued, tmp_path: Path
+    hospital: Authority, server: Issued, tmp_path: Path
 ) -> None:
     stranger = Authority(tmp_path, "elsewhere").issue("lab")
 
     async def scenario() -> None:
-        context = tls.context(server.certificate, server.key, authority.certificate)
+        context = tls.context(server.certificate, server.key, hospital.certificate)
         async with Listener(HOST, 0, handler=echo, tls=context) as listener:
             for sender in (
-                tls.client(authority.certificate),
-                tls.client(authority.certificate, stranger.certificate, stranger.key),
+                tls.client(hospital.certificate),
+                tls.client(hospital.certificate, stranger.certificate, stranger.key),
             ):
                 with pytest.raises((OSError, asyncio.IncompleteReadError)):
                     await exchange(listener, sender)
@@ -99,8 +84,8 @@ def test_without_a_certificate_or_with_one_of_another_authority_nobody_gets_in(
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_a_sender_without_tls_or_with_an_old_one_is_let_go(authority: Authority, server: Issued) -> None:
-    old = tls.client(authority.certificate)
+def test_a_sender_without_tls_or_with_an_old_one_is_let_go(hospital: Authority, server: Issued) -> None:
+    old = tls.client(hospital.certificate)
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     old.maximum_version = ssl.TLSVersion.TLSv1_1
 
@@ -109,12 +94,12 @@ def test_a_sender_without_tls_or_with_an_old_one_is_let_go(authority: Authority,
             for context in (None, old):
                 with pytest.raises((OSError, asyncio.IncompleteReadError)):
                     await exchange(listener, context)
-            assert await exchange(listener, tls.client(authority.certificate)) == frame(b"one")
+            assert await exchange(listener, tls.client(hospital.certificate)) == frame(b"one")
 
     run(scenario())
 
 
-def test_an_address_that_is_not_on_the_list_gets_no_handshake(authority: Authority, server: Issued) -> None:
+def test_an_address_that_is_not_on_the_list_gets_no_handshake(hospital: Authority, server: Issued) -> None:
     async def scenario() -> None:
         context = tls.context(server.certificate, server.key)
         async with Listener(HOST, 0, handler=echo, tls=context, allowed=[ip_network("10.0.0.0/8")]) as listener:
