@@ -15,6 +15,15 @@ async def connect_from(address: str, listener: Listener) -> Streams:
     return await asyncio.open_connection(HOST, listener.port, local_addr=(address, 0))
 
 
+async def later(address: str, listener: Listener) -> Streams:
+    """A connection that is younger than the others, also where an event loop's clock tells milliseconds."""
+    before = listener.connections
+    found = await connect_from(address, listener)
+    await until(lambda: listener.connections > before)
+    await asyncio.sleep(0.005)
+    return found
+
+
 async def said(streams: Streams, payload: bytes) -> list[bytes]:
     reader, writer = streams
     writer.write(frame(payload))
@@ -25,9 +34,7 @@ def test_who_has_most_connections_loses_the_one_that_is_idle_for_longest() -> No
     async def scenario() -> None:
         async with Listener(HOST, 0, handler=echo, connections=4) as listener:
             # One that leaves its connections open, and opens another for each message.
-            leaking = [await connect_from("127.0.0.1", listener) for _ in range(3)]
-            other = await connect_from("127.0.0.2", listener)
-            await until(lambda: listener.connections == 4)
+            leaking, other = [await later("127.0.0.1", listener) for _ in range(3)], await later("127.0.0.2", listener)
             assert await said(leaking[0], b"one") == [b"one"]
             late = await connect_from("127.0.0.2", listener)
             assert await said(late, b"two") == [b"two"]
