@@ -13,7 +13,7 @@ from hl7_gateway.problems import Place, Refused
 
 PATIENTS: Final = frozenset({"A18", "A30", "A34", "A36", "A39", "A40"})
 ACCOUNTS: Final = frozenset({"A35", "A36", "A41"})
-RENUMBERED: Final = frozenset({"A46", "A47", "A51"})
+RENUMBERED: Final = frozenset({"A46", "A47"})
 
 
 def mrg(walk: Walk, segment: Segment) -> None:
@@ -61,9 +61,13 @@ def _merge_patients(walk: Walk, segment: Segment, surviving: Draft) -> None:
 def _renumber(walk: Walk, segment: Segment, patient: Draft) -> None:
     """The patient of MRG-1 has the numbers of the PID from now on; the old one is kept as an old one."""
     walk.at(segment, 1)
+    now = set(patient.identifiers)
     before = [found for value in segment.repetitions(1) if (found := pair(value, walk)) is not None]
     patient.identifiers = list(dict.fromkeys([*before, *patient.identifiers]))
     for number, value in enumerate(segment.repetitions(1), 1):
+        if pair(value, walk) in now:
+            # A list of numbers of which some stay.
+            continue
         walk.here = (segment, 1, number)
         made = cx(use="old")(value, walk)
         if made:

@@ -40,7 +40,8 @@ A04 registers a patient who is there; few senders send more when an outpatient i
 A23 takes back what should not have been: the Encounter stays, as an error, since others may refer to it.
 """
 
-_PERSON_EVENTS: Final = frozenset({"A18", "A24", "A28", "A29", "A30", "A31", "A34", "A37", "A40", "A43", "A47", "A60"})
+_PERSON_EVENTS: Final = frozenset({"A18", "A24", "A28", "A29", "A30", "A31", "A34", "A35", "A36", "A37", "A39",
+                                   "A40", "A43", "A46", "A47", "A60"})  # fmt: skip
 """Events about a person, of whom older versions send a PV1 that says nothing: only one with a number is a visit."""
 
 _UNKNOWN_CLASS: Final = {"system": TERMINOLOGY + "v3-NullFlavor", "code": "UNK", "display": "unknown"}

@@ -8,6 +8,8 @@ import pytest
 
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.conversion.draft import Conversion, Draft, Stated
+from hl7_gateway.conversion.families.merging import ACCOUNTS, PATIENTS, RENUMBERED
+from hl7_gateway.conversion.registry import SUPPORTED
 from hl7_gateway.message import Message
 from hl7_gateway.problems import Refused
 from tests.unit.hl7_gateway.conversion.applied import FEED, converted, of_type
@@ -147,9 +149,9 @@ def test_a_visit_is_known_by_its_number() -> None:
     assert draft(unnumbered, "Encounter").natural == ("PV1", "urn:draft:Patient#1", "20240818", "I")
 
 
-@pytest.mark.parametrize("event", ["A28", "A31", "A29", "A47"])
+@pytest.mark.parametrize("event", ["A28", "A31", "A29", "A35", "A36", "A39", "A46", "A47"])
 def test_a_person_event_makes_no_visit_of_an_empty_pv1(event: str) -> None:
-    found = conversion_of(event, PID, "PV1|1|N", *(["MRG|9^^^A"] if event == "A47" else []))
+    found = conversion_of(event, PID, "PV1|1|N", *(["MRG|9^^^A"] if event > "A31" else []))
     assert not [one for one in found.drafts if one.type == "Encounter"]
 
 
@@ -182,6 +184,30 @@ def test_new_numbers() -> None:
     assert found.identifiers == [("urn:hl7:north:A", "123"), ("urn:hl7:north:A", "456")]
     (patient,) = of_type(converted(adt("A47", "PID|1||456^^^A^MR", "MRG|123^^^A^MR")), "Patient")
     assert [(one["value"], one.get("use")) for one in patient["identifier"]] == [("456", None), ("123", "old")]
+
+
+def test_a_number_that_stays_is_not_an_old_one() -> None:
+    before, now = "MRG|1^^^A^MR~4^^^B^PI", "PID|1||1^^^A^MR~5^^^B^PI"
+    (patient,) = of_type(converted(adt("A47", now, before)), "Patient")
+    assert [(one["value"], one.get("use")) for one in patient["identifier"]] == [
+        ("1", None), ("5", None), ("4", "old"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("event", sorted(PATIENTS | ACCOUNTS | RENUMBERED))
+def test_every_event_that_merges_or_renumbers_is_taken(event: str) -> None:
+    assert event in SUPPORTED["ADT"]
+    before, now = "MRG|1^^^A^MR||ACC1^^^A", segment("PID", {3: "2^^^A^MR", 18: "ACC2^^^A"})
+    found = conversion_of(event, now, before)
+    expected = ["Patient"] * (event in PATIENTS) + ["Account"] * (event in ACCOUNTS)
+    assert [one.type for one in found.merges] == expected
+    known = draft(found, "Patient").identifiers
+    assert (("urn:hl7:north:A", "1") in known) == (event in RENUMBERED)
+
+
+def test_another_number_of_a_visit_is_none_of_the_patient() -> None:
+    assert "A51" not in SUPPORTED["ADT"]
+    assert "A51" not in RENUMBERED
 
 
 def test_a_visit_moves() -> None:
