@@ -13,7 +13,8 @@ import psycopg
 from psycopg import pq
 from psycopg.types.json import Jsonb
 
-from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED
+from fhir_server.store import hl7_kinds
+from fhir_server.store.hl7_messages import CAME, DEAD, DROPPED, RECEIVED, STORED
 from fhir_server.store.hl7_span import span
 from fhir_server.store.wire import Asked, Statement, array, run
 
@@ -83,6 +84,7 @@ _NAMES = (
 )
 
 
+_STATES = {state: f"m.state = '{state}'" for state in (RECEIVED, STORED, DEAD, DROPPED)}
 _WAITS = "m.id IN (SELECT q.message_id FROM hl7_queue q WHERE q.tenant_id = %s)"
 
 
@@ -94,7 +96,8 @@ def _where(tenant_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
         ("m.control_id = %s", wanted.control_id or None),
         ("m.message_type = %s", wanted.message_type or None),
         ("m.event = %s", wanted.event or None),
-        ("m.state = %s", wanted.state or None),
+        # As it is written in the conditions of indexes: a plan that is kept for all values could not use them.
+        (_STATES.get(wanted.state, "m.state = %s"), wanted.state or None),
         # What waits is in the queue: nobody looks through all messages for it.
         (_WAITS, tenant_id if wanted.state == RECEIVED else None),
         ("m.received >= %s", wanted.since),
@@ -105,7 +108,7 @@ def _where(tenant_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
     ):
         if value is not None:
             said.append(condition)
-            values.append(value)
+            values += [value] * condition.count("%s")
     return " AND ".join(said), values
 
 
@@ -119,11 +122,25 @@ def listed(
             if number is not None:
                 where += f" AND m.id {bound} %s"
                 values.append(number)
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM hl7_message m WHERE {where} ORDER BY m.id {'ASC' if oldest else 'DESC'} LIMIT %s",
-        [*values, most],
-    )
+    order = "ASC" if oldest else "DESC"
+    if _of_a_kind(wanted):
+        waits = _WAITS if not wanted.state else ""
+        found = hl7_kinds.kinds(connection, tenant_id, wanted.message_type, wanted.event)
+        statement = hl7_kinds.statement(_COLUMNS, where, waits, order)
+        settled = [[one for one, _ in found], [one for _, one in found], *values, most]
+        waiting = [*values, tenant_id, most] if waits else []
+        rows = connection.execute(statement.encode(), [*settled, *waiting, most])
+    else:
+        statement = f"SELECT {_COLUMNS} FROM hl7_message m WHERE {where} ORDER BY m.id {order} LIMIT %s"
+        rows = connection.execute(statement.encode(), [*values, most])
     return [Found(*row) for row in rows]
+
+
+def _of_a_kind(wanted: Wanted) -> bool:
+    """Whether type and event are what a search goes by: nothing that it says is found more directly."""
+    if wanted.control_id or wanted.patients is not None or wanted.ids is not None:
+        return False
+    return bool(wanted.message_type or wanted.event) and wanted.state in ("", STORED)
 
 
 def whole(connection: psycopg.Connection, tenant_id: int, number: int) -> Whole | None:

@@ -77,6 +77,20 @@ Index(
     hl7_message.c.id,
     postgresql_where=text("state = 'dead'"),
 )
+Index(
+    "hl7_message_dropped",
+    hl7_message.c.tenant_id,
+    hl7_message.c.id,
+    postgresql_where=text("state = 'dropped'"),
+)
+Index(
+    "hl7_message_kind",
+    hl7_message.c.tenant_id,
+    hl7_message.c.message_type,
+    hl7_message.c.event,
+    hl7_message.c.id,
+    postgresql_where=text("state <> 'received'"),
+)
 
 hl7_message_patient = Table(
     "hl7_message_patient",

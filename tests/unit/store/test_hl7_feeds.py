@@ -8,11 +8,12 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from fhir_server.store import hl7_destinations, hl7_feeds
+from fhir_server.store import hl7_destinations, hl7_feeds, hl7_messages, hl7_overview
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.hl7_notices import notices
 from fhir_server.store.session import Connection, Database
 from fhir_server.store.tenants import Tenant
+from tests.unit.store.test_hl7_messages import incoming
 
 Both = tuple[Tenant, Tenant]
 
@@ -46,6 +47,16 @@ def test_a_clinic_sees_its_own_feeds_and_destinations_whatever_it_asks_for(app_d
             assert connection.execute(statement).fetchall() == []
 
 
+def test_a_transaction_of_a_clinic_is_told_of_no_other_one(app_database: Database, both: Both) -> None:
+    """Whatever a statement of a request asks for: only who is bound to no clinic is told of all."""
+    own, _ = both
+    functions = "hl7_all_feeds()", "hl7_all_destinations()", "hl7_waiting_clinics()", "hl7_all_figures(1)"
+    for function in functions:
+        statement = f"SELECT count(*) FROM {function}".encode()  # noqa: S608
+        found = app_database.transaction(own.id, lambda c, s=statement: c.execute(s).fetchone())
+        assert found == (0,), function
+
+
 def test_whoever_listens_or_sends_finds_all_of_them(app_database: Database, both: Both) -> None:
     with app_database.connection() as connection:
         feeds, found = hl7_feeds.listed(connection), hl7_destinations.listed(connection)
@@ -77,6 +88,40 @@ def test_an_owner_that_is_no_superuser_finds_them_too(
         assert slugs <= {row.slug for row in hl7_feeds.listed(owner)}
         assert slugs <= {row.slug for row in hl7_destinations.listed(owner)}
         assert owner.execute("SELECT count(*) FROM hl7_feed").fetchone() == (0,)
+        owner.rollback()
+
+
+def test_an_owner_that_is_no_superuser_counts_for_all_clinics_too(
+    database: DatabaseUrls, app_database: Database, both: Both
+) -> None:
+    assert database.owner is not None
+    for one in both:
+
+        def keep(connection: Connection, number: int = one.id) -> None:
+            hl7_messages.keep(connection, number, [incoming("1", b"x")], 7)
+
+        app_database.transaction(one.id, keep)
+    tables = "hl7_queue", "hl7_message", "hl7_alert"
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("CREATE ROLE hl7_test_owner NOLOGIN")
+        owner.execute("GRANT USAGE, CREATE ON SCHEMA public TO hl7_test_owner")
+        owner.execute("GRANT SELECT ON tenant TO hl7_test_owner")
+        for table in tables:
+            owner.execute(f"ALTER TABLE {table} OWNER TO hl7_test_owner".encode())
+        for function in ("hl7_waiting_clinics()", "hl7_all_figures(bigint)"):
+            owner.execute(f"ALTER FUNCTION {function} OWNER TO hl7_test_owner".encode())
+        owner.execute("SET LOCAL ROLE fhir_app")
+        assert hl7_overview.waiting_clinics(owner) == []
+        owner.execute("RESET ROLE")
+        for table in tables:
+            owner.execute(f"ALTER POLICY read_by_owner ON {table} TO hl7_test_owner".encode())
+        owner.execute("SET LOCAL ROLE fhir_app")
+        numbers = {one.id for one in both}
+        assert numbers <= set(hl7_overview.waiting_clinics(owner))
+        assert numbers <= {row.tenant_id for row in hl7_overview.all_figures(owner, 9)}
+        for table in tables:
+            statement = f"SELECT count(*) FROM {table}".encode()  # noqa: S608
+            assert owner.execute(statement).fetchone() == (0,), "a session of the application still sees no rows"
         owner.rollback()
 
 
