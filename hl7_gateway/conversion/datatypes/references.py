@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hl7_gateway.conversion.datatypes.codes import code_system
 from hl7_gateway.conversion.datatypes.identifiers import ei, ei_pair, type_of
 from hl7_gateway.conversion.datatypes.names import display, human_name
 from hl7_gateway.conversion.datatypes.simple import clean
@@ -103,6 +104,28 @@ def device(value: Value, walk: Walk) -> Converted | None:
         made.identifiers = [known]
         walk.state(made, "identifier", *identifier, slot=f"{walk.slot()}#device")
     return made.reference, {"": 1}
+
+
+def coded_device(value: Value, walk: Walk) -> Converted | None:
+    """A Reference to the Device that a CWE names: its code is its number, its text what people call it."""
+    number, label = clean(value.part(1).strip()), clean(value.part(2).strip())
+    if not number:
+        return ({"display": label}, {"display": 2}) if label else None
+    system = code_system(value.part(3), walk) or own_system(walk.mapping.name, "device")
+    made, new = walk.stub("Device", (system, number))
+    if new:
+        made.identifiers = [(system, number)]
+        walk.state(made, "identifier", {"system": system, "value": number}, {"value": 1}, slot=f"{walk.slot()}#device")
+        if label:
+            called = {"name": label, "type": "user-friendly-name"}
+            walk.state(made, "deviceName", called, {"name": 2}, slot=f"{walk.slot()}#name")
+    return made.reference, {"": 1}
+
+
+def site(value: Value, walk: Walk) -> Converted | None:
+    """A Reference to the Location that an HD names: the same as that of a PL which names a facility alone."""
+    name = clean(value.part(1).strip() or value.part(2).strip())
+    return (_place(walk, f"{name}/", name, ("si", "Site"), 1, None).reference, {"": 1}) if name else None
 
 
 def destination(value: Value, walk: Walk) -> Converted | None:

@@ -25,6 +25,7 @@ from hl7_gateway.conversion.families.participants import prt
 from hl7_gateway.conversion.families.patient import gt1, nk1, pd1, pid
 from hl7_gateway.conversion.families.pharmacy import rxd, rxe, rxo, told_before
 from hl7_gateway.conversion.families.problems import evidence, gol, prb, pth, role, var
+from hl7_gateway.conversion.families.provenances import told_of_the_event, told_of_the_update
 from hl7_gateway.conversion.families.referral import BEFORE_THE_PATIENT, told_of_the_patient
 from hl7_gateway.conversion.families.results import mentioned_obr, order_obr, result_obr
 from hl7_gateway.conversion.families.scheduling import aig, ail, aip, ais, finish_scheduling, rgs, sch, takes_part
@@ -47,6 +48,8 @@ def _pid(walk: Walk, segment: Segment) -> None:
     if "DocumentReference" in walk.current:
         finish_document(walk)
     pid(walk, segment)
+    if segment[34]:
+        told_of_the_update(walk, segment)
     if appointment is not None:
         takes_part(walk, appointment)
     if not BEFORE_THE_PATIENT.keys().isdisjoint(walk.segments):
@@ -142,6 +145,7 @@ CARRIED: Final[Mapping[str, Handler]] = {
 """Name of a segment -> its handler."""
 
 FINISHERS: Final[Mapping[str, Callable[[Walk], None]]] = {
+    "Patient": told_of_the_event,
     "DiagnosticReport": finish_reports,
     "DocumentReference": finish_document,
     "Appointment": finish_scheduling,

@@ -12,6 +12,7 @@ from hl7_gateway.conversion.datatypes.simple import clean, date_time, period
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.ordering import ordering_facility, timed
+from hl7_gateway.conversion.families.provenances import told_of_the_order
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import OBR_REPORT, OBR_REQUEST, ORC_REQUEST, PRIORITIES, noted
 from hl7_gateway.conversion.maps.results import SPM_SPECIMEN
@@ -52,6 +53,8 @@ def orc_after_obr(walk: Walk, segment: Segment) -> None:
         ORC_REQUEST.apply(segment, order, walk)
         order.stated = [said for said in order.stated if said.slot != "ORC-5"]
         _request_status(walk, obr, segment, order, mentioned=True)
+        if not order.stub:
+            told_of_the_order(walk, segment, order)
     if made is not None:
         _numbers_of_the_control(walk, obr, made)
     # The OBR that comes next has a control of its own.
@@ -112,6 +115,8 @@ def request(walk: Walk, obr: Segment, *, mentioned: bool) -> Draft | None:
         _quantity_and_timing(walk, obr, orc_segment, made)
     _about(walk, obr, made, patient)
     _request_status(walk, obr, orc_segment, made, mentioned)
+    if orc_segment is not None and not mentioned:
+        told_of_the_order(walk, orc_segment, made)
     return made
 
 

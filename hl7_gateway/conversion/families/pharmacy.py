@@ -16,6 +16,7 @@ from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.dosage import dosages
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.ordering import ordering_facility
+from hl7_gateway.conversion.families.provenances import told_of_the_order
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import PRIORITIES
 from hl7_gateway.conversion.maps.pharmacy import (
@@ -106,6 +107,9 @@ def _order(walk: Walk, rxo_segment: Segment | None, rxe_segment: Segment | None)
         made.stated = [said for said in ordered if said.path not in encoded] + made.stated
         _ordered_otherwise(walk, rxo_segment, rxe_segment, made)
     _controlled(walk, made)
+    control = walk.segments.get("ORC")
+    if control is not None:
+        told_of_the_order(walk, control, made, (10,))
     _about(walk, made, patient)
     order_parts = _after(walk, rxo_segment) if rxo_segment is not None else []
     own = _after(walk, rxe_segment) if rxe_segment is not None else []

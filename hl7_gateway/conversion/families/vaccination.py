@@ -12,6 +12,7 @@ from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.observations import obx
+from hl7_gateway.conversion.families.provenances import told_of_the_order
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.vaccination import RXA_IMMUNIZATION, RXR_IMMUNIZATION, performer
 from hl7_gateway.conversion.walk import Walk
@@ -59,6 +60,8 @@ def rxa(walk: Walk, segment: Segment) -> None:
         found = performer("OP")(control.first(12), walk)
         if found:
             walk.state(made, "performer", *found)
+    if control is not None:
+        told_of_the_order(walk, control, made)
 
 
 def _address(walk: Walk, segment: Segment, made: Draft) -> None:

@@ -16,6 +16,7 @@ SYSTEMS: Final = (
     "urn:oid:2.16.840.1.113883.6.238",
     "urn:ietf:rfc:3986",
     "urn:hl7:north:location",
+    "urn:hl7:north:device",
     "urn:hl7:north:US-DL",
     "urn:hl7:north:prescription",
     "urn:hl7:north:document-file",
@@ -34,7 +35,7 @@ VALUES: Final[dict[str, frozenset[str]]] = {
             home; work; mobile; old; official; usual; maiden; anonymous; temp; billing; nickname; claim
             preauthorization
         """,
-        "type": "postal; allergy; Device; ServiceRequest; Procedure; Condition",
+        "type": "user-friendly-name; postal; allergy; Device; ServiceRequest; Procedure; Condition",
         # Codes of FHIR.
         "status": """
             active; inactive; planned; in-progress; finished; cancelled; completed; reserved; final; partial
@@ -68,6 +69,7 @@ VALUES: Final[dict[str, frozenset[str]]] = {
             EM; AD; d; IVINJ; appends; replaces; bu; lvl; wa; ro; bd; si; active; confirmed; provisional
             problem-list-item; 3457005; fulfill; benefit; professional
             encounter-diagnosis; plan; group; inpatient; institutional; normal
+            enterer; verifier; author; performer; CREATE; PATRQT; HOPERAT
             GUAR; MTH; CHILD; SPS; OF; 446050000; 1009; AP; OP; EI; MC; MA; 373110003
         """,
         "display": """
@@ -76,7 +78,7 @@ VALUES: Final[dict[str, frozenset[str]]] = {
             Level; Site; Abnormal; Normal; Better; Low; Critical high; Married; Never Married; spouse; mother; child
             brother; guarantor; Emergency Contact; Outpatient facility; Furuncle; Phenol; Clotted; Swallow, oral
             Injection, intravenous; Problem List Item; Patient referral; Fulfill the focal request; Hand
-            Emergency procedure (procedure)
+            Emergency procedure (procedure); patient requested; healthcare operations
         """,
         "text": """
             prescription number; temporary; anaesthetist; surgeon; procedure practitioner; unknown; placer contact
