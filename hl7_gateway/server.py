@@ -39,9 +39,9 @@ from hl7_gateway.worker import Worker
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.5
-_PATIENCE_SECONDS: Final = 0.01
+_PATIENCE_SECONDS: Final = 0.02
 _MOST_PATIENT: Final = 5
-"""A worker that has nothing to do waits so many seconds for each one before it: one message needs one of them."""
+"""A worker that is not needed waits so many seconds for each one before it: one message needs one of them."""
 
 _GRACE_SECONDS: Final = 8.0
 """How long messages that were read may take to be answered once a stop was asked for."""

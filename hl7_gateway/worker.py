@@ -79,6 +79,11 @@ class _Turns:
             self.due.update(dict.fromkeys(tenant_ids))
             self.changed.notify()
 
+    def others(self, tenant_id: int) -> bool:
+        """Whether another clinic is to be looked at."""
+        with self.changed:
+            return any(one != tenant_id for one in self.due)
+
     def next(self, seconds: float, patience: float) -> int | None:
         with self.changed:
             waited = not self.due
@@ -96,8 +101,9 @@ class _Turns:
 class Worker:
     """Delivers the messages of all clinics, until it is told to stop; any number of processes do so beside each other.
 
-    ``base_url`` makes of a clinic's slug its FHIR base. ``patience``: the seconds that one which has nothing to do lets
-    others be first, for all are told of a message and one is enough for it.
+    ``base_url`` makes of a clinic's slug its FHIR base. ``patience``: the seconds that one which is not
+    needed lets others be first: all are told of a message and one is enough for it, and few transactions of many
+    messages cost less than many of few.
     """
 
     def __init__(
@@ -130,7 +136,10 @@ class Worker:
         listener.start()
         swept = float("-inf")
         failures = 0
+        needed = True
         while not stopping.is_set():
+            if self._patience and not needed:
+                stopping.wait(self._patience)
             self._feeds.refresh_if_possible()
             if time.monotonic() - swept > _SWEEP_SECONDS:
                 swept = time.monotonic()
@@ -139,7 +148,9 @@ class Worker:
             if tenant_id is None:
                 continue
             try:
-                if self.once(tenant_id) and self._more:
+                done = self.once(tenant_id)
+                needed = 2 * done >= self._most or self._turns.others(tenant_id)
+                if done and self._more:
                     self._turns.add([tenant_id])
                 failures = 0
             except FhirError as error:

@@ -287,6 +287,35 @@ def test_a_worker_that_runs_hears_of_what_comes_and_ends_when_told(ward: Ward) -
     assert [one.state for one in ward.found()] == ["stored"]
 
 
+def test_one_that_is_not_needed_lets_others_be_first_and_delivers_what_they_leave(ward: Ward) -> None:
+    stopping, rested = threading.Event(), threading.Event()
+    stored: list[int] = []
+    real = stopping.wait
+
+    def wait(seconds: float | None = None) -> bool:
+        if seconds == 0.5:
+            stored.append(len(ward.found(state="stored")))
+            rested.set()
+        return real(0.01)
+
+    stopping.wait = wait  # type: ignore[method-assign]
+    ward.keep(*(visit(str(number), "A01", str(number)) for number in range(40)))
+    thread = threading.Thread(target=ward.worker(patience=0.5).run, args=(stopping,))
+    thread.start()
+    try:
+        assert rested.wait(20)
+        for _ in range(200):
+            if len(ward.found(state="stored")) == 40:
+                break
+            real(0.05)
+    finally:
+        stopping.set()
+        thread.join(10)
+    assert len(ward.found(state="stored")) == 40
+    # While there was more than one transaction takes, it was needed.
+    assert stored[0] >= 32
+
+
 def test_what_came_before_a_worker_listens_waits_for_no_other_clinic(
     fresh_database: DatabaseUrls, new_ward: Callable[..., Ward]
 ) -> None:
