@@ -173,7 +173,21 @@ def test_11_two_merges_in_one_message(wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     ("events", "status"),
-    [(["A01", "A11"], "cancelled"), (["A01", "A03", "A13"], "in-progress"), (["A01", "A03", "A08"], "finished")],
+    [
+        (["A01", "A11"], "cancelled"),
+        (["A01", "A03", "A13"], "in-progress"),
+        (["A01", "A03", "A08"], "finished"),
+        (["A05"], "planned"),
+        (["A05", "A38"], "cancelled"),
+        (["A14"], "planned"),
+        (["A14", "A27"], "cancelled"),
+        (["A05", "A04"], "in-progress"),
+        (["A04", "A06"], "in-progress"),
+        (["A01", "A07"], "in-progress"),
+        (["A01", "A21"], "onleave"),
+        (["A01", "A21", "A22"], "in-progress"),
+        (["A01", "A23"], "entered-in-error"),
+    ],
 )
 def test_12_the_life_of_a_visit(wire: Wire, events: list[str], status: str) -> None:
     wire.send(*(adt(event, f"EVN|{event}|20260101", pid(), pv1({})) for event in events))
