@@ -25,7 +25,7 @@ def _events(letter: str, *ranges: tuple[int, int] | int) -> frozenset[str]:
 
 
 _KINDS: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
-    "ADT": (ADT, _events("A", (1, 18), (20, 31), (34, 41), (44, 47), 60)),
+    "ADT": (ADT, _events("A", (1, 18), (20, 31), (34, 41), (44, 47), (52, 55), 60)),
     "MDM": (DOCUMENTS, _events("T", (1, 11))),
     "ORU": (RESULTS, _events("R", 1, 30, 31, 32)),
     "OUL": (SPECIMENS, _events("R", (21, 24))),

@@ -187,6 +187,10 @@ def test_11_two_merges_in_one_message(wire: Wire) -> None:
         (["A01", "A21"], "onleave"),
         (["A01", "A21", "A22"], "in-progress"),
         (["A01", "A23"], "entered-in-error"),
+        (["A01", "A21", "A52"], "in-progress"),
+        (["A01", "A21", "A22", "A53"], "onleave"),
+        (["A01", "A21", "A54"], "onleave"),
+        (["A01", "A54", "A55"], "in-progress"),
     ],
 )
 def test_12_the_life_of_a_visit(wire: Wire, events: list[str], status: str) -> None:
