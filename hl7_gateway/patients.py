@@ -5,13 +5,15 @@ docs/decisions/0018-messages-in-order.md
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from fhir_server.crypto.hashing import Hasher
+from fhir_server.store.identified import token_text
 from hl7_gateway.conversion.convert import MOST_SEGMENTS
 from hl7_gateway.conversion.datatypes.identifiers import pair
 from hl7_gateway.conversion.families.patient import patient_identifiers
 from hl7_gateway.conversion.walk import Walk
+from hl7_gateway.delivery.ids import of_identifier
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
 from hl7_gateway.overrides.change import TranslateByMap
@@ -38,14 +40,32 @@ def refuse_crowds(message: Message) -> None:
                 raise Refused(207, "AE", Place(segment.name, segment.number, fields[0]), said)
 
 
-def patients(message: Message, mapping: FeedMapping, hasher: Hasher) -> tuple[int, ...]:
-    """A hash for each identifier of each patient of a message, those of a merge included, without order.
+class Whom(NamedTuple):
+    """Hashes of the identifiers of a message's patients.
+
+    ``patients``: by which messages are found, and share what they name. ``tokens``: as the search index has them, by
+    which the Patients are found who have them. ``keys``: of the Patients that are made for them.
+    """
+
+    patients: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()
+    keys: tuple[int, ...] = ()
+
+
+def whom(message: Message, mapping: FeedMapping, hasher: Hasher) -> Whom:
+    """Hashes for each identifier of each patient of a message, those of a merge included, without order.
 
     None of a message that is too long to be converted.
     """
-    found = named(message, mapping)
+    by_hash = {patient_hash(hasher, *one): one for one in named(message, mapping)}
     # A feed's own mapping may have made more of them than there were.
-    return tuple(sorted({patient_hash(hasher, *one) for one in found})[:MOST])
+    numbers = sorted(by_hash)[:MOST]
+    found = [("Patient", *by_hash[number]) for number in numbers]
+    return Whom(
+        tuple(numbers),
+        tuple(hasher(token_text(*one)) for one in found),
+        tuple(hasher.uncached(f"Patient/{of_identifier(hasher, *one)}") for one in found),
+    )
 
 
 def named(message: Message, mapping: FeedMapping) -> set[tuple[str, str]]:

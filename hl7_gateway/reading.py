@@ -13,7 +13,7 @@ from hl7_gateway.conversion.registry import SUPPORTED
 from hl7_gateway.feed import Feed
 from hl7_gateway.message import Heading, Message, Segment
 from hl7_gateway.message import heading as heading_of
-from hl7_gateway.patients import patients, refuse_crowds
+from hl7_gateway.patients import Whom, refuse_crowds, whom
 from hl7_gateway.problems import Malformed, Place, Refused
 from hl7_gateway.wire import batch, charset
 from hl7_gateway.wire.batch import Batch
@@ -151,6 +151,7 @@ def incoming(found: Read, hasher: Hasher, acknowledgment: bytes) -> Incoming:
         # What is no message as a whole has nothing but its header.
         said = heading_of(first.raw).noted(_said)._replace(event="", structure="")
     control_id = first.text(10) if first is not None else ""
+    about = whom(message, found.feed.mapping, hasher) if message is not None else Whom()
     return Incoming(
         found.feed.id,
         _kept(control_id),
@@ -162,8 +163,10 @@ def incoming(found: Read, hasher: Hasher, acknowledgment: bytes) -> Incoming:
         _fingerprint(said.sender, control_id, found.raw),
         found.raw,
         acknowledgment,
-        patients(message, found.feed.mapping, hasher) if message is not None else (),
+        about.patients,
         None if problem is None else problem_json(problem),
+        tokens=about.tokens,
+        keys=about.keys,
     )
 
 

@@ -18,7 +18,7 @@ from hl7_gateway.conversion.convert import convert
 from hl7_gateway.deliver import Delivered, Desk, Work, deliver
 from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import sender
-from hl7_gateway.patients import patients
+from hl7_gateway.patients import Whom, whom
 from hl7_gateway.problems import Refused
 from hl7_gateway.reading import Read, incoming, read
 
@@ -34,11 +34,11 @@ def replay(feed: Feed, hasher: Hasher, whole: Whole, corrected: bytes | None = N
     if corrected is not None and message is None:
         raise NotOneMessage("A correction must be one message that begins with MSH and its delimiters.")
     if corrected is None or not isinstance(found, Read):
-        whom = patients(message, feed.mapping, hasher) if message is not None else ()
-        return Replay(whole.found.id, whom)
+        about = whom(message, feed.mapping, hasher) if message is not None else Whom()
+        return Replay(whole.found.id, about.patients, tokens=about.tokens, keys=about.keys)
     told = incoming(found, hasher, b"")
     header = told.control_id, told.message_type, told.event, told.structure
-    return Replay(whole.found.id, told.patients, corrected, header)
+    return Replay(whole.found.id, told.patients, corrected, header, told.tokens, told.keys)
 
 
 @dataclass(frozen=True, slots=True)

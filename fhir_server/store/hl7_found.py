@@ -184,6 +184,7 @@ def acknowledgments(result: pq.abc.PGresult) -> dict[int, bytes]:
 class Replay:
     """A dead letter that is to be converted again. ``raw`` is given where somebody has corrected it.
 
+    ``patients``, ``tokens`` and ``keys`` are as in hl7_incoming.Incoming.
     ``header`` is what the correction says of itself: control id, type, event, structure.
     """
 
@@ -191,6 +192,8 @@ class Replay:
     patients: tuple[int, ...]
     raw: bytes | None = None
     header: tuple[str, str, str, str] | None = None
+    tokens: tuple[int, ...] = ()
+    keys: tuple[int, ...] = ()
 
 
 def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int) -> int | None:
@@ -216,8 +219,9 @@ def replay(connection: psycopg.Connection, tenant_id: int, one: Replay, now: int
         [tenant_id, number, patients],
     )
     connection.execute(
-        "INSERT INTO hl7_queue (tenant_id, message_id, feed_id, patients) VALUES (%s, %s, %s, %s::bigint[])",
-        [tenant_id, number, row[0], patients],
+        "INSERT INTO hl7_queue (tenant_id, message_id, feed_id, patients, tokens, keys)"
+        " VALUES (%s, %s, %s, %s::bigint[], %s::bigint[], %s::bigint[])",
+        [tenant_id, number, row[0], patients, array(one.tokens).decode(), array(one.keys).decode()],
     )
     connection.execute("SELECT pg_notify(%s, %s)", [CAME, str(tenant_id)])
     return number

@@ -15,6 +15,8 @@ CAME, SETTLED = "hl7_came", "hl7_settled"
 class Incoming:
     """A message that came over the wire. ``patients`` are hashes of the identifiers that it names patients by.
 
+    ``tokens`` are the same identifiers as the search index has them, ``keys`` those of the Patients that are made for
+    them.
     ``problem`` is why it is a dead letter from the start: it is kept, and waits for nobody. ``sequence`` is its number,
     where its feed numbers messages: see `hl7_sequences`.
     """
@@ -32,6 +34,8 @@ class Incoming:
     patients: tuple[int, ...] = ()
     problem: dict[str, Any] | None = None
     sequence: int | None = None
+    tokens: tuple[int, ...] = ()
+    keys: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

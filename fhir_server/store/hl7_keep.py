@@ -18,9 +18,9 @@ KEEP: Final = Statement(
 WITH incoming AS MATERIALIZED (
     SELECT nextval('hl7_message_id') AS id, x.* FROM unnest(
         $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[],
-        $12::bytea[], $13::text[], $14::text[]
+        $12::bytea[], $13::text[], $14::text[], $15::text[], $16::text[]
     ) WITH ORDINALITY AS x(feed_id, control_id, message_type, event, structure, application, facility, fingerprint, raw,
-                           acknowledgment, patients, problem, ord)
+                           acknowledgment, patients, problem, tokens, keys, ord)
 ), kept AS (
     INSERT INTO hl7_message (tenant_id, id, feed_id, received, settled, conflicting, state, control_id, message_type,
                              event, structure, application, facility, fingerprint, raw, acknowledgment, problem)
@@ -39,8 +39,9 @@ WITH incoming AS MATERIALIZED (
     SELECT $1::int, p, k.id FROM kept k JOIN incoming i USING (id), unnest(i.patients::bigint[]) p
     ON CONFLICT DO NOTHING
 ), queued AS (
-    INSERT INTO hl7_queue
-    SELECT $1::int, k.id, i.feed_id, i.patients::bigint[] FROM kept k JOIN incoming i USING (id)
+    INSERT INTO hl7_queue (tenant_id, message_id, feed_id, patients, tokens, keys)
+    SELECT $1::int, k.id, i.feed_id, i.patients::bigint[], i.tokens::bigint[], i.keys::bigint[]
+      FROM kept k JOIN incoming i USING (id)
      WHERE k.state = 'received'
 )
 SELECT i.ord, coalesce(k.id, b.id), k.id IS NOT NULL, coalesce(k.state, b.state), b.acknowledgment
@@ -56,7 +57,7 @@ _INT, _TEXT, _BYTEA = 23, 25, 17
 _HEAD: Final = struct.Struct(">iiiii")
 _INT_CELL: Final = struct.Struct(">ii")
 _NULL: Final = b"\xff\xff\xff\xff"
-BINARY: Final = [1] * 14
+BINARY: Final = [1] * 16
 """Its arguments are in PostgreSQL's binary format."""
 
 
@@ -77,6 +78,8 @@ def arguments(tenant_id: int, many: Sequence[Incoming], now: int) -> list[bytes]
         _array(_BYTEA, [one.acknowledgment for one in many]),
         _array(_TEXT, [array(one.patients) for one in many]),
         _problems(many),
+        _array(_TEXT, [array(one.tokens) for one in many]),
+        _array(_TEXT, [array(one.keys) for one in many]),
     ]
 
 

@@ -20,6 +20,7 @@ from fhir_server.store.hl7_incoming import STORED as STORED
 from fhir_server.store.hl7_incoming import Incoming as Incoming
 from fhir_server.store.hl7_incoming import Kept as Kept
 from fhir_server.store.hl7_keep import BINARY, KEEP, arguments, told
+from fhir_server.store.hl7_order import WAITING
 from fhir_server.store.wire import Argument, Asked, Statement, array, run, run_binary, run_together, text_array
 
 _BEFORE = """
@@ -87,12 +88,6 @@ class Taken(list[Waiting]):
 HEAD = 400
 """How many of the oldest messages are looked at: one that none of them keeps waiting is taken."""
 
-_HEAD = Statement(
-    "hl7_queue_head",
-    "SELECT message_id, patients FROM hl7_queue WHERE tenant_id = $1::int AND NOT feed_id = ANY($2::int[])"
-    " ORDER BY message_id LIMIT $3::int",
-)
-
 OCTETS = 16 * 1024 * 1024
 """How many bytes of messages are taken at once, as long as there is more than one: documents may be large."""
 
@@ -116,7 +111,7 @@ _LOCK = Statement("hl7_lock_patients", "SELECT pg_advisory_xact_lock(k) FROM unn
 
 def heading(tenant_id: int, paused: Sequence[int], most: int) -> Asked:
     """The statement that `take` begins with, to be run together with others."""
-    return _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % min(4 * most, HEAD)]
+    return WAITING, [b"%d" % tenant_id, array(paused), b"%d" % min(4 * most, HEAD)]
 
 
 def take(
@@ -135,7 +130,7 @@ def take(
     # Most often some of the very first are free.
     for looked in (min(4 * most, HEAD), HEAD):
         if head is None:
-            head = run(connection, _HEAD, [b"%d" % tenant_id, array(paused), b"%d" % looked])
+            head = run(connection, WAITING, [b"%d" % tenant_id, array(paused), b"%d" % looked])
         free, seen = _free(head), head.ntuples
         head = None
         taken = Taken(_taken(connection, tenant_id, free, most) if free else ())

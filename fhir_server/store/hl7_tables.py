@@ -108,6 +108,8 @@ hl7_queue = Table(
     Column("message_id", BigInteger, nullable=False),
     Column("feed_id", Integer, nullable=False),
     Column("patients", ARRAY(BigInteger), nullable=False),
+    Column("tokens", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("keys", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("tenant_id", "message_id", name="hl7_queue_pkey"),
 )
 

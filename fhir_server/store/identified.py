@@ -80,7 +80,7 @@ def find(
         return []
     values = [
         str(tenant_id),
-        array(hasher(_token(many[place])) for place in by_token).decode(),
+        array(hasher(token_text(*many[place][:3])) for place in by_token).decode(),
         _flags(many[place].locked for place in by_token),
         array(hasher(f"{many[place].type}/{many[place].value}") for place in by_key).decode(),
         _flags(many[place].locked for place in by_key),
@@ -98,9 +98,9 @@ def find(
     return found
 
 
-def _token(wanted: Wanted) -> str:
-    """As search/types/token.py writes identifiers."""
-    return f"{param_id(f'{wanted.type}.identifier')}:b:{wanted.system}|{wanted.value}"
+def token_text(resource_type: str, system: str | None, value: str) -> str:
+    """What the hash of an identifier in the search index is of: search/types/token.py."""
+    return f"{param_id(f'{resource_type}.identifier')}:b:{system}|{value}"
 
 
 def _run(

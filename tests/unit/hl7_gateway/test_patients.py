@@ -11,7 +11,7 @@ from hl7_gateway.conversion.convert import MOST_SEGMENTS, convert
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
 from hl7_gateway.overrides.reading import read
-from hl7_gateway.patients import MOST, patient_hash, patients, refuse_crowds
+from hl7_gateway.patients import MOST, patient_hash, refuse_crowds, whom
 from hl7_gateway.problems import Refused
 
 HASHER = Hasher(b"0123456789abcdef")
@@ -24,7 +24,7 @@ def message(rest: str, event: str = "A01") -> Message:
 
 
 def test_each_identifier_that_tells_a_patient_apart_counts() -> None:
-    found = patients(message("PID|1|9^^^OLD|123^^^HOSP^MR~77^^^X^SS|8^^^ALT\r"), FEED, HASHER)
+    found = whom(message("PID|1|9^^^OLD|123^^^HOSP^MR~77^^^X^SS|8^^^ALT\r"), FEED, HASHER).patients
     assert set(found) == {
         patient_hash(HASHER, "urn:oid:1.2.3", "123"),
         patient_hash(HASHER, "urn:hl7:lab:OLD", "9"),
@@ -35,18 +35,18 @@ def test_each_identifier_that_tells_a_patient_apart_counts() -> None:
 def test_who_is_merged_counts_too_and_so_does_everybody_of_a_message_with_several() -> None:
     rest = "PID|1||1^^^HOSP\rMRG|2^^^HOSP\rPID|2||3^^^HOSP\rMRG|4^^^HOSP\r"
     wanted = {patient_hash(HASHER, "urn:oid:1.2.3", number) for number in "1234"}
-    assert set(patients(message(rest, "A40"), FEED, HASHER)) == wanted
+    assert set(whom(message(rest, "A40"), FEED, HASHER).patients) == wanted
 
 
 def test_a_feeds_own_mapping_counts() -> None:
     own = FeedMapping("lab", overrides=read('[[copy]]\nfrom = "ZPI-1"\nto = "PID-3"\n'))
-    found = patients(message("PID|1||\rZPI|5^^^HOSP\r"), own, HASHER)
+    found = whom(message("PID|1||\rZPI|5^^^HOSP\r"), own, HASHER).patients
     assert found == (patient_hash(HASHER, "urn:hl7:lab:HOSP", "5"),)
 
 
 def test_a_message_that_is_too_long_to_be_converted_names_nobody() -> None:
     rest = "".join(f"PID|1||{number}^^^HOSP\r" for number in range(MOST_SEGMENTS))
-    assert patients(message(rest), FEED, HASHER) == ()
+    assert whom(message(rest), FEED, HASHER).patients == ()
 
 
 @pytest.mark.skipif(not SAMPLES, reason="the sample messages are not here")
@@ -59,7 +59,7 @@ def test_order_is_kept_for_every_patient_that_conversion_knows() -> None:
         except Refused:
             continue
         known = {one for draft in drafts if draft.type == "Patient" for one in draft.identifiers}
-        assert {patient_hash(HASHER, *one) for one in known} <= set(patients(sample, FEED, HASHER)), path.name
+        assert {patient_hash(HASHER, *one) for one in known} <= set(whom(sample, FEED, HASHER).patients), path.name
         seen += bool(known)
     assert seen > 10
 
@@ -67,7 +67,7 @@ def test_order_is_kept_for_every_patient_that_conversion_knows() -> None:
 def test_a_message_may_name_so_many_and_no_more() -> None:
     many = "~".join(f"{number}^^^HOSP" for number in range(MOST))
     refuse_crowds(message(f"PID|1||{many}\r"))
-    assert len(patients(message(f"PID|1||{many}\r"), FEED, HASHER)) == MOST
+    assert len(whom(message(f"PID|1||{many}\r"), FEED, HASHER).patients) == MOST
     with pytest.raises(Refused) as caught:
         refuse_crowds(message(f"PID|1||{many}\rMRG|1^^^HOSP\r"))
     assert (caught.value.code, str(caught.value.place)) == (207, "MRG-1")
@@ -78,4 +78,4 @@ def test_a_message_may_name_so_many_and_no_more() -> None:
 def test_a_feeds_own_mapping_makes_no_crowd_either() -> None:
     own = FeedMapping("lab", overrides=read('[[copy]]\nfrom = "ZPI-1"\nto = "PID-3"\n'))
     crowd = "~".join(f"{number}^^^HOSP" for number in range(MOST * 3))
-    assert len(patients(message(f"PID|1||\rZPI|{crowd}\r"), own, HASHER)) == MOST
+    assert len(whom(message(f"PID|1||\rZPI|{crowd}\r"), own, HASHER).patients) == MOST
