@@ -257,7 +257,15 @@ def _write(output: Path, name: str, results: dict[str, Any]) -> None:
     (output / name).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     parts = {
         one: output / one
-        for one in ("results.json", "growth.json", "verify.json", "decide.json", "panel.json", *report.SECTIONS)
+        for one in (
+            "results.json",
+            "growth.json",
+            "verify.json",
+            "decide.json",
+            "panel.json",
+            "gateway.json",
+            *report.SECTIONS,
+        )
     }
     found = {one: json.loads(path.read_text()) for one, path in parts.items() if path.exists()}
     (output / "RESULTS.md").write_text(report.render(found))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import report
+from benchmarks.__main__ import _write
 
 MACHINE = {"date": "a day", "commit": "abc", "processor": "one, 2 cores", "load average": "0.1 0.2 0.3"}
 
@@ -66,3 +69,11 @@ def test_ways_without_a_target_are_only_told() -> None:
 def test_the_dearest_phase_is_told_first() -> None:
     rows = [row for row in _text().splitlines() if row.startswith(("| write", "| convert", "| everything"))]
     assert rows == ["| write | 100 | 900 |", "| convert | 300 | 0 |", "| everything | 400 | 900 |"]
+
+
+def test_what_is_written_beside_the_page_is_in_it(tmp_path: Path) -> None:
+    targets = {"accepted": 5_000, "stored": 500, "alone": 200, "p99_ms": 100.0}
+    fed = [_fed("accepted", 1, 400)]
+    _write(tmp_path, "gateway.json", {"machine": MACHINE, "targets": targets, "workers": 2, "fed": fed, "phases": []})
+    assert json.loads((tmp_path / "gateway.json").read_text())["fed"] == fed
+    assert "| accepted, one connection | as answered | 400 |" in (tmp_path / "RESULTS.md").read_text()

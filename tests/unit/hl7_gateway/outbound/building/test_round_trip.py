@@ -222,10 +222,13 @@ OBSERVATIONS = st.tuples(
 
 
 def coded(concept: Json) -> tuple[set[tuple[str, str]], set[str]]:
-    """The codes of a concept, and what they are called: a code without a label is called by the text."""
+    """The codes of a concept, and what they are called: a code without a label is called by the text.
+
+    A code has no other white space than single spaces: https://hl7.org/fhir/R4/datatypes.html#code
+    """
     codings = concept.get("coding", ())
     labels = {concept.get("text", ""), *(one.get("display", "") for one in codings)}
-    return {(one["system"], one["code"]) for one in codings}, labels - {""}
+    return {(one["system"], " ".join(one["code"].split())) for one in codings}, labels - {""}
 
 
 def plain(value: Any) -> Any:
