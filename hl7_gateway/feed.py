@@ -77,20 +77,39 @@ class Feed:
 
 def parse(row: FeedRow) -> Feed:
     """The feed of a stored row, without its ConceptMaps. Raises NotAFeed with everything that is wrong."""
-    problems: list[str] = []
+    known, wrong = _checked(row)
+    if wrong:
+        raise NotAFeed(list(wrong.values()))
+    return _feed(row, known)
+
+
+def received(row: FeedRow) -> Feed | None:
+    """The feed of a row that is none, as far as its messages can be received, to be converted once it is mended.
+
+    None where it is not known what is of it, or whether its messages are numbered.
+    """
+    known, wrong = _checked(row)
+    return None if _RECEIVED & wrong.keys() else _feed(row, known)
+
+
+def _checked(row: FeedRow) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of a row's configuration, and by key what is wrong with it; "" is its name."""
+    wrong: dict[str, str] = {}
     if not _NAME.fullmatch(row.name):
-        problems.append("the name must be 1 to 63 of a-z, 0-9 and -, without - at either end")
+        wrong[""] = "the name must be 1 to 63 of a-z, 0-9 and -, without - at either end"
     known = {key: default for key, (default, _) in KEYS.items()}
     for key, value in row.configuration.items():
         if key not in KEYS:
-            problems.append(f"{key} is not known; there are {', '.join(KEYS)}")
+            wrong[key] = f"{key} is not known; there are {', '.join(KEYS)}"
             continue
         try:
             known[key] = KEYS[key][1](value)
         except ValueError as error:
-            problems.append(f"{key} must be {error}")
-    if problems:
-        raise NotAFeed(problems)
+            wrong[key] = f"{key} must be {error}"
+    return known, wrong
+
+
+def _feed(row: FeedRow, known: Mapping[str, Any]) -> Feed:
     changes, version = known["overrides"]
     named = (change for change in changes if isinstance(change, TranslateByMap))
     mapping = FeedMapping(
@@ -235,3 +254,6 @@ KEYS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
     "overrides": (((), ""), _overrides),
 }
 """Keys of a configuration: what holds where one is not given, and what makes of a JSON value what a Feed has."""
+
+_RECEIVED: Final = frozenset({"", "port", "certificate", "application", "facility", "networks", "sequence"})
+"""What has to be right for messages to be received."""

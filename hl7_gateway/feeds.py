@@ -13,7 +13,7 @@ from fhir_server.store import hl7_feeds
 from fhir_server.store.hl7_feeds import CHANGED, FeedRow
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.session import Database
-from hl7_gateway.feed import Feed, NotAFeed, parse
+from hl7_gateway.feed import Feed, NotAFeed, parse, received
 from hl7_gateway.message import Heading, Segment
 from hl7_gateway.wire.peer import Peer, allowed
 
@@ -126,6 +126,7 @@ class Feeds:
         self._unusable: dict[tuple[int, int], FeedRow] = {}
         self._by_id: dict[tuple[int, int], Feed] = {}
         self._rows: dict[tuple[int, int], FeedRow] = {}
+        self._only_received: dict[tuple[int, int], Feed] = {}
         self._ended = threading.Event()
         self._following: threading.Thread | None = None
 
@@ -166,7 +167,7 @@ class Feeds:
 
     @property
     def all(self) -> tuple[Feed, ...]:
-        """Every feed whose configuration can be used, as last seen; its messages may have to wait: `held`."""
+        """Every feed whose messages are received, as last seen; they may have to wait: `held`."""
         return self._all
 
     @property
@@ -224,8 +225,13 @@ class Feeds:
     def _take(self, rows: Sequence[FeedRow]) -> None:
         found: list[Feed] = []
         unusable: dict[tuple[int, int], FeedRow] = {}
+        only_received = {}
         for row in rows:
             key = (row.tenant_id, row.id)
+            if self._rows.get(key) == row and key in self._only_received:
+                unusable[key], only_received[key] = row, self._only_received[key]
+                found.append(only_received[key])
+                continue
             if self._rows.get(key) == row and key in self._by_id:
                 # As it was, with what has been remembered for it.
                 feed = self._by_id[key]
@@ -235,6 +241,9 @@ class Feeds:
                 except NotAFeed as error:
                     unusable[key] = row
                     self._tell(row, error.problems)
+                    if (reduced := received(row)) is not None:
+                        only_received[key] = reduced
+                        found.append(reduced)
                     continue
             feed = self._mapped(feed)
             if feed.mapping.wanting:
@@ -245,6 +254,7 @@ class Feeds:
         others = self._all != tuple(found)
         # First of all, so that nobody converts what is to wait.
         self._unusable = unusable
+        self._only_received = only_received
         self._all = tuple(found)
         if others:
             self._recognised = {}

@@ -149,6 +149,32 @@ def test_feeds_are_looked_up_again_after_a_while(app_database: Database, tenant:
     assert known.recognise(Peer("127.0.0.1", 1), port, None) == feed
 
 
+@pytest.mark.parametrize(
+    ("wrong", "received"), [({"zone": "Mars/Olympus"}, True), ({"gone": 1}, True), ({"facility": 7}, False)]
+)
+def test_one_that_cannot_be_used_is_received_as_long_as_it_is_known_which_it_is(
+    app_database: Database, tenant: Tenant, wrong: dict[str, Any], received: bool
+) -> None:
+    known, port = Feeds(app_database, OWN), 20_000 + tenant.id
+    configuration = {"port": port, "application": "EPIC", **wrong}
+    number = app_database.transaction(tenant.id, lambda c: hl7_feeds.add(c, tenant.id, "lab", configuration, 5))
+    # Twice: what was seen before is not looked at again.
+    for _ in range(2):
+        known.refresh(now=True)
+        found = known.recognise(Peer("127.0.0.1", 1), port, header("EPIC"))
+        assert (found is not None) == received
+        assert known.held(tenant.id) == [number]
+        assert tenant.id in known.resting
+        assert [one.name for one in known.unusable if one.tenant_id == tenant.id] == ["lab"]
+    mended = {"port": port, "application": "EPIC"}
+    app_database.transaction(tenant.id, lambda c: hl7_feeds.change(c, tenant.id, "lab", 6, configuration=mended))
+    known.refresh(now=True)
+    assert known.held(tenant.id) == []
+    found = known.recognise(Peer("127.0.0.1", 1), port, header("EPIC"))
+    assert found is not None
+    assert found.id == number
+
+
 def test_without_a_database_what_was_seen_before_still_holds(database: Any) -> None:
     away = Database("postgresql://127.0.0.1:1/none", 1, wait_seconds=0.05)
     away.open()
