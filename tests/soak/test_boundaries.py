@@ -234,7 +234,7 @@ def test_cut_off_while_it_is_buried_a_message_is_a_dead_letter_once(
         assert told(parts, "STORED", raw) == "AE"
         settled(parts)
         assert parts.cut
-    assert stored(instance, patient) == {"messages": [("dead", 1)], "audits": [], "provenances": [], "versions": []}
+    assert stored(instance, patient) == {"messages": [("dead", 1)], "audits": [(8,)], "provenances": [], "versions": []}
 
 
 def _cutting(instance: Instance, part: str, moments: str, number: int, victim: str) -> list[str]:
