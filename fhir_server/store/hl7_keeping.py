@@ -92,10 +92,15 @@ class Keeping:
         """
         self._pgconn.consume_input()
         found: list[list[Kept | None] | Exception] = []
+        ended = False
         while self._sent and not self._pgconn.is_busy():
             result = self._pgconn.get_result()
             if result is not None:
                 self._take(result, found)
+            elif ended:
+                # As in store/wire.py: libpq waits for nothing any more, though nobody has said what became of these.
+                raise psycopg.OperationalError("the connection to the database is lost")
+            ended = result is None
         return found
 
     def _take(self, result: pq.abc.PGresult, found: list[list[Kept | None] | Exception]) -> None:

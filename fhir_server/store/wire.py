@@ -114,16 +114,20 @@ def run_together(connection: psycopg.Connection, statements: Sequence[Asked]) ->
 def _results(link: pq.abc.PGconn, number: int) -> list[pq.abc.PGresult]:
     """The results of the statements of a pipeline, up to where it ends. Raises psycopg.OperationalError."""
     found: list[pq.abc.PGresult] = []
+    ended = False
     while True:
         result = link.get_result()
         if result is None:
-            # One stands behind each statement's results.
-            if link.status == pq.ConnStatus.BAD:
+            # One stands behind each statement's results. A second one says that libpq waits for nothing any more, which
+            # it tells for ever: it has lost the connection, though it does not always say so in its status.
+            if ended or link.status == pq.ConnStatus.BAD:
                 raise psycopg.OperationalError("the connection to the database is lost")
-        elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+            ended = True
+            continue
+        ended = False
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
             return found[:number]
-        else:
-            found.append(result)
+        found.append(result)
 
 
 def _checked(connection: psycopg.Connection, result: pq.abc.PGresult) -> pq.abc.PGresult:

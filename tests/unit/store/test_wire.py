@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import pq
 
 from fhir_server.store.store import Store
-from fhir_server.store.wire import Statement, argument, literal, run, run_together
+from fhir_server.store.wire import Statement, _results, argument, literal, run, run_together
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 hostile = st.sampled_from(["'", "''", "\\'", "$1", "$$", "; DROP TABLE resource", "{,}", '"', "\\", "NULL", "--", "/*"])
@@ -81,6 +82,44 @@ def test_a_connection_that_is_lost_on_the_way(store: Store) -> None:
         run_together(connection, [(ONE, (b"1",)), (LOST, ()), (ONE, (b"2",))])
     with store.database.connection() as connection:
         assert run_together(connection, [(ONE, (b"4",))])[0].get_value(0, 0) == b"4"
+
+
+TEXT = Statement("test_text", "SELECT length($1::text)")
+
+
+@pytest.mark.parametrize("octets", [1, 20_000_000])
+def test_a_connection_that_was_lost_before(store: Store, octets: int) -> None:
+    with store.database.connection() as other, store.database.connect_apart() as connection:
+        run_together(connection, [(TEXT, (b"x",))])
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+        with pytest.raises(psycopg.OperationalError, match="the connection to the database is lost"):
+            run_together(connection, [(TEXT, (b"x" * octets,))] * 3)
+        assert connection.closed
+
+
+class Mute:
+    """A connection of which libpq has an error, and then says for ever that it waits for nothing: not that it is lost.
+
+    So it was found in a worker after PostgreSQL had been killed.
+    """
+
+    status = pq.ConnStatus.OK
+
+    def __init__(self, result: object) -> None:
+        self._results = [result]
+        self._asked = 0
+
+    def get_result(self) -> object:
+        self._asked += 1
+        assert self._asked < 100, "it is asked for ever"
+        return self._results.pop() if self._results else None
+
+
+def test_a_connection_that_has_nothing_more_to_say(store: Store) -> None:
+    with store.database.connection() as connection:
+        result = run(connection, ONE, (b"1",))
+    with pytest.raises(psycopg.OperationalError, match="the connection to the database is lost"):
+        _results(Mute(result), 4)  # type: ignore[arg-type]
 
 
 @given(numbers=st.lists(st.integers(-(2**63), 2**63 - 1)))
