@@ -113,14 +113,16 @@ def _variants(kind: str, type_name: str, value: Any) -> list[str]:
         target = references.target(value.get("reference", ""))
         return [f"r:{target}"] if target else []
     if type_name != "CodeableConcept":
-        return [variant for variant in token_variants.written(type_name, value) if not variant.startswith("s:")]
+        # Where a boolean stands a code may stand as well (Group.characteristic.value), so that "|false" is asked for.
+        found = token_variants.written(type_name, value, among_coded=type_name == "boolean")
+        return [variant for variant in found if not variant.startswith("s:")]
     # The same without the system alone; nearly every composite starts like this.
-    found: list[str] = []
+    coded: list[str] = []
     for coding in value.get("coding", ()):
         code = coding.get("code")
         if code is not None:
-            found += (f"c:{code}", f"b:{coding.get('system', '')}|{code}")
-    return found
+            coded += (f"c:{code}", f"b:{coding.get('system', '')}|{code}")
+    return coded
 
 
 def _span(kind: str, type_name: str, value: Any) -> tuple[float, float, str]:

@@ -174,6 +174,10 @@ def test_contexts_relationships_and_coordinates(searching: Searching) -> None:
     assert searching.find("MolecularSequence", "chromosome-window-coordinate=8$10$90") == ""
     assert searching.find("Group", "characteristic-value=smoker$true") == "g"
     assert searching.find("Group", "characteristic-value=smoker$false") == ""
+    # A boolean has no system, in a composite as by itself.
+    for value in ("value=|true", "characteristic-value=smoker$|true"):
+        assert searching.find("Group", value) == "g", value
+    assert searching.find("Group", "characteristic-value=smoker$http://example.com|true") == ""
 
 
 @pytest.mark.parametrize(
