@@ -28,6 +28,8 @@ def test_a_passkey_is_set_up_and_asked_for(browser: Chrome, server: Server) -> N
     assert len(browser.find_elements(By.CSS_SELECTOR, ".codes li")) == 10
     browser.get(f"{server.clinic}/sign-out")
     browser.find_element(By.CSS_SELECTOR, "main form button").click()
+    # What is asked for while the form is on its way would be passed over for its answer.
+    WebDriverWait(browser, 20).until(lambda b: "You are signed out" in b.find_element(By.TAG_NAME, "main").text)
     browser.get(f"{server.clinic}/account")
     sign_in(browser, server, "staff")
     wait_for_title(browser, "Confirm")
