@@ -21,6 +21,7 @@ def test_a_passkey_is_set_up_and_asked_for(browser: Chrome, server: Server) -> N
     browser.add_virtual_authenticator(options)
     browser.get(f"{server.clinic}/account/second-factor")
     sign_in(browser, server, "staff")
+    WebDriverWait(browser, 20).until(lambda b: not b.title.startswith("Sign in"))
     browser.get(f"{server.clinic}/account/second-factor")
     wait_for_title(browser, "Set up")
     browser.find_element(By.CSS_SELECTOR, "[data-passkey] button").click()
