@@ -190,7 +190,7 @@ class Feeds:
         }
 
     def get(self, tenant_id: int, feed_id: int) -> Feed | None:
-        """A feed by its number, as last seen."""
+        """A feed whose configuration can be used, by its number, as last seen."""
         return self._by_id.get((tenant_id, feed_id))
 
     def recognise(self, peer: Peer, port: int, header: Segment | Heading | None) -> Feed | None:
@@ -258,7 +258,8 @@ class Feeds:
         self._all = tuple(found)
         if others:
             self._recognised = {}
-        self._by_id = {(feed.tenant_id, feed.id): feed for feed in found}
+        # Of the others nothing is converted, by none of what holds where a setting is left out.
+        self._by_id = {(one.tenant_id, one.id): one for one in found if (one.tenant_id, one.id) not in only_received}
 
     def _mapped(self, feed: Feed) -> Feed:
         """The feed with what its ConceptMaps say now, or with what they said where that cannot be told just now."""

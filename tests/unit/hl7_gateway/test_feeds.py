@@ -163,6 +163,8 @@ def test_one_that_cannot_be_used_is_received_as_long_as_it_is_known_which_it_is(
         known.refresh(now=True)
         found = known.recognise(Peer("127.0.0.1", 1), port, header("EPIC"))
         assert (found is not None) == received
+        assert number is not None
+        assert known.get(tenant.id, number) is None
         assert known.held(tenant.id) == [number]
         assert tenant.id in known.resting
         assert [one.name for one in known.unusable if one.tenant_id == tenant.id] == ["lab"]
