@@ -46,7 +46,7 @@ def test_feeds_are_added_changed_paused_listed_and_removed(command: Command, ten
     assert command("feed", "add", slug, "lab", "--set", port, "--set", "application=LAB") == f"{slug}/lab\tadded\n"
     (listed,) = command("feed", "list", slug).splitlines()
     assert listed == f'{slug}/lab\ton\t{{"port": {10_000 + tenant.id}, "application": "LAB"}}'
-    assert "already" in command("feed", "add", slug, "lab", "--set", "port=1", status=1)
+    assert "already" in command("feed", "add", slug, "lab", "--set", f"port={30_000 + tenant.id}", status=1)
     assert "The feed 'lab' asks for the same port" in command(
         "feed", "add", slug, "other", "--set", port, "--set", "application=LAB", status=1
     )
