@@ -21,7 +21,7 @@ from fhir_server import logs
 from fhir_server.errors import FhirError
 from fhir_server.rest.uploads import WAITING
 from fhir_server.settings import ConfigurationError, Settings
-from fhir_server.store.die_with_parent import die_with_this_parent
+from fhir_server.store.die_with_parent import die_with_this_parent, end_after_this_parent
 
 GRACE_SECONDS = 8
 """How long requests that are under way may take once a stop was asked for."""
@@ -54,6 +54,8 @@ def load_app(target: str, failed: Path | None = None) -> Callable[..., Any]:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # granian's workers would outlive a killed main process and keep the port.
     die_with_this_parent(signal.SIGTERM)
+    # Its handler of the signal may wait for a lock of the thread that it interrupts; who would kill it then is dead.
+    end_after_this_parent(GRACE_SECONDS)
     settings = Settings.from_env()
     logs.configure(settings.log_level)
     logs.gather()

@@ -9,9 +9,13 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
+
+_LOOK_SECONDS = 1.0
 
 
 def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
@@ -40,3 +44,16 @@ def die_with_this_parent(number: signal.Signals) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
         if os.getppid() != parent:
             os.kill(os.getpid(), number)
+
+
+def end_after_this_parent(seconds: float) -> None:
+    """Have this very process end ``seconds`` after its parent has died, whatever keeps it from doing so by itself."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
