@@ -20,7 +20,7 @@ from benchmarks.accounting import descendants, nanoseconds
 from benchmarks.instance import Instance
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.interactions import write_many
-from fhir_server.store import directory, hl7_feeds, hl7_messages
+from fhir_server.store import directory, hl7_feeds, hl7_messages, session
 from fhir_server.store.hl7_messages import Incoming
 from fhir_server.store.reading import now
 from fhir_server.store.session import Connection, Database
@@ -91,7 +91,8 @@ _PHASES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("look up", Shelf, "trace"),
     ("apply, validate, index", Application, "run"),
     ("write", write_many, "run"),
-    ("settle, audit", deliver, "_settle"),
+    ("settle, audit, commit", deliver, "_settling"),
+    ("settle, audit, commit", session, "_end"),
 )
 
 

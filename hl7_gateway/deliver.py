@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 from uuid import uuid4
 
 from fhir_server.access.policy import Access
@@ -20,13 +22,14 @@ from fhir_server.audit.event import REFUSED, SUCCESS, Event
 from fhir_server.errors import Conflict, FhirError
 from fhir_server.interactions import write_many
 from fhir_server.interactions.context import Context
-from fhir_server.store import audit, hl7_destinations, hl7_lineage, hl7_messages
+from fhir_server.store import audit, hl7_destinations, hl7_lineage, hl7_messages, savepoints
 from fhir_server.store.hl7_messages import Settled
 from fhir_server.store.reading import now
 from fhir_server.store.repeatable import repeatable
 from fhir_server.store.savepoints import savepoint
 from fhir_server.store.session import Connection
 from fhir_server.store.store import Store
+from fhir_server.store.wire import Asked as ToExecute
 from fhir_server.store.wire import run_together
 from hl7_gateway.delivery.apply import Application, Applied
 from hl7_gateway.delivery.provenance import provenance, write_of
@@ -35,7 +38,7 @@ from hl7_gateway.delivery.shelf import Shelf
 from hl7_gateway.delivery.work import Delivered, Desk, Work, feed_principal
 from hl7_gateway.problems import Refused
 
-__all__ = ["Delivered", "Desk", "Work", "deliver", "deliver_batch", "feed_principal"]
+__all__ = ["Batch", "Delivered", "Desk", "Work", "deliver", "deliver_all", "deliver_batch", "feed_principal"]
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +49,26 @@ _ATTEMPTS = 4
 """How often messages are tried again that made what somebody else made at the same moment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of messages, and the statements that settle them, which their transaction is to end with."""
+
+    delivered: list[Delivered]
+    settling: list[ToExecute]
+
+
 def deliver(desk: Desk, store: Store, work: Work, acknowledge: Acknowledge | None = None) -> Delivered:
-    """Deliver one message, as `deliver_batch` does."""
-    return deliver_batch(desk, store, [work], acknowledge)[0]
+    """Deliver one message, as `deliver_all` does."""
+    return deliver_all(desk, store, [work], acknowledge)[0]
+
+
+def deliver_all(
+    desk: Desk, store: Store, many: Sequence[Work], acknowledge: Acknowledge | None = None
+) -> list[Delivered]:
+    """Deliver messages as `deliver_batch` does, and settle them."""
+    batch = deliver_batch(desk, store, many, acknowledge)
+    store.within(lambda connection: run_together(connection, batch.settling))
+    return batch.delivered
 
 
 def deliver_batch(
@@ -58,8 +78,8 @@ def deliver_batch(
     acknowledge: Acknowledge | None = None,
     *,
     guarded: bool = False,
-) -> list[Delivered]:
-    """Deliver messages in their order, inside the open transaction of ``store``, and settle them.
+) -> Batch:
+    """Deliver messages in their order, inside the open transaction of ``store``; the caller settles them.
 
     What they come to is written by few statements for all of them. Only where that fails are they tried one by one,
     each behind a savepoint; ``guarded``: the first one has been set. Raises what the transaction has to be run again
@@ -68,41 +88,45 @@ def deliver_batch(
     if not store.in_transaction:
         raise ValueError("messages are delivered in the transaction that has taken them")
 
-    def work(connection: Connection) -> list[Delivered]:
-        delivered, lineage = _tried(desk, store, connection, many, guarded=guarded)
-        _settle(desk, store, connection, many, delivered, lineage, acknowledge)
-        return delivered
+    def work(connection: Connection) -> Batch:
+        tried = _tried(desk, store, connection, many, guarded=guarded)
+        return Batch(tried.delivered, [*tried.last, *_settling(desk, store, many, tried.delivered, acknowledge)])
 
     return store.within(work)
 
 
-def _tried(
-    desk: Desk, store: Store, connection: Connection, many: Sequence[Work], *, guarded: bool
-) -> tuple[list[Delivered], dict[int, bytes]]:
-    """What became of messages, and the lineage that is to be written still."""
+class _Tried(NamedTuple):
+    """What became of messages, and what is to be executed still."""
+
+    delivered: list[Delivered]
+    last: list[ToExecute]
+
+
+def _tried(desk: Desk, store: Store, connection: Connection, many: Sequence[Work], *, guarded: bool) -> _Tried:
     for left in reversed(range(_ATTEMPTS)):
         try:
             with savepoint(connection, already=guarded, release=False):
                 attempt = _Attempt(desk, store)
-                return attempt.run(many), attempt.lineage
+                return _Tried(attempt.run(many), attempt.last())
         except Exception as error:
             if repeatable(error):
                 raise
             if isinstance(error, Conflict) and left:
                 continue
             if len(many) == 1:
-                return [Delivered(many[0].message, problem=_problem(many[0], error))], {}
+                return _Tried([Delivered(many[0].message, problem=_problem(many[0], error))], [])
             break
         finally:
             guarded = False
-    return [_alone(desk, store, connection, work) for work in many], {}
+    return _Tried([_alone(desk, store, connection, work) for work in many], [])
 
 
 def _alone(desk: Desk, store: Store, connection: Connection, work: Work) -> Delivered:
     """What became of one of several messages of which one has spoiled it for all."""
-    (delivered,), lineage = _tried(desk, store, connection, [work], guarded=False)
-    # Those after it look at it.
-    hl7_lineage.keep(connection, store.tenant_id, lineage)
+    (delivered,), last = _tried(desk, store, connection, [work], guarded=False)
+    if last:
+        # Those after it look at its lineage.
+        run_together(connection, last)
     return delivered
 
 
@@ -134,7 +158,7 @@ class _Attempt:
         self._store = store
         self._contexts: dict[str, Context] = {}
         self._writes: list[write_many.Pending] = []
-        self.lineage: dict[int, bytes] = {}
+        self._lineage: dict[int, bytes] = {}
         """To be written, by the keys of resources."""
         self._recorded = now()
 
@@ -160,6 +184,12 @@ class _Attempt:
                 self._apply(work, one, resolution, shelf, delivered[work.message])
             self._write()
         return list(delivered.values())
+
+    def last(self) -> list[ToExecute]:
+        """What is to be executed still: the savepoint's release, before anything that was locked before it is changed,
+        and the lineage."""
+        lineage = [hl7_lineage.keeping(self._store.tenant_id, self._lineage)] if self._lineage else []
+        return [(savepoints.RELEASE, ()), *lineage]
 
     def _write(self) -> None:
         """Write all of it; what came from a system that is a destination as well is marked, not to go back there."""
@@ -206,7 +236,7 @@ class _Attempt:
         for change in applied.changes:
             before, after, write = change.before, change.after, change.write
             shelf.put(after)
-            self.lineage[self._store.hasher.uncached(after.path)] = after.lineage or hl7_lineage.NONE
+            self._lineage[self._store.hasher.uncached(after.path)] = after.lineage or hl7_lineage.NONE
             if write is None:
                 continue
             self._writes.append((ctx, write))
@@ -228,15 +258,13 @@ def _trace(shelf: Shelf, asked: Sequence[tuple[Work, Asked]], resolutions: Seque
     )
 
 
-def _settle(
+def _settling(
     desk: Desk,
     store: Store,
-    connection: Connection,
     many: Sequence[Work],
     delivered: Sequence[Delivered],
-    lineage: Mapping[int, bytes],
     acknowledge: Acknowledge | None,
-) -> None:
+) -> list[ToExecute]:
     at = now()
     settled = [
         Settled(
@@ -252,9 +280,8 @@ def _settle(
     ]
     rows = [row_of(_event(desk, work, one, at), store.hasher) for work, one in zip(many, delivered, strict=True)]
     tenant = store.tenant_id
-    asked = [hl7_lineage.keeping(tenant, lineage)] if lineage else []
     # The trail last, for whoever appends to the clinic's chain waits for this transaction from here on.
-    run_together(connection, [*asked, hl7_messages.settling(tenant, settled, at), audit.appending(tenant, rows)])
+    return [hl7_messages.settling(tenant, settled, at), audit.appending(tenant, rows)]
 
 
 def _event(desk: Desk, work: Work, one: Delivered, at: int) -> Event:

@@ -22,7 +22,7 @@ from fhir_server.store import directory, hl7_destinations, hl7_messages, hl7_ove
 from fhir_server.store.hl7_messages import CAME, Settled, Waiting
 from fhir_server.store.hl7_notices import Lost, notices
 from fhir_server.store.reading import now
-from fhir_server.store.session import Connection, Database
+from fhir_server.store.session import Connection, Database, Ending
 from fhir_server.store.store import Store
 from hl7_gateway import answers, recording, sequence
 from hl7_gateway.conversion.convert import convert
@@ -196,7 +196,7 @@ class Worker:
             store = Store(self._database, self._hasher, tenant_id, full_text=self._full_text)
             held = self._feeds.held(tenant_id)
             first = [hl7_messages.heading(tenant_id, held, most), hl7_destinations.asking(tenant_id)]
-            return store.transaction_after(first, partial(self._work, desk, most, held, taken, prepared))
+            return store.transaction_around(first, partial(self._work, desk, most, held, taken, prepared))
         except Exception as error:
             if len(taken) <= 1:
                 return self._one_failed(tenant_id, taken, prepared, error)
@@ -214,7 +214,7 @@ class Worker:
         prepared: dict[int, _Prepared],
         store: Store,
         first: Sequence[Any],
-    ) -> int:
+    ) -> Ending[int]:
         """One transaction: take, convert, write, settle. ``first`` is what it began with has come to."""
         tenant_id = store.tenant_id
         head, answering = first
@@ -226,14 +226,14 @@ class Worker:
         taken[:] = found
         prepared.clear()
         if not found:
-            return 0
+            return Ending(0)
         whom = [patient for one in found for patient in one.patients]
         store.within(lambda c: hl7_messages.lock_patients(c, tenant_id, whom))
         prepared.update((one.id, self._prepare(tenant_id, one)) for one in found)
         desk = replace(desk, answering=hl7_destinations.answering(answering))
         works = [one.work for one in prepared.values()]
-        deliver_batch(desk, store, works, partial(_acknowledge, prepared), guarded=True)
-        return len(found)
+        batch = deliver_batch(desk, store, works, partial(_acknowledge, prepared), guarded=True)
+        return Ending(len(found), batch.settling)
 
     def _one_failed(
         self, tenant_id: int, taken: list[Waiting], prepared: dict[int, _Prepared], error: Exception

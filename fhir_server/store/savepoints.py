@@ -12,13 +12,18 @@ from fhir_server.store.wire import Statement, run_simple
 SET = Statement("fhir_savepoint", "SAVEPOINT part")
 """Sets it, to be run together with others."""
 
+RELEASE = Statement("fhir_release", "RELEASE SAVEPOINT part")
+"""Releases it, to be run together with others."""
+
 
 @contextmanager
 def savepoint(connection: psycopg.Connection, *, already: bool = False, release: bool = True) -> Iterator[None]:
     """What the block writes stays only if it raises nothing; what it raises goes on to the caller.
 
-    ``already``: SET has been run. Without ``release`` the end of the transaction releases it, which spares a round
-    trip; what fails after the block is not its concern then.
+    ``already``: SET has been run. Without ``release`` the caller runs RELEASE with what comes next, which spares a
+    round trip. Before that, a row that was locked before the savepoint is not to be changed: PostgreSQL would note both
+    its locker and its writer, and rows that are gone that way are walked by each look-up until they are vacuumed away.
+    https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-MULTIXACT-WRAPAROUND
     """
     if not already:
         run_simple(connection, "SAVEPOINT part")

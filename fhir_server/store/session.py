@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import psycopg
 from psycopg import errors as pg
@@ -25,6 +26,15 @@ from fhir_server.store.wire import Asked, Statement, run_simple, run_together
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending(Generic[T]):
+    """What work in a transaction comes to, and the statements that it ends with."""
+
+    result: T
+    last: Sequence[Asked] = ()
+
 
 Connection = psycopg.Connection
 """What work in a transaction is given, for those above the store who hand it on to the store's functions."""
@@ -152,30 +162,33 @@ class Database:
 
         ``on_revocation`` is called once it is committed that something was taken back.
         """
-        return self.transaction_after(tenant_id, (), lambda connection, _: work(connection))
+        return self.transaction_around(tenant_id, (), lambda connection, _: Ending(work(connection)))
 
-    def transaction_after(
+    def transaction_around(
         self,
         tenant_id: int,
         first: Sequence[Asked],
-        work: Callable[[psycopg.Connection, list[pq.abc.PGresult]], T],
+        work: Callable[[psycopg.Connection, list[pq.abc.PGresult]], Ending[T]],
     ) -> T:
-        """The same, for work that begins with statements known before: they are executed in the round trip that begins
-        the transaction, and ``work`` is given their results."""
+        """The same, for work that begins with statements known before, and ends with some whose results nobody needs.
+
+        The first are executed in the round trip that begins the transaction, and ``work`` is given their results; the
+        last in the one that commits it.
+        """
         revoked = False
 
         def attempt(connection: psycopg.Connection) -> T:
             nonlocal revoked
             try:
-                result = work(connection, _begin(connection, tenant_id, first))
+                ending = work(connection, _begin(connection, tenant_id, first))
+                _end(connection, ending.last)
             except BaseException:
                 revocations.taken(connection)
                 if not connection.closed:
                     run_simple(connection, "ROLLBACK")
                 raise
             revoked = revocations.taken(connection)
-            run_simple(connection, "COMMIT")
-            return result
+            return ending.result
 
         result = self.run(attempt)
         if revoked and self.on_revocation is not None:
@@ -184,6 +197,7 @@ class Database:
 
 
 _BEGIN = Statement("fhir_begin", "BEGIN")
+_COMMIT = Statement("fhir_commit", "COMMIT")
 _TENANT = Statement("fhir_tenant", "SELECT set_config('fhir.tenant', $1, true)")
 
 
@@ -193,6 +207,14 @@ def _begin(connection: psycopg.Connection, tenant_id: int, first: Sequence[Asked
         run_simple(connection, f"BEGIN; SELECT set_config('fhir.tenant', '{int(tenant_id)}', true)")
         return []
     return run_together(connection, [(_BEGIN, ()), (_TENANT, [b"%d" % tenant_id]), *first])[2:]
+
+
+def _end(connection: psycopg.Connection, last: Sequence[Asked]) -> None:
+    """Commit, after the last statements; where one of them fails PostgreSQL comes to no COMMIT."""
+    if last:
+        run_together(connection, [*last, (_COMMIT, ())])
+    else:
+        run_simple(connection, "COMMIT")
 
 
 def _check_connection(connection: psycopg.Connection) -> None:

@@ -16,7 +16,7 @@ from fhir_server.store import facts, history, locks, own_parameters, reading, re
 from fhir_server.store.facts import RowFacts
 from fhir_server.store.index_rows import IndexRows
 from fhir_server.store.resources import Stored, Write, Written
-from fhir_server.store.session import Database
+from fhir_server.store.session import Database, Ending
 from fhir_server.store.wire import Asked, run_together
 
 T = TypeVar("T")
@@ -74,9 +74,12 @@ class Store:
             lambda c: work(Store(self._database, self.hasher, self.tenant_id, c, full_text=self.full_text)),
         )
 
-    def transaction_after(self, first: Sequence[Asked], work: Callable[[Store, list[pq.abc.PGresult]], T]) -> T:
-        """A transaction that begins with statements, whose results ``work`` is given; not inside another one."""
-        return self._database.transaction_after(
+    def transaction_around(
+        self, first: Sequence[Asked], work: Callable[[Store, list[pq.abc.PGresult]], Ending[T]]
+    ) -> T:
+        """A transaction that begins with statements, whose results ``work`` is given, and ends with those that it
+        tells; not inside another one."""
+        return self._database.transaction_around(
             self.tenant_id,
             first,
             lambda c, found: work(

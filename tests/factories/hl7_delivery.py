@@ -21,7 +21,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.conversion.draft import Conversion, Draft, Merge, Said, Stated
-from hl7_gateway.deliver import Delivered, Desk, Work, deliver_batch
+from hl7_gateway.deliver import Delivered, Desk, Work, deliver_all
 from hl7_gateway.problems import Place, Refused
 
 _numbers = itertools.count(1)
@@ -100,7 +100,7 @@ class Hospital:
         """Deliver messages in one transaction."""
 
         def work(inner: Store) -> list[Delivered]:
-            found = deliver_batch(self.desk, inner, many)
+            found = deliver_all(self.desk, inner, many)
             self.before_commit()
             return found
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psutil
@@ -19,6 +19,7 @@ import psycopg
 from fhir_server.store import session
 from fhir_server.store.hl7_keeping import Keeping
 from fhir_server.store.session import Database
+from fhir_server.store.wire import Asked, run_simple, run_together
 from hl7_gateway import __main__ as gateway
 from hl7_gateway import worker
 from hl7_gateway.receive import Receiver
@@ -80,21 +81,21 @@ class Cutter:
 
 def at_commits(cutter: Cutter, moment: str) -> None:
     """Cut before or after a commit, of transactions that have written something."""
-    real: Callable[..., Any] = session.run_simple
+    real: Callable[..., None] = session._end
 
-    def run_simple(connection: psycopg.Connection, text: str) -> Any:
-        if text != "COMMIT" or real(connection, "SELECT pg_current_xact_id_if_assigned()").get_value(0, 0) is None:
-            return real(connection, text)
-        due = moment != SENT and cutter.due()
+    def end(connection: psycopg.Connection, last: Sequence[Asked]) -> None:
+        if last:
+            run_together(connection, last)
+        written = run_simple(connection, "SELECT pg_current_xact_id_if_assigned()").get_value(0, 0) is not None
+        due = written and moment != SENT and cutter.due()
         if due and moment == BEFORE:
             cutter.cut(connection)
-        found = real(connection, text)
+        real(connection, ())
         if due and moment == AFTER:
             cutter.cut(connection)
             raise psycopg.OperationalError("the answer of PostgreSQL does not come")
-        return found
 
-    session.run_simple = run_simple
+    session._end = end
 
 
 def at_kept(cutter: Cutter, moment: str) -> None:

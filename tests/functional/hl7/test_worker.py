@@ -428,3 +428,27 @@ def test_messages_of_very_many_patients_are_delivered_a_few_at_a_time(ward: Ward
     worker = ward.worker()
     assert [worker.once(ward.tenant.id) for _ in range(3)] == [2, 2, 0]
     assert {one.state for one in ward.found()} == {"stored"}
+
+
+def test_rows_of_the_queue_that_are_gone_are_not_walked_again(
+    fresh_database: DatabaseUrls, new_ward: Callable[..., Ward]
+) -> None:
+    assert fresh_database.owner is not None
+    with psycopg.connect(fresh_database.owner, autocommit=True) as owner:
+        ward = new_ward(tenants.create(owner, "clinic"))
+        ward.keep(*(visit(str(number), "A01", str(number)) for number in range(60)))
+        assert ward.work(most=20) == 60
+        owner.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET row_security = off")
+        # Only of what is on disk is it noted that it has happened.
+        owner.execute("CHECKPOINT")
+
+        def walked() -> int:
+            asked = "EXPLAIN (ANALYZE, FORMAT JSON) SELECT message_id FROM hl7_queue ORDER BY tenant_id, message_id"
+            row = owner.execute(asked).fetchone()
+            assert row is not None
+            found: int = row[0][0]["Plan"]["Heap Fetches"]
+            return found
+
+        # Whoever comes first notes in the index that they are gone.
+        walked()
+        assert walked() == 0

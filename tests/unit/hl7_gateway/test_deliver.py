@@ -19,7 +19,7 @@ from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.conversion.draft import DRAFT, Draft, Stated, Warned
-from hl7_gateway.deliver import Work, deliver_batch
+from hl7_gateway.deliver import Work, deliver_all
 from hl7_gateway.delivery.apply import Application
 from hl7_gateway.feed_mapping import FeedMapping
 from hl7_gateway.message import Message
@@ -341,7 +341,7 @@ def test_two_workers_that_make_the_same_at_once_make_it_once(hospital: Hospital)
 
     def first() -> None:
         def work(store: Store) -> None:
-            deliver_batch(hospital.desk, store, [one])
+            deliver_all(hospital.desk, store, [one])
             held.set()
             may_end.wait(5)
 
@@ -407,7 +407,7 @@ def test_meta_of_a_resource_stays(hospital: Hospital) -> None:
 
 def test_outside_a_transaction_nothing_is_delivered(hospital: Hospital) -> None:
     with pytest.raises(ValueError, match="transaction"):
-        deliver_batch(hospital.desk, hospital.store, [hospital.work(patient("1"))])
+        deliver_all(hospital.desk, hospital.store, [hospital.work(patient("1"))])
 
 
 def test_each_sample_is_delivered_and_comes_to_nothing_more_when_it_comes_again(

@@ -12,7 +12,7 @@ from fhir_server.store.session import Connection, Database
 from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.conversion.draft import DRAFT, Draft, Merge
-from hl7_gateway.deliver import Work, deliver_batch
+from hl7_gateway.deliver import Work, deliver_all
 from tests.factories.hl7_delivery import AUTHORITY, Hospital, encounter, hospital_of, patient, practitioner, said
 
 _READY = re.compile(rb"^\S* ?\S*\tB\t\d+\tReadyForQuery", re.MULTILINE)
@@ -35,7 +35,7 @@ def count(hospital: Hospital, *many: Work) -> int:
 
             def traced(connection: Connection) -> None:
                 connection.pgconn.trace(file.fileno())
-                deliver_batch(hospital.desk, store, many)
+                deliver_all(hospital.desk, store, many)
                 connection.pgconn.untrace()
 
             store.within(traced)
