@@ -25,6 +25,13 @@ _MOST: Final = 256
 _OCTETS: Final = 16 * 1024 * 1024
 """How many bytes are kept together, as long as there is more than one message."""
 
+_GATHERING: Final = 0.01
+"""Seconds that messages which are in no hurry wait for others: a commit costs about as much for one as for ten."""
+_ENOUGH: Final = 32
+"""How many of them wait for no more."""
+
+_NEVER: Final = float("inf")
+
 _AGAIN: Final = 1.0
 """Seconds between two attempts to connect."""
 
@@ -50,9 +57,9 @@ _Group = list[_Pending]
 class Committer:
     """Keeps messages, of one event loop: what has come while the last ones were committed is one transaction.
 
-    Nobody waits in order to be with others. Whatever is out of the ordinary (the database is away, a message that it
-    does not take, one that has a number) is left to ``keeper``, which has the patience; so are all, until there is a
-    connection again.
+    Nobody waits in order to be with others, but those that are in no hurry. Whatever is out of the ordinary (the
+    database is away, a message that it does not take, one that has a number) is left to ``keeper``, which has the
+    patience; so are all, until there is a connection again.
     """
 
     def __init__(self, database: Database, keeper: Keeper, patience: float = PATIENCE) -> None:
@@ -62,6 +69,8 @@ class Committer:
         self._came: deque[_Pending] = deque()
         self._groups: deque[_Group] = deque()
         self._busy = False
+        self._due = _NEVER
+        self._gathering: asyncio.TimerHandle | None = None
         self._link: Keeping | None = None
         self._late: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -79,6 +88,9 @@ class Committer:
     async def close(self) -> None:
         """Keep what has come, and end."""
         self._closed = True
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathered()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait({self._connecting})
@@ -87,18 +99,26 @@ class Committer:
             await self._idle.wait()
         self._hang_up()
 
-    def keep(self, tenant_id: int, incoming: Incoming, tell: Tell) -> None:
-        """Have ``tell`` called, which must not fail, with what became of a message once it is committed."""
+    def keep(self, tenant_id: int, incoming: Incoming, tell: Tell, *, hurry: bool = True) -> None:
+        """Have ``tell`` called, which must not fail, with what became of a message once it is committed.
+
+        Without ``hurry`` it may wait for others for a moment.
+        """
         self._came.append(_Pending(tenant_id, incoming, tell))
+        self._due = min(self._due, self._loop.time() + _GATHERING if not hurry else 0.0)
         if not self._busy:
             # Not at once: others may have come with it.
             self._busy = True
             self._loop.call_soon(self._next)
+        elif self._gathering is not None and (hurry or len(self._came) >= _ENOUGH):
+            self._gathering.cancel()
+            self._gathering = None
+            self._loop.call_soon(self._next)
 
-    def kept(self, tenant_id: int, incoming: Incoming) -> asyncio.Future[Kept]:
+    def kept(self, tenant_id: int, incoming: Incoming, *, hurry: bool = True) -> asyncio.Future[Kept]:
         """The same as a Future, which raises NotKept."""
         future: asyncio.Future[Kept] = self._loop.create_future()
-        self.keep(tenant_id, incoming, partial(_set, future))
+        self.keep(tenant_id, incoming, partial(_set, future), hurry=hurry)
         return future
 
     def _next(self) -> None:
@@ -106,7 +126,19 @@ class Committer:
             self._busy = False
             self._idle.set()
             return
+        if self._due > self._loop.time() and len(self._came) < _ENOUGH and not self._closed:
+            self._gathering = self._loop.call_at(self._due, self._gathered)
+            return
+        self._commit()
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._commit()
+
+    def _commit(self) -> None:
         many = self._gather()
+        # Who was left behind has waited already.
+        self._due = 0.0 if self._came else _NEVER
         by_tenant: dict[int, _Group] = {}
         for one in many:
             by_tenant.setdefault(one.tenant_id, []).append(one)

@@ -44,6 +44,9 @@ _LARGE: Final = 262_144
 _TOGETHER: Final = 256
 """How many messages of a batch are open at once."""
 
+_CROWD: Final = 8
+"""How many messages wait to be stored where one more is in no hurry to be kept."""
+
 COMMIT_SECONDS: Final = 20.0
 """How long a sender waits for its message to be stored, where its feed acknowledges only then."""
 
@@ -138,7 +141,7 @@ class Receiver:
             return self._with_turn(key, lambda turn: self._batch(port, peer, found, turn))
         prepared = self._prepared(found)
         if prepared.later:
-            return self._answer(prepared, self._committer.kept(feed.tenant_id, prepared.incoming), peer.send)
+            return self._answer(prepared, self._kept(feed, prepared), peer.send)
         self._committer.keep(feed.tenant_id, prepared.incoming, partial(self._tell, prepared, peer.send, answer))
         return answer
 
@@ -195,7 +198,7 @@ class Receiver:
             return await self._batch(port, peer, found, turn)
         prepared = await _in_thread(len(raw), self._prepared, found)
         await turn.come()
-        kept = self._committer.kept(feed.tenant_id, prepared.incoming)
+        kept = self._kept(feed, prepared)
         turn.end()
         return await self._answer(prepared, kept, peer.send)
 
@@ -224,6 +227,11 @@ class Receiver:
             answer = answers.taken(found.message, later=later, expected=number)
         told = incoming(found, self._hasher, answer)
         return _Prepared(found, told if number is None else replace(told, sequence=number), later)
+
+    def _kept(self, feed: Feed, prepared: _Prepared) -> asyncio.Future[Kept]:
+        """Have a message kept. One that is answered when it is stored, behind a crowd, need not be kept at once."""
+        hurry = not prepared.later or self._settlements.waiting < _CROWD
+        return self._committer.kept(feed.tenant_id, prepared.incoming, hurry=hurry)
 
     def _tell(
         self, prepared: _Prepared, send: Send, answer: asyncio.Future[bytes | None], kept: Kept | NotKept
@@ -327,7 +335,7 @@ class Receiver:
         if isinstance(found, ReadBatch):
             found = Read(feed, raw, None, Refused(100, "AE", None, "It is not one message."))
         prepared = await _in_thread(len(raw), self._prepared, found)
-        return self._answers(prepared, self._committer.kept(feed.tenant_id, prepared.incoming))
+        return self._answers(prepared, self._kept(feed, prepared))
 
     async def _answers(self, prepared: _Prepared, kept: asyncio.Future[Kept]) -> list[bytes]:
         before: list[bytes] = []

@@ -64,6 +64,11 @@ class Settlements:
             self._looking.submit(self._look, [key])
         return future
 
+    @property
+    def waiting(self) -> int:
+        """Of how many messages somebody waits."""
+        return len(self._waiting)
+
     def leave(self, tenant_id: int, message_id: int, future: Future[bytes]) -> None:
         """Wait no more."""
         with self._turn:

@@ -17,6 +17,7 @@ from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.hl7_messages import DEAD, RECEIVED, Incoming, Kept
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
+from hl7_gateway import committing
 from hl7_gateway.committing import Committer
 from hl7_gateway.keeping import Keeper, NotKept
 
@@ -90,6 +91,52 @@ def test_kept_as_they_came_in_their_order(
         assert told == [("Bé", None, False), ("Bé", dead.problem, False), ("Bé", None, False)]
         known = rows(app_database, tenant, "SELECT patient, message_id FROM hl7_message_patient ORDER BY 1, 2")
         assert known == [(-5, kept[0].id), (5, kept[0].id), (5, kept[2].id)]
+
+    run(scenario)
+
+
+def transactions(database: Database, tenant: Tenant) -> list[int]:
+    """How many messages each transaction has kept."""
+    asked = "SELECT count(*) FROM hl7_message GROUP BY xmin ORDER BY min(id)"
+    return [number for (number,) in rows(database, tenant, asked)]
+
+
+def test_messages_in_no_hurry_are_committed_together(
+    app_database: Database, tenant: Tenant, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_GATHERING", 0.5)
+
+    async def scenario(committer: Committer) -> None:
+        kept = []
+        for number in range(5):
+            kept.append(committer.kept(tenant.id, incoming(str(number)), hurry=False))
+            await asyncio.sleep(0.01)
+        assert not any(one.done() for one in kept)
+        assert all(one.new for one in await asyncio.gather(*kept))
+        assert transactions(app_database, tenant) == [5]
+
+    run(scenario)
+
+
+def test_one_in_a_hurry_takes_those_with_it_that_are_not(
+    app_database: Database, tenant: Tenant, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_GATHERING", 60.0)
+
+    async def scenario(committer: Committer) -> None:
+        patient = [committer.kept(tenant.id, incoming(str(number)), hurry=False) for number in range(3)]
+        await asyncio.sleep(0.01)
+        await committer.kept(tenant.id, incoming("now"))
+        assert all(one.done() for one in patient)
+        assert transactions(app_database, tenant) == [4]
+        crowd = [committer.kept(tenant.id, incoming(f"c{number}"), hurry=False) for number in range(committing._ENOUGH)]
+        # One that is too many for them to wait longer, and what comes meanwhile.
+        await asyncio.gather(*crowd)
+        left = committer.kept(tenant.id, incoming("left"), hurry=False)
+        await asyncio.sleep(0.01)
+        assert not left.done()
+        await committer.close()
+        assert (await left).new
 
     run(scenario)
 
