@@ -20,7 +20,7 @@ from fhir_server.store.hl7_incoming import STORED as STORED
 from fhir_server.store.hl7_incoming import Incoming as Incoming
 from fhir_server.store.hl7_incoming import Kept as Kept
 from fhir_server.store.hl7_keep import BINARY, KEEP, arguments, told
-from fhir_server.store.hl7_order import WAITING
+from fhir_server.store.hl7_order import WAITING, Head
 from fhir_server.store.wire import Argument, Asked, Statement, array, run, run_binary, run_together, text_array
 
 _BEFORE = """
@@ -121,42 +121,49 @@ def take(
     most: int,
     head: pq.abc.PGresult | None = None,
 ) -> Taken:
-    """Take the oldest messages that wait for no earlier one, in a transaction of the tenant, whose end sets them free.
+    """Take the oldest messages that wait for no earlier one but those taken with them, in a transaction of the tenant,
+    whose end sets them free; in the order in which they were kept.
 
-    Messages of the same patient are taken one after another, in the order in which they were kept. Others that are
-    being delivered are passed over. More than OCTETS bytes are not taken at once, but in one message. ``head`` is what
-    `heading` has come to, in this transaction.
+    Others that are being delivered are passed over, with all behind them that are of the same patients. More than
+    OCTETS bytes are not taken at once, but in one message. ``head`` is what `heading` has come to, in this transaction.
     """
     # Most often some of the very first are free.
     for looked in (min(4 * most, HEAD), HEAD):
         if head is None:
             head = run(connection, WAITING, [b"%d" % tenant_id, array(paused), b"%d" % looked])
-        free, seen = _free(head), head.ntuples
+        seen = Head(head)
         head = None
-        taken = Taken(_taken(connection, tenant_id, free, most) if free else ())
-        if taken or seen < looked:
-            taken.more = seen > len(taken)
+        taken = _go_on(connection, tenant_id, seen, most)
+        if taken or len(seen) < looked:
+            taken.more = len(seen) > len(taken)
             break
     return taken
 
 
-def _free(result: pq.abc.PGresult) -> list[int]:
-    """Those of the oldest messages that none before them keeps waiting."""
-    get = result.get_value
-    held: set[bytes] = set()
-    free = []
-    for row in range(result.ntuples):
-        patients = (get(row, 1) or b"{}")[1:-1].split(b",")
-        if patients == [b""]:
-            patients = []
-        if held.isdisjoint(patients):
-            free.append(int(get(row, 0) or 0))
-        held.update(patients)
-    return free
+def _go_on(connection: psycopg.Connection, tenant_id: int, head: Head, most: int) -> Taken:
+    """Messages that are free, and those behind them."""
+    free = head.free()
+    taken = Taken(_taken(connection, tenant_id, free, most, OCTETS) if free else ())
+    if not 0 < len(taken) < most:
+        return taken
+    numbers = {one.id for one in taken}
+    room = OCTETS - sum(len(one.raw) for one in taken)
+    behind = head.behind(numbers, set(free), most - len(taken))
+    if not behind or room <= 0:
+        return taken
+    # They are locked by nobody: whoever has a message of a patient has the first one. Those that were settled or
+    # buried since the head was looked at are missing, and what comes behind them waits for the next look.
+    found = _taken(connection, tenant_id, behind, len(behind), room)
+    going = head.behind(numbers, set(free) | (set(behind) - {one.id for one in found}), len(behind))
+    taken.extend(one for one in found if one.id in going)
+    taken.sort(key=lambda one: one.id)
+    return taken
 
 
-def _taken(connection: psycopg.Connection, tenant_id: int, free: Sequence[int], most: int) -> list[Waiting]:
-    result = run(connection, _TAKE, [b"%d" % tenant_id, array(free), b"%d" % most, b"%d" % OCTETS])
+def _taken(
+    connection: psycopg.Connection, tenant_id: int, numbers: Sequence[int], most: int, octets: int
+) -> list[Waiting]:
+    result = run(connection, _TAKE, [b"%d" % tenant_id, array(numbers), b"%d" % most, b"%d" % octets])
     return [_waiting([result.get_value(row, at) or b"" for at in range(7)]) for row in range(result.ntuples)]
 
 

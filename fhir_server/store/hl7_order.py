@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
+
+from psycopg import pq
 
 from fhir_server.crypto.hashing import param_id
 from fhir_server.store.wire import Statement
@@ -48,3 +51,53 @@ WAITING: Final = Statement("hl7_queue_head", _WAITING)
 Of two messages of one patient the hashes meet: those of the numbers that they name, and the keys of the Patients who
 have these numbers, or live on for who had.
 """
+
+
+class Head:
+    """The oldest messages that wait, with whom each is about, as WAITING has told."""
+
+    def __init__(self, result: pq.abc.PGresult) -> None:
+        get = result.get_value
+        self._rows = [
+            (int(get(row, 0) or 0), (get(row, 1) or b"{}")[1:-1].split(b",") if get(row, 1) else ())
+            for row in range(result.ntuples)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def free(self) -> list[int]:
+        """Those that none before them keeps waiting."""
+        held: set[bytes] = set()
+        free = []
+        for number, names in self._rows:
+            if held.isdisjoint(names):
+                free.append(number)
+            held.update(names)
+        return free
+
+    def behind(self, taken: Collection[int], free: Collection[int], most: int) -> list[int]:
+        """The first messages, so many at most, that only those ``taken`` (of those that were ``free``) and others of
+        themselves keep waiting: whoever has the first messages of a patient may go on with the next ones.
+
+        A message that names two patients may make one of them, as a merge does: of all that it names nothing goes on
+        once something of it has to wait.
+        """
+        one: dict[bytes, set[bytes]] = {}
+        held: set[bytes] = set()
+        found: list[int] = []
+        for number, names in self._rows:
+            same = set(names)
+            for name in names:
+                same |= one.get(name, same)
+            if number in taken:
+                goes = True
+            else:
+                goes = number not in free and len(found) < most and held.isdisjoint(same)
+                if goes:
+                    found.append(number)
+            if goes:
+                one.update(dict.fromkeys(same, same))
+            else:
+                held |= same
+        return found

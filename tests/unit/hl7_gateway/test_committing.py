@@ -85,7 +85,8 @@ def test_kept_as_they_came_in_their_order(
         assert kept[0].id < kept[1].id < kept[2].id
         taken = app_database.transaction(tenant.id, lambda c: hl7_messages.take(c, tenant.id, [], 10))
         assert [(one.id, one.raw, one.patients, one.acknowledgment) for one in taken] == [
-            (kept[0].id, raw, (-5, 5), many[0].acknowledgment)
+            (kept[0].id, raw, (-5, 5), many[0].acknowledgment),
+            (kept[2].id, many[2].raw, (5,), many[2].acknowledgment),
         ]
         told = rows(app_database, tenant, "SELECT facility, problem, conflicting FROM hl7_message ORDER BY id")
         assert told == [("Bé", None, False), ("Bé", dead.problem, False), ("Bé", None, False)]
