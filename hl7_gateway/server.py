@@ -201,13 +201,14 @@ def settle_memory() -> None:
 def work(settings: Settings, app_url: str, place: int = 1) -> None:
     """Convert messages in this process until SIGINT or SIGTERM; ``place`` is which of several processes it is."""
     stopping = told_to_stop()
-    database = _opened(app_url, 3)
+    # One connection converts: a second one in turn with it would have what PostgreSQL remembers for it twice.
+    database, beside = _opened(app_url, 1), _opened(app_url, 2)
     try:
         hasher = hasher_of(database, stopping.is_set)
         if hasher is None:
             return
-        maps = loader(database, hasher, full_text=settings.full_text)
-        feeds = Feeds(database, settings.mllp_port, maps=maps)
+        maps = loader(beside, hasher, full_text=settings.full_text)
+        feeds = Feeds(beside, settings.mllp_port, maps=maps)
 
         def base_url(slug: str) -> str:
             return f"{settings.public_url}/t/{slug}/fhir"
@@ -222,3 +223,4 @@ def work(settings: Settings, app_url: str, place: int = 1) -> None:
         logs.event("hl7 worker stopped")
     finally:
         database.close()
+        beside.close()
