@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Final
 
 from hl7_gateway.problems import Place
 
-DRAFT: Final = "urn:draft:"
-"""How a reference names another draft of the same message: {"reference": "urn:draft:Patient#1"}."""
+DRAFT: Final = f"urn:draft:{token_hex(6)}:"
+"""How a reference names another draft of the same message: {"reference": "urn:draft:...:Patient#1"}.
+
+No sender can know it, so that no text of a message is taken for one.
+"""
 
 ENDS_EARLY: Final = "The period ends before it starts; its end was left out."
 """What is told of a period that FHIR cannot have: https://hl7.org/fhir/R4/datatypes.html#Period"""

@@ -20,7 +20,7 @@ from fhir_server.store.hl7_messages import Incoming
 from fhir_server.store.session import Database
 from fhir_server.store.store import Store
 from fhir_server.store.tenants import Tenant
-from hl7_gateway.conversion.draft import Conversion, Draft, Merge, Said, Stated
+from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft, Merge, Said, Stated
 from hl7_gateway.deliver import Delivered, Desk, Work, deliver_all
 from hl7_gateway.problems import Place, Refused
 
@@ -61,7 +61,7 @@ def encounter(number: str, *stated: Stated, status: str = "in-progress", **optio
             said("identifier", "PV1-19", {"system": AUTHORITY + ".9", "value": number}),
             said("status", "PV1#status", status),
             said("class", "PV1-2", {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"}),
-            said("subject", "PID-3#subject", {"reference": "urn:draft:Patient#1"}),
+            said("subject", "PID-3#subject", {"reference": DRAFT + "Patient#1"}),
             *stated,
         ],
         **options,

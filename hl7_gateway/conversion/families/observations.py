@@ -100,7 +100,8 @@ def value_of(walk: Walk, segment: Segment, observation: Draft) -> None:
         lines = [clean(value.raw and _plain(value.whole)) for value in sent]
         said = "\n".join(line for line in lines if line)
         found = ("valueString", said, {"": 0}) if said else None
-    if found is None:
+    if found is None or not found[1]:
+        # White space alone, in one of its parts, is no text.
         return
     path, value, parts = found
     walk.state(observation, path, value, parts, slot="OBX-5")

@@ -15,6 +15,7 @@ from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
 from hl7_gateway.answers import taken
 from hl7_gateway.reading import Read, incoming, read
+from tests.functional.hl7.gateway import message
 from tests.functional.hl7.ward import Ward
 
 BAD = (
@@ -83,3 +84,27 @@ def test_whatever_stands_in_fields(
     assert [one.problem for one in found_dead if "incident" in str(one.problem)] == []
     assert all((one.problem or {}).get("code") for one in found_dead)
     assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("company", ["urn:draft:Nobody#1", "urn:draft:Patient#1", "urn:draft:Organization#1"])
+def test_a_name_that_looks_like_one_of_ours_is_a_name(app_database: Database, tenant: Tenant, company: str) -> None:
+    ward = Ward(app_database, tenant)
+    ward.keep(message("1", rest=f"IN1|1|PLAN||{company}\r"), message("2", rest=f"IN1|1|PLAN||{company}\r"))
+    assert ward.work() == 2
+    assert [(one.state, one.problem) for one in ward.found()] == [("stored", None)] * 2
+    asked = "SELECT body ->> 'name', version FROM resource r JOIN resource_type t ON t.id = r.type_id"
+    assert ward.rows(f"{asked} WHERE t.name = 'Organization'") == [(company, 1)]
+
+
+@pytest.mark.parametrize("space", ["\x85", "\xa0", "\u2003\u2028", "\u3000 ", "\u200b", "\ufeff"])
+def test_white_space_of_any_kind_is_no_text(app_database: Database, tenant: Tenant, space: str) -> None:
+    ward = Ward(app_database, tenant)
+    header = message("1").decode().split("\r")
+    header[0] += "|" * (17 - header[0].count("|")) + "UNICODE UTF-8"
+    result = ["OBR|1||R1^LAB|24317-0^Hemogram^LN|||20260101070000||||||||||||||||||F"]
+    for number, kind in enumerate(("ST", "TX", "FT", "CE", "CWE", "NM", "SN", "XPN", "ED", "RP", "DT", "")):
+        result.append(f"OBX|{number}|{kind}|718-{number}^{space}^LN|{space}|{space}||||||F")
+    result += [f"NTE|1||{space}"]
+    ward.keep("\r".join([header[0].replace("ADT^A01", "ORU^R01"), *header[1:-1], *result, ""]).encode())
+    assert ward.work() == 1
+    assert [(one.state, one.problem) for one in ward.found()] == [("stored", None)]

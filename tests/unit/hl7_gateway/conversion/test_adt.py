@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hl7_gateway.conversion.convert import convert
-from hl7_gateway.conversion.draft import Conversion, Draft, Stated
+from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft, Stated
 from hl7_gateway.conversion.families.merging import ACCOUNTS, PATIENTS, RENUMBERED
 from hl7_gateway.conversion.registry import SUPPORTED
 from hl7_gateway.message import Message
@@ -146,7 +146,7 @@ def test_a_visit_is_known_by_its_number() -> None:
     found = conversion_of("A01", PID, PV1)
     assert draft(found, "Encounter").identifiers == [("urn:hl7:north:A", "V1")]
     unnumbered = conversion_of("A01", PID, segment("PV1", {2: "I", 44: "20240818"}))
-    assert draft(unnumbered, "Encounter").natural == ("PV1", "urn:draft:Patient#1", "20240818", "I")
+    assert draft(unnumbered, "Encounter").natural == ("PV1", DRAFT + "Patient#1", "20240818", "I")
 
 
 @pytest.mark.parametrize("event", ["A28", "A31", "A29", "A35", "A36", "A39", "A46", "A47"])

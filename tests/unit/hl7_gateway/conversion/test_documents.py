@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hl7_gateway.conversion.convert import convert
-from hl7_gateway.conversion.draft import Conversion
+from hl7_gateway.conversion.draft import DRAFT, Conversion
 from hl7_gateway.message import Message
 from tests.unit.hl7_gateway.conversion.applied import FEED, converted, of_type
 from tests.unit.hl7_gateway.conversion.test_adt import PID, PV1, segment
@@ -101,7 +101,7 @@ def test_a_document_that_replaces_another() -> None:
     found = conversion_of("T10", segment("TXA", NUMBER | {13: "D0^HOSP"}), "OBX|1|TX|N||x||||||F")
     new, old = (one for one in found.drafts if one.type == "DocumentReference")
     (relation,) = (one.values[0].value for one in new.stated if one.path == "relatesTo")
-    assert relation == {"code": "replaces", "target": {"reference": f"urn:draft:{old.name}"}}
+    assert relation == {"code": "replaces", "target": {"reference": DRAFT + old.name}}
     assert (old.identifiers, old.action) == ([("urn:hl7:north:HOSP", "D0")], "none")
     assert [(one.path, one.values[0].value) for one in old.stated] == [("status", "superseded")]
 

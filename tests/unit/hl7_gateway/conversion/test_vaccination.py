@@ -8,6 +8,7 @@ import pytest
 
 from fhir_server.validation import issues
 from hl7_gateway.conversion.convert import convert
+from hl7_gateway.conversion.draft import DRAFT
 from hl7_gateway.message import Message
 from tests.unit.hl7_gateway.conversion.applied import FEED, converted, of_type
 from tests.unit.hl7_gateway.conversion.test_adt import PID, segment
@@ -72,7 +73,7 @@ def test_each_order_is_another_vaccination() -> None:
 def test_without_a_number_it_is_known_by_patient_time_and_vaccine() -> None:
     found = convert(Message(text("ORC|RE||9999^IIS", segment("RXA", GIVEN))), FEED)
     (draft,) = (one for one in found.drafts if one.type == "Immunization")
-    assert (draft.identifiers, draft.natural) == ([], ("RXA", "urn:draft:Patient#1", "20240818", "CVX|207"))
+    assert (draft.identifiers, draft.natural) == ([], ("RXA", DRAFT + "Patient#1", "20240818", "CVX|207"))
 
 
 def test_what_registries_send_as_results() -> None:

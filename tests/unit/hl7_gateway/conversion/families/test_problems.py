@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.validation import issues
 from hl7_gateway.conversion.convert import convert
-from hl7_gateway.conversion.draft import Conversion, Draft
+from hl7_gateway.conversion.draft import DRAFT, Conversion, Draft
 from hl7_gateway.message import Message
 from tests.unit.hl7_gateway.conversion.applied import FEED, applied, of_type
 
@@ -123,7 +123,7 @@ def test_by_what_a_problem_is_known() -> None:
     assert made.identifiers == [("urn:hl7:north:EHR", "P1")]
     (bare,) = drafts(conversion_of(PID, problem_segment(f4="")), "Condition")
     assert not bare.identifiers
-    assert bare.natural == ("PRB", "urn:draft:Patient#1", "I10|I10")
+    assert bare.natural == ("PRB", DRAFT + "Patient#1", "I10|I10")
 
 
 def test_onset_in_words() -> None:
