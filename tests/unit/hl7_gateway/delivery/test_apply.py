@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fhir_server.store.hl7_messages import DEAD
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
-from hl7_gateway.conversion.draft import Conversion, Draft, Merge
+from hl7_gateway.conversion.draft import Conversion, Draft, Merge, Stated
 from hl7_gateway.deliver import Delivered, Work
 from tests.factories.hl7_delivery import AUTHORITY, Hospital, hospital_of, patient, said
 
@@ -179,3 +179,31 @@ def test_after_any_merges_each_number_leads_to_whoever_lives_on(hospital: Hospit
         kept = hospital.read(name)
         assert kept["active"] is (lives_as[number] == number)
         assert [one["value"] for one in kept["identifier"]] == [example + number]
+
+
+def test_a_number_that_is_not_said_any_more_finds_nobody(hospital: Hospital) -> None:
+    """It may be somebody else's by now: two patients can be merged, what was mixed up cannot be told apart."""
+    first = hospital.hear(patient("1", more=["2"])).names["Patient#1"]
+    hospital.hear(patient("1"))
+    second = hospital.hear(patient("2")).names["Patient#1"]
+    assert second != first
+    assert [[one["value"] for one in hospital.read(path)["identifier"]] for path in (first, second)] == [["1"], ["2"]]
+    # Until a merge says that they are one.
+    merge(hospital, "2", "1")
+    assert hospital.hear(patient("2")).names["Patient#1"] == first
+
+
+def test_a_name_is_what_was_said_last_whichever_feed_says_it(hospital: Hospital) -> None:
+    first = patient("1", said("name", "PID-5", {"family": "Old"}), said("birthDate", "PID-7", "1961-02-03"))
+    path = hospital.hear(first).names["Patient#1"]
+
+    def other(*stated: Stated) -> None:
+        (found,) = hospital.run(replace(hospital.work(patient("1", *stated)), feed="radiology"))
+        assert found.problem is None
+
+    other(said("name", "PID-5", {"family": "New"}))
+    assert (hospital.read(path)["name"], hospital.read(path)["birthDate"]) == ([{"family": "New"}], "1961-02-03")
+    other(Stated("name", "PID-5", ()))
+    assert "name" not in hospital.read(path)
+    hospital.hear(first)
+    assert hospital.read(path)["name"] == [{"family": "Old"}]
