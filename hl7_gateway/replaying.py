@@ -9,13 +9,14 @@ from typing import Any
 
 from fhir_server.crypto.hashing import Hasher
 from fhir_server.r4 import json
-from fhir_server.store import hl7_found
+from fhir_server.store import hl7_found, hl7_lineage
 from fhir_server.store.hl7_found import Replay, Whole
 from fhir_server.store.savepoints import savepoint
 from fhir_server.store.session import Connection
 from fhir_server.store.store import Store
 from hl7_gateway.conversion.convert import convert
 from hl7_gateway.deliver import Delivered, Desk, Work, deliver
+from hl7_gateway.delivery.merge import Lineage
 from hl7_gateway.feed import Feed
 from hl7_gateway.feeds import sender
 from hl7_gateway.patients import Whom, whom
@@ -42,16 +43,30 @@ def replay(feed: Feed, hasher: Hasher, whole: Whole, corrected: bytes | None = N
 
 
 @dataclass(frozen=True, slots=True)
+class Overtaken:
+    """An element of a resource that a message would change, though ``message``, which came later, has said it."""
+
+    resource: str
+    element: str
+    message: int
+
+    def __str__(self) -> str:
+        return f"{self.resource} {self.element}: message {self.message} came later and said otherwise"
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What a message would do: the resources that it writes, each with what goes and what comes, and its warnings.
 
-    ``problem`` is why it would be a dead letter. ``created`` are those of the resources that are not there yet.
+    ``problem`` is why it would be a dead letter. ``created`` are those of the resources that are not there yet,
+    ``overtaken`` what it would put in place of something newer.
     """
 
     changed: dict[str, tuple[list[str], list[str]]]
     warnings: list[str]
     problem: Refused | None
     created: frozenset[str] = frozenset()
+    overtaken: tuple[Overtaken, ...] = ()
 
 
 class _Undone(Exception):
@@ -63,8 +78,8 @@ class _Undone(Exception):
 
 class _Seen(Exception):
     # Raised to undo what was delivered, once it was looked at; it is no error.
-    def __init__(self, done: Delivered, keys: dict[int, str], after: dict[int, Any]) -> None:
-        self.done, self.keys, self.after = done, keys, after
+    def __init__(self, done: Delivered, keys: dict[int, str], after: dict[int, Any], said: dict[int, bytes]) -> None:
+        self.done, self.keys, self.after, self.said = done, keys, after, said
         super().__init__()
 
 
@@ -100,16 +115,34 @@ def _difference(desk: Desk, work: Work, store: Store, connection: Connection) ->
         with savepoint(connection):
             done = deliver(desk, store, work)
             keys = {store.hasher.uncached(f"{kind}/{name}"): f"{kind}/{name}" for kind, name, _, _ in done.written}
-            raise _Seen(done, keys, hl7_found.bodies(connection, store.tenant_id, list(keys)))
+            after = hl7_found.bodies(connection, store.tenant_id, list(keys))
+            raise _Seen(done, keys, after, hl7_lineage.load(connection, store.tenant_id, list(keys)))
     except _Seen as seen:
-        done, keys, after = seen.done, seen.keys, seen.after
+        done, keys, after, said = seen.done, seen.keys, seen.after, seen.said
     before = hl7_found.bodies(connection, store.tenant_id, list(keys))
     changed = {}
     for key, name in keys.items():
         one, other = list(_lines(before.get(key, {}))), list(_lines(after.get(key, {})))
         changed[name] = [line for line in one if line not in other], [line for line in other if line not in one]
     created = frozenset(f"{kind}/{name}" for kind, name, version, _ in done.written if not version)
-    return Preview(changed, [f"{one.place}: {one.said}" for one in done.warnings], done.problem, created)
+    overtaken = tuple(
+        one
+        for key, entries in hl7_lineage.load(connection, store.tenant_id, list(keys)).items()
+        for one in _overtaken(work.message, keys[key], json.parse(entries), json.parse(said.get(key, hl7_lineage.NONE)))
+    )
+    warnings = [f"{one.place}: {one.said}" for one in done.warnings]
+    return Preview(changed, warnings, done.problem, created, overtaken)
+
+
+def _overtaken(number: int, resource: str, before: Lineage, after: Lineage) -> Iterator[Overtaken]:
+    """What later messages than ``number`` have said of a resource, and is not there afterwards."""
+    if not number:
+        return
+    for path, slots in before.items():
+        for slot, said in slots.items():
+            if said["m"] > number and after.get(path, {}).get(slot) != said:
+                yield Overtaken(resource, path, said["m"])
+                break
 
 
 def _lines(value: Any, path: str = "") -> Iterator[str]:

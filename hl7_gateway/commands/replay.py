@@ -38,24 +38,38 @@ _TOGETHER = 100
     help="What is to be converted in place of the one message; the dead letter stays as it came, and is dropped.",
 )
 @click.option("--preview", "previewed", is_flag=True, help="Tell what would change, and change nothing.")
+@click.option("--over-newer", is_flag=True, help="Also those that would change what later messages have said.")
 def replay(
-    slug: str, numbers: tuple[int, ...], every: bool, corrected: Path | None, previewed: bool, **chosen: Any
+    slug: str,
+    numbers: tuple[int, ...],
+    every: bool,
+    corrected: Path | None,
+    previewed: bool,
+    over_newer: bool,
+    **chosen: Any,
 ) -> None:
-    """Have dead letters of the clinic SLUG converted again, with the mapping that their feeds have now."""
+    """Have dead letters of the clinic SLUG converted again, with the mapping that their feeds have now.
+
+    Those that would put something old in place of what a later message has said are told, and left.
+    """
     if bool(numbers) == every:
         raise ConfigurationError("Name the numbers of dead letters, or --all for every one that the options find.")
     if corrected is not None and len(numbers) != 1:
         raise ConfigurationError("--corrected is for one message.")
     with clinic(slug) as found:
         raw = _correction(corrected) if corrected is not None else None
-        count = 0
+        count = left = 0
         for some in _chunks(found, numbers, chosen):
             if previewed:
                 _show(found, some, raw)
-            else:
-                count += _replay(found, some, raw)
+                continue
+            going = some if over_newer else _not_overtaken(found, some, raw)
+            left += len(some) - len(going)
+            count += _replay(found, going, raw) if going else 0
     if not previewed:
         click.echo(f"{count} to be converted again")
+    if left:
+        click.echo(f"{left} left as they are: --preview shows what is newer, --over-newer converts them all the same")
 
 
 @click.command(epilog=example("hl7-gateway drop riverside 4711 --reason 'sent by their test system'"))
@@ -105,6 +119,19 @@ def _show(found: Clinic, some: list[Found], raw: bytes | None) -> None:
         content = raw if raw is not None else whole(found, one.id).raw
         found.record("hl7-preview", messages=(one.id,), patient_ids=found.patients_in(one.feed_id, content))
         shown_preview(preview(found.store, found.desk, found.numbered(one.feed_id), one.id, content))
+
+
+def _not_overtaken(found: Clinic, some: list[Found], raw: bytes | None) -> list[Found]:
+    """Those that would change nothing that a later message has said; the others are told."""
+    going = []
+    for one in some:
+        content = raw if raw is not None else whole(found, one.id).raw
+        newer = preview(found.store, found.desk, found.numbered(one.feed_id), one.id, content).overtaken
+        if newer:
+            click.echo(f"{one.id}\twould change what is newer: {newer[0]}")
+        else:
+            going.append(one)
+    return going
 
 
 def _replay(found: Clinic, some: list[Found], raw: bytes | None) -> int:

@@ -61,6 +61,8 @@ def shown_preview(outcome: Preview) -> None:
         click.echo("  changes nothing")
     for one in outcome.warnings:
         click.echo(f"  warning: {one}")
+    for newer in outcome.overtaken:
+        click.echo(f"  newer: {newer}")
 
 
 def shown_warnings(warnings: Mapping[str, Any] | None) -> None:

@@ -105,22 +105,24 @@ def _tally(office: Office, found: Sequence[Found]) -> Tally:
 
 
 def _replayed(office: Office, found: Sequence[Found]) -> str:
-    feeds, done, left = _feeds(office, found), 0, 0
+    feeds, done, left, older = _feeds(office, found), 0, 0, 0
     for some in _chunks(found):
         asked = []
         for one in some:
             feed, whole = feeds[one.feed_id], office.whole(one.id)
             if feed is None or whole is None:
                 left += 1
-                continue
-            asked.append(prepared(feed, office.hasher, whole))
+            elif preview(office.store, office.desk, feed, one.id, whole.raw).overtaken:
+                older += 1
+            else:
+                asked.append(prepared(feed, office.hasher, whole))
         done += len(changes.replay(office, asked))
-    told = f"{counted(done, 'message')} to be converted again."
-    return (
-        f"{told} {counted(left, 'message')} left as they are, whose feed was removed or cannot be used."
-        if left
-        else told
-    )
+    told = [f"{counted(done, 'message')} to be converted again."]
+    if left:
+        told.append(f"{counted(left, 'message')} left as they are, whose feed was removed or cannot be used.")
+    if older:
+        told.append(f"{counted(older, 'message')} left that would change what later messages have said: look at each.")
+    return " ".join(told)
 
 
 def _dropped(office: Office, found: Sequence[Found], reason: str) -> int:

@@ -39,6 +39,9 @@ _DONE: Final[Mapping[str, str]] = {
     "corrected": "The corrected message waits to be converted. The one that it corrects is kept as it came.",
     "dropped": "This message is dropped: it stays readable, and nobody has to look at it any more.",
 }
+_NEWER: Final = (
+    "Later messages have said something else of what this one would change: look at it, and tick that it is meant."
+)
 _NOT_DEAD: Final = "This message is no dead letter any more: somebody was faster, or it was converted meanwhile."
 
 
@@ -90,6 +93,13 @@ def _replay(office: Office, whole: Whole, feed: Feed | None) -> Response:
     except NotOneMessage as error:
         return _page(office, whole, feed, [("text", str(error))], text)
     content = whole.raw if raw is None else raw
+    if not visit.value("newer", 3):
+        told = preview(office.store, office.desk, feed, whole.found.id, content)
+        if told.overtaken:
+            visit.record(
+                "hl7-preview", messages=(whole.found.id,), patient_ids=office.patient_ids(_message(feed, content), feed)
+            )
+            return _page(office, whole, feed, [("newer", _NEWER)], text, outcome(told), edited=raw is not None)
     done = changes.replay(office, [asked], office.patient_ids(_message(feed, content), feed))
     if whole.found.id not in done:
         return _page(office, whole, feed, [("", _NOT_DEAD)])

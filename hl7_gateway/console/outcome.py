@@ -42,6 +42,8 @@ class Outcome:
     problem: str
     changed: tuple[Changed, ...]
     warnings: tuple[str, ...]
+    newer: tuple[str, ...] = ()
+    """What it would put in place of something that a later message has said."""
 
 
 def outcome(preview: Preview) -> Outcome:
@@ -51,7 +53,8 @@ def outcome(preview: Preview) -> Outcome:
         elements = sorted([*(Element("-", line) for line in gone), *(Element("+", line) for line in new)], key=_order)
         shown = tuple(elements[:_MOST])
         changed.append(Changed(name, name in preview.created, shown, len(elements) - len(shown)))
-    return Outcome(said(preview), tuple(changed), tuple(preview.warnings))
+    newer = tuple(str(one) for one in preview.overtaken[:_MOST])
+    return Outcome(said(preview), tuple(changed), tuple(preview.warnings), newer)
 
 
 def _order(element: Element) -> tuple[str, tuple[int, ...], bool]:
@@ -72,6 +75,7 @@ class Tally:
     tried: int = 0
     stored: int = 0
     unchanged: int = 0
+    overtaken: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     new: Counter[str] = field(default_factory=Counter)
     updated: Counter[str] = field(default_factory=Counter)
@@ -87,6 +91,8 @@ class Tally:
         told = outcome(preview)
         if not told.changed:
             self.unchanged += 1
+        if told.newer:
+            self.overtaken += 1
         for one in told.changed:
             (self.new if one.is_new else self.updated)[one.name.partition("/")[0]] += 1
 
