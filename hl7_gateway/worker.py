@@ -11,7 +11,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from hl7_gateway.feeds import Feeds, sender
 from hl7_gateway.message import Message
 from hl7_gateway.problems import Hl7Error, Refused
 from hl7_gateway.reading import Read, read
+from hl7_gateway.turns import Rests, Turns
 from hl7_gateway.wire import client
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,6 @@ _RESTING: Final = 30
 """In which of so many sweeps clinics are looked at all of whose feeds are held."""
 
 _DESK_SECONDS: Final = 30.0
-_PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 _TOO_OFTEN: Final = 5
 """How often one message alone may take longer than a statement may, before it is a dead letter."""
 
@@ -65,37 +65,6 @@ class _Prepared:
     """Whether its acknowledgment is still to be made."""
     number: int | None = None
     """MSA-4 of that."""
-
-
-@dataclass(slots=True)
-class _Turns:
-    """Whose messages are to be looked at next: each clinic once, those that were told of first."""
-
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    due: dict[int, None] = field(default_factory=dict)
-
-    def add(self, tenant_ids: Sequence[int]) -> None:
-        with self.changed:
-            self.due.update(dict.fromkeys(tenant_ids))
-            self.changed.notify()
-
-    def others(self, tenant_id: int) -> bool:
-        """Whether another clinic is to be looked at."""
-        with self.changed:
-            return any(one != tenant_id for one in self.due)
-
-    def next(self, seconds: float, patience: float) -> int | None:
-        with self.changed:
-            waited = not self.due
-            if waited:
-                self.changed.wait(seconds)
-        if waited and patience:
-            time.sleep(patience)
-        with self.changed:
-            first = next(iter(self.due), None)
-            if first is not None:
-                del self.due[first]
-            return first
 
 
 class Worker:
@@ -124,7 +93,7 @@ class Worker:
         self._base_url = base_url
         self._full_text = full_text
         self._most = most
-        self._turns = _Turns()
+        self._turns = Turns()
         self._desks: dict[int, tuple[float, Desk]] = {}
         self._slow: dict[tuple[int, int], int] = {}
         self._swept = 0
@@ -135,7 +104,7 @@ class Worker:
         listener = threading.Thread(target=self._listen, args=(stopping,), name="hl7-came", daemon=True)
         listener.start()
         swept = float("-inf")
-        failures = 0
+        rests = Rests()
         needed = True
         while not stopping.is_set():
             if self._patience and not needed:
@@ -144,21 +113,21 @@ class Worker:
             if time.monotonic() - swept > _SWEEP_SECONDS:
                 swept = time.monotonic()
                 self._sweep()
-            tenant_id = self._turns.next(_SWEEP_SECONDS / 2, self._patience)
-            if tenant_id is None:
+            if rested := rests.rested():
+                self._turns.add(rested)
+            tenant_id = self._turns.next(rests.seconds(_SWEEP_SECONDS / 2), self._patience)
+            if tenant_id is None or tenant_id in rests.until:
                 continue
             try:
                 done = self.once(tenant_id)
                 needed = 2 * done >= self._most or self._turns.others(tenant_id)
                 if done and self._more:
                     self._turns.add([tenant_id])
-                failures = 0
+                rests.went_well(tenant_id)
             except FhirError as error:
-                # Nothing is lost: the rows are free again, and the sweep finds them.
+                # Nothing is lost: the rows are free again. Other clinics do not wait for what is wrong with this one.
                 logger.warning("messages wait for the database", extra={"tenant_id": tenant_id}, exc_info=error)
-                stopping.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
-                failures += 1
-                self._turns.add([tenant_id])
+                rests.failed(tenant_id)
 
     def once(self, tenant_id: int) -> int:
         """Deliver messages of one clinic that wait for no others; how many. Raises Unavailable or Conflict."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -452,3 +453,50 @@ def test_rows_of_the_queue_that_are_gone_are_not_walked_again(
         # Whoever comes first notes in the index that they are gone.
         walked()
         assert walked() == 0
+
+
+def test_a_clinic_whose_transactions_fail_keeps_no_other_waiting(
+    ward: Ward, new_tenant: Callable[[], Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = worker_module.deliver_batch
+    other = Ward(ward.database, new_tenant())
+    attempts: list[float] = []
+    broken = threading.Event()
+    broken.set()
+
+    def deliver_batch(desk: Any, store: Any, *arguments: Any, **named: Any) -> Any:
+        if store.tenant_id == ward.tenant.id and broken.is_set():
+            attempts.append(time.monotonic())
+            raise Unavailable("its rows cannot be read")
+        return real(desk, store, *arguments, **named)
+
+    monkeypatch.setattr(worker_module, "deliver_batch", deliver_batch)
+
+    def stored(which: Ward, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while {one.state for one in which.found()} != {"stored"}:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    ward.keep(visit("1", "A01", "123"))
+    other.feeds.refresh(now=True)
+    worker, stopping = other.worker(), threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stopping,))
+    thread.start()
+    try:
+        # By now it is left alone for seconds.
+        while len(attempts) < 6:
+            time.sleep(0.02)
+        other.keep(visit("1", "A01", "123"))
+        assert stored(other, 3.0), "it waits for a clinic that is broken"
+        assert len(attempts) == 6
+        broken.clear()
+        assert stored(ward, 12.0)
+    finally:
+        stopping.set()
+        thread.join(10)
+    # The longer the more often it has failed.
+    gaps = [after - before for before, after in pairwise(attempts)]
+    assert gaps[0] < 0.5 < gaps[-1]
