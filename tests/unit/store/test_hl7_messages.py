@@ -77,7 +77,9 @@ def test_a_dead_letter_waits_for_nobody(
     assert app_database.transaction(tenant.id, lambda c: hl7_messages.take(c, tenant.id, [], 10)) == []
 
 
-def test_those_of_a_patient_by_one_at_a_time(app_database: Database, tenant: Tenant, keep: Callable[..., list[Kept]]) -> None:
+def test_those_of_a_patient_by_one_at_a_time(
+    app_database: Database, tenant: Tenant, keep: Callable[..., list[Kept]]
+) -> None:
     kept = keep(incoming("1", patients=[1]), incoming("2", patients=[1, 2]), incoming("3", patients=[2]), incoming("4"))
     ids = [one.id for one in kept]
 
