@@ -28,11 +28,11 @@ from fhir_server.store.session import Connection, Database
 from hl7_gateway.outbound.building.message import Made
 from hl7_gateway.outbound.building.sources import Impossible, Untold
 from hl7_gateway.outbound.destination import Destination
+from hl7_gateway.outbound.line import Line
 from hl7_gateway.outbound.preparing import control_id, prepared
 from hl7_gateway.outbound.shelf import Shelf
 from hl7_gateway.problems import Malformed
 from hl7_gateway.wire.client import Answer, Unanswered
-from hl7_gateway.wire.client import Sender as Wire
 
 logger = logging.getLogger(__name__)
 
@@ -48,16 +48,6 @@ _DATABASE_SECONDS: Final = (0.2, 1.0, 5.0)
 """How long to wait for a database that does not answer."""
 
 _SECOND: Final = 1_000_000
-
-
-class _Recording(Wire):
-    """A connection that keeps the acknowledgment as it came."""
-
-    received: bytes | None = None
-
-    async def _next(self, reader: asyncio.StreamReader) -> bytes:
-        self.received = await super()._next(reader)
-        return self.received
 
 
 class Sender:
@@ -104,12 +94,9 @@ class Sender:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        configuration = self.destination.configuration
         failures = 0
         with asyncio.Runner() as runner:
-            wire = _Recording(
-                configuration.host, configuration.port, tls=self.destination.tls(), timeout=configuration.timeout
-            )
+            wire = Line(self.destination)
             while not self._stopping.is_set():
                 self._awake.clear()
                 try:
@@ -126,7 +113,7 @@ class Sender:
             runner.run(wire.close())
         self._give_up_connection()
 
-    def _turn(self, runner: asyncio.Runner, wire: _Recording) -> float:
+    def _turn(self, runner: asyncio.Runner, wire: Line) -> float:
         """Send what may be sent; how many seconds there is nothing to do then."""
         wait = (self._down_until - now()) / _SECOND
         if wait > 0:
@@ -199,7 +186,7 @@ class Sender:
 
     # The message is sent
 
-    def _send(self, runner: asyncio.Runner, wire: _Recording, number: int) -> None:
+    def _send(self, runner: asyncio.Runner, wire: Line, number: int) -> None:
         def attempt(connection: Connection) -> None:
             entry = hl7_outbound.locked(connection, self._tenant, number, now())
             if entry is None or entry.message is None:

@@ -38,6 +38,7 @@ class System:
         self._tls = context
         self.received: list[Message] = []
         self.raw: list[bytes] = []
+        self.certificates: list[str] = []
         self.behave: Callable[[bytes], bytes | None] = answer
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -51,8 +52,9 @@ class System:
     def up(self) -> None:
         """Listen, on the same port as before."""
 
-        async def handler(_peer: Any, raw: bytes) -> bytes | None:
+        async def handler(peer: Any, raw: bytes) -> bytes | None:
             self.raw.append(raw)
+            self.certificates.append(peer.certificate)
             self.received.append(Message(raw.decode()))
             return self.behave(raw)
 

@@ -26,7 +26,7 @@ from hl7_gateway.message import Message
 from hl7_gateway.outbound import preparing
 from hl7_gateway.wire import tls
 from tests.functional.conftest import Api
-from tests.functional.hl7.certificates import Authority
+from tests.functional.hl7.certificates import Authority, Issued
 from tests.functional.hl7.outbound import System, Told, answer, until
 from tests.functional.test_care_versions import consent
 
@@ -413,6 +413,43 @@ def test_over_tls_with_certificates_of_both_sides(api: Api, told: Told, tmp_path
         assert told.states("stranger") == ["waiting"]
     finally:
         other.close()
+
+
+def test_a_certificate_that_was_renewed_is_shown_to_the_next_connection(
+    api: Api, told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Authority(tmp_path, "hospital")
+    server, first, second = made.issue("server"), made.issue("own"), made.issue("renewed")
+    ca, certificate, key = (tmp_path / name for name in ("ca.pem", "own.pem", "own.key"))
+
+    def hold(issued: Issued) -> None:
+        certificate.write_bytes(issued.certificate.read_bytes())
+        key.write_bytes(issued.key.read_bytes())
+
+    ca.write_bytes(made.certificate.read_bytes())
+    hold(first)
+    other = System(tls.context(server.certificate, server.key, str(made.certificate)))
+    other.up()
+    try:
+        told.add(other, ca=str(ca), certificate=str(certificate), key=str(key))
+        put(api, patient("1"))
+        with told.sending():
+            until(lambda: told.states() == ["sent"])
+            # One file of two so far: what was read before is of use still.
+            key.write_bytes(second.key.read_bytes())
+            other.down()
+            other.up()
+            put(api, patient("2"))
+            until(lambda: told.states() == ["sent", "sent"])
+            hold(second)
+            other.down()
+            other.up()
+            put(api, patient("3"))
+            until(lambda: told.states() == ["sent"] * 3)
+    finally:
+        other.close()
+    assert other.certificates == [first.fingerprint, first.fingerprint, second.fingerprint]
+    assert "certificates stay as they were" in caplog.text
 
 
 def process(settings: Settings) -> subprocess.Popen[bytes]:
