@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,8 +14,9 @@ import click
 
 from fhir_server.commands.database import database
 from fhir_server.commands.example import example
+from fhir_server.crypto.hashing import Hasher
 from fhir_server.settings import ConfigurationError, Settings
-from fhir_server.store import hl7_feeds, hl7_sequences
+from fhir_server.store import directory, hl7_feeds, hl7_sequences
 from fhir_server.store.hl7_feeds import FeedRow
 from fhir_server.store.session import Database
 from hl7_gateway.commands.clinic import Clinic, assignments, clinic, parsed
@@ -24,6 +26,7 @@ from hl7_gateway.feeds import recognise, rival
 from hl7_gateway.problems import Hl7Error
 from hl7_gateway.reading import header
 from hl7_gateway.replaying import preview
+from hl7_gateway.stored_maps import loader
 from hl7_gateway.wire import files
 from hl7_gateway.wire.peer import Peer
 
@@ -137,23 +140,29 @@ def number(slug: str, name: str, expect: int | None) -> None:
 @feed.command(name="list", epilog=example("hl7-gateway feed list riverside"))
 @click.argument("slug", required=False)
 def list_(slug: str | None) -> None:
-    """List feeds: clinic/name, whether it is paused, and its configuration, with tabs between."""
-    with database(Settings.from_env()) as urls:
+    """List feeds: clinic/name, whether it is paused or cannot be used, and its configuration, with tabs between."""
+    settings = Settings.from_env()
+    with database(settings) as urls:
         pool = Database(urls.app, 1)
         pool.open()
         try:
-            with pool.connection() as connection:
-                rows = hl7_feeds.listed(connection)
+            maps = loader(pool, Hasher(directory.hash_key(pool)), full_text=settings.full_text)
+            for row in pool.run(lambda c: hl7_feeds.listed(c), read_only=True):
+                if slug in (None, row.slug):
+                    said = json.dumps(row.configuration, ensure_ascii=False)
+                    click.echo(f"{row.slug}/{row.name}\t{_state(row, maps)}\t{said}")
         finally:
             pool.close()
-    for row in rows:
-        if slug in (None, row.slug):
-            state = "paused" if row.paused else "on"
-            try:
-                parse(row)
-            except NotAFeed as error:
-                state = f"cannot be used: {error}"
-            click.echo(f"{row.slug}/{row.name}\t{state}\t{json.dumps(row.configuration, ensure_ascii=False)}")
+
+
+def _state(row: FeedRow, maps: Callable[[Feed], Feed]) -> str:
+    try:
+        wanting = maps(parse(row)).mapping.wanting
+    except NotAFeed as error:
+        return f"cannot be used: {error}"
+    if wanting:
+        return f"its messages wait: {'; '.join(wanting)}"
+    return "paused" if row.paused else "on"
 
 
 @feed.command(epilog=example("hl7-gateway feed test riverside lab admission.hl7"))

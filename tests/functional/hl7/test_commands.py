@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.audit.event import Event, decode
+from fhir_server.store import hl7_feeds
 from fhir_server.store.database_urls import DatabaseUrls
 from fhir_server.store.session import Database
 from fhir_server.store.tenants import Tenant
@@ -280,3 +281,19 @@ def test_what_an_operator_does_with_messages_is_in_the_audit_trail(
     assert (dropped.messages, dropped.reason) == ((third.id,), "a test of theirs")
     command("drop", slug, str(third.id))
     assert ward.rows("SELECT count(*) FROM audit_record") == [(before[0][0] + 5,)], "what changed nothing is no act"
+
+
+def test_a_feed_whose_concept_map_is_missing_is_told(command: Command, ward: Ward) -> None:
+    slug, url = ward.tenant.slug, "http://hospital.example/sexes"
+    row = f"{slug}/lab\t"
+    assert command("feed", "list", slug).startswith(f"{row}on\t")
+    overrides = f'[[translate]]\nfield = "PID-8"\nmap = "{url}"'
+    assert "there is none of this URL" in command(
+        "feed", "set", slug, "lab", "--set", f"overrides={overrides}", status=1
+    )
+    ward.database.transaction(
+        ward.tenant.id,
+        lambda c: hl7_feeds.change(c, ward.tenant.id, "lab", 9, configuration={"overrides": overrides}),
+    )
+    said = command("feed", "list", slug)
+    assert said.startswith(f"{row}its messages wait: [[translate]] no. 1: ConceptMap {url}: there is none of this URL")
