@@ -24,6 +24,9 @@ from hl7_gateway.wire.peer import Network
 RECEIPT, COMMIT = "receipt", "commit"
 """When a message is acknowledged as accepted: once it is kept, or once its resources are stored."""
 
+MOST: Final = 128 * 1024 * 1024
+"""The largest limit of a feed, in bytes: PostgreSQL has no value of a gigabyte, and bytes are twice as many digits."""
+
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST: Final = 1_000
 _MOST: Final = 10_000
@@ -238,7 +241,7 @@ KEYS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
     "application": ("", _text),
     "facility": ("", _text),
     "networks": ((), _networks),
-    "limit": (LIMIT, _whole(1_024, 1_073_741_824)),
+    "limit": (LIMIT, _whole(1_024, MOST)),
     "charset": ("UNICODE UTF-8", _charset),
     "invalid_bytes": ("replace", _one_of("refuse", "replace")),
     "acknowledgment": (RECEIPT, _one_of(RECEIPT, COMMIT)),
