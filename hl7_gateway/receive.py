@@ -62,6 +62,13 @@ class _Prepared:
     later: bool
 
 
+@dataclass(slots=True)
+class _Patience:
+    """How many seconds a message is waited for; none, once one of the same batch was waited for in vain."""
+
+    seconds: float
+
+
 _Key = tuple[int, str, int]
 
 
@@ -246,7 +253,9 @@ class Receiver:
             if not answer.done():
                 answer.set_result(said)
 
-    async def _answer(self, prepared: _Prepared, future: asyncio.Future[Kept], send: Send) -> bytes | None:
+    async def _answer(
+        self, prepared: _Prepared, future: asyncio.Future[Kept], send: Send, patience: _Patience | None = None
+    ) -> bytes | None:
         """What is answered to a message; what goes out before the last answer goes to ``send``."""
         try:
             kept = await future
@@ -255,7 +264,8 @@ class Receiver:
         message = prepared.read.message
         if prepared.later and kept.expected is None and kept.state == RECEIVED and message is not None:
             self._count(prepared.read.feed, prepared.incoming, kept)
-            return await self._stored(prepared.read.feed, message, kept, send)
+            patience = patience or _Patience(self._commit_seconds)
+            return await self._stored(prepared.read.feed, message, kept, send, patience)
         return self._said(prepared, send, kept)
 
     def _said(self, prepared: _Prepared, send: Send, kept: Kept | NotKept) -> bytes | None:
@@ -293,7 +303,7 @@ class Receiver:
             extra = {"feed": feed.label, "hl7_message": kept.id, "code": code, "place": place}
             logger.warning("a message is a dead letter", extra=extra)
 
-    async def _stored(self, feed: Feed, message: Message, kept: Kept, send: Send) -> bytes | None:
+    async def _stored(self, feed: Feed, message: Message, kept: Kept, send: Send, patience: _Patience) -> bytes | None:
         """Wait for a message to be stored, and answer what became of it.
 
         Whoever was promised that it is safe is told nothing when that takes too long; others are told to ask again.
@@ -303,9 +313,10 @@ class Receiver:
             send(answers.parts(kept.acknowledgment)[0])
         future = self._settlements.wait(feed.tenant_id, kept.id)
         try:
-            async with asyncio.timeout(self._commit_seconds):
+            async with asyncio.timeout(patience.seconds):
                 stored = await asyncio.wrap_future(future)
         except TimeoutError:
+            patience.seconds = 0.0
             logger.warning("a message takes long to be stored", extra={"feed": feed.label, "hl7_message": kept.id})
             return None if promised else answers.parts(kept.acknowledgment)[-1]
         finally:
@@ -316,9 +327,10 @@ class Receiver:
         """Each message of a batch has an outcome of its own; the acknowledgments are a batch as well."""
         await turn.come()
         told: list[bytes] = []
+        patience = _Patience(self._commit_seconds)
         for start in range(0, len(found.messages), _TOGETHER):
             some = found.messages[start : start + _TOGETHER]
-            outcomes = [await self._of_batch(port, peer, raw) for raw in some]
+            outcomes = [await self._of_batch(port, peer, raw, patience) for raw in some]
             if start + _TOGETHER >= len(found.messages):
                 # All of them are on their way in their order: what comes after the batch may follow.
                 turn.end()
@@ -326,7 +338,9 @@ class Receiver:
                 told.extend(outcome)
         return batch_answers.batch(found, told, answers.control_id(), datetime.now(UTC))
 
-    async def _of_batch(self, port: int, peer: Peer, raw: bytes) -> Coroutine[None, None, list[bytes]]:
+    async def _of_batch(
+        self, port: int, peer: Peer, raw: bytes, patience: _Patience
+    ) -> Coroutine[None, None, list[bytes]]:
         """Have a message of a batch kept; what waits for that, and tells its answers."""
         feed = self._feeds.recognise(peer, port, heading(raw))
         if feed is None:
@@ -335,11 +349,11 @@ class Receiver:
         if isinstance(found, ReadBatch):
             found = Read(feed, raw, None, Refused(100, "AE", None, "It is not one message."))
         prepared = await _in_thread(len(raw), self._prepared, found)
-        return self._answers(prepared, self._kept(feed, prepared))
+        return self._answers(prepared, self._kept(feed, prepared), patience)
 
-    async def _answers(self, prepared: _Prepared, kept: asyncio.Future[Kept]) -> list[bytes]:
+    async def _answers(self, prepared: _Prepared, kept: asyncio.Future[Kept], patience: _Patience) -> list[bytes]:
         before: list[bytes] = []
-        last = await self._answer(prepared, kept, before.append)
+        last = await self._answer(prepared, kept, before.append, patience)
         return [*before, last] if last is not None else before
 
 

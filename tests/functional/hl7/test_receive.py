@@ -208,6 +208,26 @@ def test_a_batch_has_an_outcome_for_each_message(gateway: Gateway) -> None:
     run(scenario())
 
 
+def test_a_batch_is_not_waited_for_again_and_again(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody converts, as while a feed is paused: that shows with the first messages."""
+    monkeypatch.setattr(receive, "_TOGETHER", 2)
+    parts = [message(str(number)) for number in range(12)]
+    whole = b"BHS|^~\\&|EPIC|HOSP\r" + b"".join(parts) + b"BTS|12\r"
+
+    async def scenario() -> None:
+        async with gateway.serving(acknowledgment="commit"):
+            sender = await gateway.connect()
+            began = time.monotonic()
+            answer = (await sender.raw(whole)).decode()
+            assert time.monotonic() - began < 4 * 0.5
+            said = [line.split("|")[1] for line in answer.split("\r") if line.startswith("MSA")]
+            assert said == ["AE"] * 12
+            assert {one.state for one in gateway.found()} == {"received"}
+            assert len(gateway.found()) == 12
+
+    run(scenario())
+
+
 def settle(gateway: Gateway, number: int, acknowledgment: bytes) -> None:
     done = [Settled(number, "stored", "m", acknowledgment=acknowledgment, awaited=True)]
     gateway.database.transaction(gateway.tenant.id, lambda c: hl7_messages.settle(c, gateway.tenant.id, done, 9))
