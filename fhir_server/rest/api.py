@@ -140,13 +140,13 @@ class FhirApi:
                 event = self._auditing.begin(ctx, request, request_id, handler, segments)
                 response = negotiate.present(masking.leave_out(ctx, handler(ctx, request, segments)), presentation)
         except Exception as error:  # noqa: BLE001 - a client gets an OperationOutcome whatever happened
-            response = outcomes.respond(error)
+            response = negotiate.legible(request, outcomes.respond(error))
         if event is not None and ctx is not None:
             try:
                 self._auditing.end(event, request, ctx, response)
             except Unavailable as error:
                 # No record, no answer: docs/audit.md
-                response = outcomes.respond(error)
+                response = negotiate.legible(request, outcomes.respond(error))
         phases.mark("serialise")
         headers = self._headers(request, response, request_id, base_url, phases)
         body = negotiate.compress(request, response, headers)

@@ -24,6 +24,7 @@ _JSON = frozenset(
 )
 _SUMMARIES = ("true", "text", "data", "count", "false")
 _WORTH_COMPRESSING = 1400
+_PRETTY = re.compile(r"(?:^|&)_pretty=true(?:&|$)")
 _GZIP = re.compile(r"(?:^|,)\s{0,9}gzip(?:\s{0,9};\s{0,9}q=([01](?:\.[0-9]{0,3})?))?\s{0,9}(?:,|$)")
 
 
@@ -79,6 +80,13 @@ def present(response: Response, wanted: Presentation) -> Response:
             summary = "" if wanted.summary in ("count", "false") else wanted.summary
             response.body = json.dumps(subset(resource, summary=summary, elements=wanted.elements))
     if wanted.pretty:
+        response.body = msgspec.json.format(response.body, indent=2)
+    return response
+
+
+def legible(request: Request, response: Response) -> Response:
+    """An error for people, where _pretty asks for that, whatever else is wrong with the request."""
+    if response.body is not None and _PRETTY.search(request.query_string):
         response.body = msgspec.json.format(response.body, indent=2)
     return response
 

@@ -172,6 +172,20 @@ def test_presentation(api: Api) -> None:
     assert "name" in api.get(f"{path}?_summary=true").json
 
 
+def test_errors_are_for_people_too_where_they_are_asked_to_be(api: Api) -> None:
+    begun = b'{\n  "resourceType": "OperationOutcome",\n'
+    for path in (
+        "Patient/none?_pretty=true",
+        "Patient?_pretty=true&nonsense=1",
+        "Nothing?_pretty=true",
+        "?%zz&_pretty=true",
+    ):
+        answer = api.get(path, Prefer="handling=strict")
+        assert (answer.status >= 400, answer.data[: len(begun)]) == (True, begun), path
+    assert api.get("Patient/none?x_pretty=true").data.startswith(b'{"resourceType"')
+    assert api.get("Patient/none").data.startswith(b'{"resourceType"')
+
+
 def test_request_ids_go_in_and_out(api: Api) -> None:
     assert api.get("metadata", X_Request_Id="abc-1").headers["X-Request-Id"] == "abc-1"
     made = api.get("metadata", X_Request_Id="<script>").headers["X-Request-Id"]
