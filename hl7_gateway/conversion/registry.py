@@ -35,6 +35,7 @@ _KINDS: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
     "BAR": (ACCOUNTS, _events("P", 1, 2, 5, 6, 10, 12)),
     "DFT": (CHARGES, _events("P", 3, 11)),
     "PPR": (PROBLEMS, frozenset({"PC1", "PC2", "PC3"})),
+    "RAS": (PHARMACY, _events("O", 17)),
     "RDE": (PHARMACY, _events("O", 11, 25)),
     "RDS": (PHARMACY, _events("O", 13)),
     "REF": (REFERRALS, _events("I", (12, 14))),

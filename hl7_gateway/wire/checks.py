@@ -27,6 +27,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "ORU": ("OBR",),
     "OUL": ("OBR",),
     "PPR": ("PID", "PRB"),
+    "RAS": ("RXA",),
     "RDE": ("RXE",),
     "RDS": ("RXD",),
     "REF": ("PID",),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from hl7_gateway.conversion.families.accidents import accident
+from hl7_gateway.conversion.families.administration import administration
 from hl7_gateway.conversion.families.beds import npu
 from hl7_gateway.conversion.families.clinical import al1, dg1, iam, pr1
 from hl7_gateway.conversion.families.containers import sac
@@ -92,9 +93,11 @@ def _obx(walk: Walk, segment: Segment) -> None:
 
 
 def _rxa(walk: Walk, segment: Segment) -> None:
-    """A vaccination: what else is given is told by other messages, which are not converted."""
+    """A vaccination, or another medication that was given."""
     if is_vaccine(segment):
         rxa(walk, segment)
+    else:
+        administration(walk, segment)
 
 
 CARRIED: Final[Mapping[str, Handler]] = {

@@ -33,8 +33,8 @@ def orc(walk: Walk, segment: Segment) -> None:
 
 
 _OVER: Final = (
-    "ServiceRequest", "DiagnosticReport", "Observation", "MedicationRequest", "MedicationDispense", "Immunization",
-    "noted",
+    "ServiceRequest", "DiagnosticReport", "Observation", "MedicationRequest", "MedicationDispense",
+    "MedicationAdministration", "Immunization", "noted",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ _SHAPES: Final = {
     "Procedure": ("performer", "actor", "function", ""),
     "Immunization": ("performer", "actor", "function", ""),
     "MedicationDispense": ("performer", "actor", "function", ""),
+    "MedicationAdministration": ("performer", "actor", "function", ""),
 }
 """How a resource tells of a participation: the element, and who, as what and when in it."""
 

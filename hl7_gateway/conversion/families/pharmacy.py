@@ -82,7 +82,8 @@ def _before(walk: Walk, segment: Segment) -> Iterator[Segment]:
         yield found
 
 
-def _after(walk: Walk, segment: Segment) -> list[Segment]:
+def after(walk: Walk, segment: Segment) -> list[Segment]:
+    """What follows a segment and belongs to it."""
     found = []
     for place in range(segment.position + 1, len(walk.message.segments)):
         if walk.message.segments[place].name in _HEADS:
@@ -111,15 +112,15 @@ def _order(walk: Walk, rxo_segment: Segment | None, rxe_segment: Segment | None)
     if control is not None:
         told_of_the_order(walk, control, made, (10,))
     _about(walk, made, patient)
-    order_parts = _after(walk, rxo_segment) if rxo_segment is not None else []
-    own = _after(walk, rxe_segment) if rxe_segment is not None else []
+    order_parts = after(walk, rxo_segment) if rxo_segment is not None else []
+    own = after(walk, rxe_segment) if rxe_segment is not None else []
     timed = _chosen("TQ1", own, order_parts, [*_before(walk, rxo_segment or head)][::-1])
     routes = _chosen("RXR", own, order_parts)
     for said in dosages(walk, rxo_segment, rxe_segment, timed, routes):
         walk.gather(made, "dosageInstruction", *said, slot="RXE")
     _priority(walk, made, timed)
     rows = RXE_MEDICATION if rxe_segment is not None else RXO_MEDICATION
-    _product(walk, made, head, rows, _chosen("RXC", own, order_parts))
+    produce(walk, made, head, rows, _chosen("RXC", own, order_parts))
     walk.current["MedicationRequest"] = walk.current["noted"] = made
     return made
 
@@ -205,7 +206,7 @@ def _priority(walk: Walk, made: Draft, timed: list[Segment]) -> None:
                 return
 
 
-def _product(walk: Walk, owner: Draft, head: Segment, rows: SegmentMap, parts: list[Segment]) -> None:
+def produce(walk: Walk, owner: Draft, head: Segment, rows: SegmentMap, parts: list[Segment]) -> None:
     """The product itself, where more is known of it than a code: its form and strength, and what it is mixed of.
 
     Clients look for the code in the request; the rest stands in a Medication beside it.
@@ -233,7 +234,7 @@ def rxd(walk: Walk, segment: Segment) -> None:
         return
     order = walk.current.get("MedicationRequest")
     if order is None:
-        order = _mentioned(walk, segment, patient)
+        order = mentioned(walk, segment, patient, RXD_MEDICATION_DISPENSE, 7)
     made = walk.draft("MedicationDispense")
     walk.current["MedicationDispense"] = walk.current["noted"] = made
     number = segment.text(1).strip() or segment.text(3).strip()
@@ -248,25 +249,29 @@ def rxd(walk: Walk, segment: Segment) -> None:
     encounter = walk.current.get("Encounter")
     if encounter is not None:
         walk.state(made, "context", encounter.reference, slot="RXD#context")
-    after = _after(walk, segment)
-    for said in dosages(walk, None, segment, _chosen("TQ1", after), _chosen("RXR", after)):
+    own = after(walk, segment)
+    for said in dosages(walk, None, segment, _chosen("TQ1", own), _chosen("RXR", own)):
         walk.gather(made, "dosageInstruction", *said, slot="RXD")
-    _product(walk, made, segment, RXD_MEDICATION, _chosen("RXC", after))
+    produce(walk, made, segment, RXD_MEDICATION, _chosen("RXC", own))
 
 
-def _mentioned(walk: Walk, segment: Segment, patient: Draft) -> Draft:
-    """The order of which nothing is said but that something was dispensed of it: what is there is not changed."""
-    made = _identified(walk, patient, segment, segment.text(7))
+def mentioned(walk: Walk, segment: Segment, patient: Draft, rows: SegmentMap, number: int = 0) -> Draft:
+    """The order of which nothing is said but that something was dispensed or given of it: what is there is not changed.
+
+    ``rows`` tell what it is of; field ``number`` has that of the prescription.
+    """
+    prescribed = segment.text(number) if number else ""
+    made = _identified(walk, patient, segment, prescribed)
     made.stub = True
     walk.current["MedicationRequest"] = made
-    walk.at(segment, 7)
-    said = clean(segment.text(7).strip())
+    walk.at(segment, number)
+    said = clean(prescribed.strip())
     if said:
         walk.state(made, "identifier", {"system": prescriptions(walk), "value": said}, slot="RXE-15")
-    for one in RXD_MEDICATION_DISPENSE.rows:
-        if one.field == 2 and segment[2]:
-            walk.at(segment, 2)
-            found = one.convert(segment.first(2), walk)
+    for one in rows.rows:
+        if one.path == "medicationCodeableConcept" and segment[one.field]:
+            walk.at(segment, one.field)
+            found = one.convert(segment.first(one.field), walk)
             if found:
                 walk.state(made, "medicationCodeableConcept", *found, slot="RXE-2")
     _controlled(walk, made)

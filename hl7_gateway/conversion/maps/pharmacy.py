@@ -75,7 +75,8 @@ def prescriptions(walk: Walk) -> str:
     return own_system(walk.mapping.name, "prescription")
 
 
-def _note(value: Value, walk: Walk) -> Converted | None:
+def coded_note(value: Value, walk: Walk) -> Converted | None:
+    """A note that is sent as a CE or CWE: its text."""
     said = clean(value.part(9).strip() or value.part(2).strip() or value.part(1).strip())
     return ({"text": said}, {"text": 0}) if said else None
 
@@ -145,7 +146,7 @@ RXO_MEDICATION_REQUEST: Final = SegmentMap(
     "MedicationRequest",
     [
         one(1, "medicationCodeableConcept", medication(24), reads=(24,)),
-        many(6, "note", _note),
+        many(6, "note", coded_note),
         one(9, "substitution.allowedCodeableConcept", concept("AllowSubstitution", "0161")),
         one(11, "dispenseRequest.quantity", amount(12), reads=(12,)),
         one(13, "dispenseRequest.numberOfRepeatsAllowed", integer()),
@@ -165,7 +166,7 @@ RXE_MEDICATION_REQUEST: Final = SegmentMap(
         one(12, "dispenseRequest.numberOfRepeatsAllowed", integer()),
         one(13, "requester", practitioner),
         one(15, "identifier", prescription),
-        many(21, "note", _note),
+        many(21, "note", coded_note),
         many(27, "reasonCode", concept()),
         one(32, "authoredOn", date_time),
         one(39, "dispenseRequest.initialFill.quantity", amount(11)),
@@ -183,7 +184,7 @@ RXD_MEDICATION_DISPENSE: Final = SegmentMap(
         many(9, "note", _plain_note),
         many(10, "performer", within("actor", practitioner)),
         one(11, "substitution", _substitution),
-        many(15, "note", _note),
+        many(15, "note", coded_note),
         one(30, "destination", _whither),
         one(33, "type", concept(table="0484")),
     ],
