@@ -83,7 +83,7 @@ def guide_fields(directory: Path) -> dict[str, set[int]]:
     return found
 
 
-_BEFORE = ("PID|1||1^^^A", "PV1|1|I" + "|" * 17 + "2^^^A", "IN1|1|P|3|N", "SCH|1^A|2^A", "RGS|1",
+_BEFORE = ("PID|1||1^^^A", "PV1|1|I" + "|" * 17 + "2^^^A", "IN1|1|P|3|N", "SCH|1^A|2^A|||||||||^^^20240101", "RGS|1",
            "TXA|1||||||||||||4^A",
            "ORC|NW|5^A|6^A", "OBR|1|5^A|6^A|C", "RXA|0|1|20240101||V", "RXE|1|M", "PRB|AD|20240101|C|7^A", "PR1|1||C",
            "FT1|1|8||20240101||CG|C", "RF1|A|||||9^A")  # fmt: skip

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from hl7_gateway.conversion.datatypes.codes import concept, fixed_concept
 from hl7_gateway.conversion.datatypes.identifiers import ei_pair
+from hl7_gateway.conversion.datatypes.names import xpn
 from hl7_gateway.conversion.datatypes.simple import number
 from hl7_gateway.conversion.draft import DRAFT, Draft
+from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.clinical import AL1_ALLERGY, DG1_CONDITION, IAM_ALLERGY, PR1_PROCEDURE
 from hl7_gateway.conversion.table import SegmentMap
 from hl7_gateway.conversion.vocabulary import TERMINOLOGY
@@ -48,6 +50,8 @@ def _allergy(walk: Walk, segment: Segment, rows: SegmentMap, action: str) -> Non
     rows.apply(segment, allergy, walk)
     if rows is IAM_ALLERGY and segment[27]:
         _clinicians_code(walk, segment, allergy)
+    if rows is IAM_ALLERGY and segment[15]:
+        _reporter(walk, segment, patient, allergy)
     walk.at(segment)
     walk.state(allergy, "patient", patient.reference, slot=f"{segment.name}#patient")
     verification = TERMINOLOGY + "allergyintolerance-verification"
@@ -71,6 +75,35 @@ def _clinicians_code(walk: Walk, segment: Segment, allergy: Draft) -> None:
             codings = stated.values[0].value.setdefault("coding", [])
             codings.extend(one for one in found[0].get("coding", ()) if one not in codings)
 
+
+def _reporter(walk: Walk, segment: Segment, patient: Draft, allergy: Draft) -> None:
+    """IAM-15: who has reported it (IAM-14) is the patient, or somebody close to them."""
+    if not known_of(allergy, "recorder"):
+        return
+    reporter = patient.reference
+    walk.at(segment, 15)
+    if segment.text(15).strip().upper() != _SELF:
+        person = walk.draft("RelatedPerson")
+        person.stub = True
+        family, given = (segment.first(14).part(part).strip().casefold() for part in (1, 2))
+        # As NK1 knows them, who may tell more.
+        person.natural = ("NK1", DRAFT + patient.name, segment.text(15).strip().upper(), family, given)
+        walk.state(person, "patient", patient.reference, slot="IAM-15#patient")
+        relationship = concept("Relationship", "0063")(segment.first(15), walk)
+        if relationship:
+            walk.state(person, "relationship", *relationship)
+        walk.at(segment, 14)
+        name = xpn(segment.first(14), walk)
+        if name:
+            walk.state(person, "name", *name)
+        reporter = person.reference
+    walk.at(segment, 14)
+    allergy.stated = [stated for stated in allergy.stated if stated.path != "recorder"]
+    walk.state(allergy, "recorder", reporter, {"": 1})
+
+
+_SELF: Final = "SEL"
+"""HL7 table 0063: it is the patient."""
 
 _VERIFICATION: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}
 

@@ -181,15 +181,29 @@ def _resource(walk: Walk, segment: Segment, convert: Convert, fields: tuple[int,
         if kind:
             said["type"] = [kind[0]]
         walk.at(segment, start)
-        begun = instant(segment.first(start), walk) if segment[start] else None
+        stated = instant(segment.first(start), walk) if segment[start] else None
+        begun = stated[0] if stated else _offset(walk, segment, start + 1)
         if begun:
-            said["period"] = {"start": begun[0]}
+            said["period"] = {"start": begun}
             lasting = _duration(walk, segment, duration, units)
             if lasting is not None:
-                said["period"]["end"] = _later(begun[0], lasting)
+                said["period"]["end"] = _later(begun, lasting)
         parts: Parts = {"actor": Place(segment.name, segment.number, 3, repetition)}
         walk.at(segment, 3, repetition)
         walk.gather(made, "participant", said, parts, segment.name)
+
+
+def _offset(walk: Walk, segment: Segment, field: int) -> str | None:
+    """When somebody is needed of whom no time is told: so long after the appointment begins, or before it."""
+    scheduled = walk.segments.get("SCH")
+    length = number(segment.text(field)) if segment[field] else None
+    if scheduled is None or length is None or abs(length) > 1_000_000:
+        return None
+    begun = instant(scheduled.first(11).component(4), walk)
+    if begun is None:
+        return None
+    walk.read(segment, field, field + 1)
+    return _later(begun[0], length * _MINUTES.get(segment.text(field + 1).strip().upper() or "MIN", Decimal(1)))
 
 
 def finish_scheduling(walk: Walk) -> None:

@@ -159,3 +159,16 @@ def test_how_often_an_order_is_to_be_carried_out() -> None:
     assert (timing["event"], timing["repeat"]["frequency"], timing["repeat"]["periodUnit"]) == (["2024-08-19"], 2, "d")
     assert "occurrenceDateTime" not in order
     assert (order["quantityQuantity"]["value"], order["note"]) == (2, [{"text": "fasting"}])
+
+
+def test_who_has_reported_an_allergy() -> None:
+    mother = sent(field("IAM", f3="P^Peanut^L", f6="A", f14="DOE^MARY", f15="MTH^Mother^HL70063"))
+    (allergy,), (person,) = of_type(mother, "AllergyIntolerance"), of_type(mother, "RelatedPerson")
+    assert allergy["recorder"] == {"reference": f"RelatedPerson/{person['id']}"}
+    assert (person["name"][0]["family"], person["relationship"][0]["coding"][0]["code"]) == ("DOE", "MTH")
+    own = sent(field("IAM", f3="P^Peanut^L", f6="A", f14="DOE^JANE", f15="SEL^Self^HL70063"))
+    (allergy,), (patient,) = of_type(own, "AllergyIntolerance"), of_type(own, "Patient")
+    assert allergy["recorder"] == {"reference": f"Patient/{patient['id']}"}
+    assert not of_type(own, "RelatedPerson")
+    nobody = sent(field("IAM", f3="P^Peanut^L", f6="A", f15="MTH^Mother^HL70063"))
+    assert "recorder" not in of_type(nobody, "AllergyIntolerance")[0]

@@ -110,3 +110,25 @@ def test_without_a_time_it_is_proposed() -> None:
 def test_several_patients_of_one_appointment() -> None:
     found = appointment("S12", SCH, TQ1, PID, "PID|2||124^^^A^MR")
     assert len([one for one in found["participant"] if one["actor"]["reference"].startswith("Patient/")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("offset", "units", "begun"),
+    [("15", "MIN", "09:45:00"), ("-30", "min", "09:00:00"), ("1", "HR", "10:30:00"), ("0", "", "09:30:00")],
+)
+@pytest.mark.parametrize(("name", "start"), [("AIP", 6), ("AIL", 6), ("AIG", 8)])
+def test_who_is_needed_before_or_after_the_beginning(
+    name: str, start: int, offset: str, units: str, begun: str
+) -> None:
+    sch = segment("SCH", {1: "P1^EHR", 2: "F1^CLINIC", 11: "^^^20240901093000^20240901102000"})
+    fields = {1: "1", 3: "55^KIM^ANN", start + 1: offset, start + 2: units, start + 3: "10", start + 4: "MIN"}
+    found = appointment("S12", sch, PID, "RGS|1", segment(name, fields))
+    (period,) = [one["period"] for one in found["participant"] if "period" in one]
+    assert period["start"] == f"2024-09-01T{begun}-04:00"
+    assert period["end"] > period["start"]
+
+
+def test_an_offset_from_nothing_is_not_read() -> None:
+    fields = {1: "1", 3: "55^KIM^ANN", 7: "15", 8: "MIN"}
+    found = convert(Message(text("S12", SCH, TQ1, PID, "RGS|1", segment("AIP", fields))), FEED)
+    assert {"AIP-7", "AIP-8"} <= {f"{place.segment}-{place.field}" for place in found.unmapped}
