@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -206,6 +207,30 @@ def test_a_batch_has_an_outcome_for_each_message(gateway: Gateway) -> None:
             assert await sender.raw(message("4")) != b""
 
     run(scenario())
+
+
+def test_only_behind_a_crowd_a_message_is_in_no_hurry(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sends alone is never kept waiting for others."""
+    hurried: list[bool] = []
+    kept = gateway.committer.kept
+
+    def asked(*arguments: Any, hurry: bool = True) -> Any:
+        hurried.append(hurry)
+        return kept(*arguments, hurry=hurry)
+
+    monkeypatch.setattr(gateway.committer, "kept", asked)
+
+    async def scenario() -> None:
+        async with gateway.serving(acknowledgment="commit"):
+            for number in range(receive._CROWD + 3):
+                sender = await gateway.connect()
+                sender.writer.write(frame(message(str(number))))
+                while len(gateway.found()) <= number:
+                    await asyncio.sleep(0.005)
+
+    gateway.receiver._commit_seconds = 20.0
+    run(scenario())
+    assert hurried == [True] * receive._CROWD + [False] * 3
 
 
 def test_a_batch_is_not_waited_for_again_and_again(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
