@@ -228,7 +228,7 @@ def test_only_behind_a_crowd_a_message_is_in_no_hurry(gateway: Gateway, monkeypa
                 while len(gateway.found()) <= number:
                     await asyncio.sleep(0.005)
 
-    gateway.receiver._commit_seconds = 20.0
+    gateway.receiver._commit_seconds = 3.0
     run(scenario())
     assert hurried == [True] * receive._CROWD + [False] * 3
 
