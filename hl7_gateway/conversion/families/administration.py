@@ -15,7 +15,7 @@ from hl7_gateway.conversion.datatypes.simple import number, stamp
 from hl7_gateway.conversion.draft import DRAFT, Draft
 from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.insurance import ABSENT
-from hl7_gateway.conversion.families.pharmacy import after, mentioned, produce
+from hl7_gateway.conversion.families.pharmacy import after, mentioned, partake, produce
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.administration import RXA_MEDICATION, RXA_MEDICATION_ADMINISTRATION
 from hl7_gateway.conversion.walk import Parts, Walk
@@ -59,6 +59,8 @@ def administration(walk: Walk, segment: Segment) -> None:
     encounter = walk.current.get("Encounter")
     if encounter is not None:
         walk.state(made, "context", encounter.reference, slot="RXA#context")
+    if control is not None and "RXE" not in walk.segments:
+        partake(walk, segment, made)
     _status(walk, segment, made)
     _when(walk, segment, made)
     _dosage(walk, segment, made)

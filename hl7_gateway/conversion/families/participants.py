@@ -21,6 +21,7 @@ from hl7_gateway.problems import Place
 GONE: Final = frozenset({"DE", "UN", "D"})
 _PRIMARY_CARE: Final = frozenset({"PP", "FHCP", "PCP"})
 _ORDERS: Final = "OP"
+_ASKED: Final = frozenset({"ServiceRequest", "MedicationRequest"})
 _PERFORMED: Final = frozenset({"Observation", "DiagnosticReport", "ServiceRequest"})
 _SHAPES: Final = {
     "Encounter": ("participant", "individual", "type", "period"),
@@ -152,7 +153,7 @@ def _take_part(walk: Walk, segment: Segment, owner: Draft, fields: _Fields) -> N
             walk.gather(owner, path, said, parts, slot)
         elif owner.type == "Patient":
             walk.gather(owner, "generalPractitioner", person[0], parts, slot)
-        elif owner.type == "ServiceRequest" and segment.text(role).strip() == _ORDERS:
+        elif owner.type in _ASKED and segment.text(role).strip() == _ORDERS:
             if not known_of(owner, "requester"):
                 walk.state(owner, "requester", person[0], parts, slot=f"{slot}#{_ORDERS}")
         elif owner.type in _PERFORMED:

@@ -16,6 +16,7 @@ from hl7_gateway.conversion.families.clinical import key_of
 from hl7_gateway.conversion.families.dosage import dosages
 from hl7_gateway.conversion.families.family import Family
 from hl7_gateway.conversion.families.ordering import ordering_facility
+from hl7_gateway.conversion.families.participants import GONE, took_part
 from hl7_gateway.conversion.families.provenances import told_of_the_order
 from hl7_gateway.conversion.families.required import known_of
 from hl7_gateway.conversion.maps.orders import PRIORITIES
@@ -82,6 +83,13 @@ def _before(walk: Walk, segment: Segment) -> Iterator[Segment]:
         yield found
 
 
+def partake(walk: Walk, segment: Segment, made: Draft) -> None:
+    """Who took part, as the PRT between an ORC and ``segment`` tell: they stand before what they are about."""
+    for one in [*_before(walk, segment)][::-1]:
+        if one.name == "PRT" and one.text(2).strip().upper() not in GONE:
+            took_part(walk, one, made)
+
+
 def after(walk: Walk, segment: Segment) -> list[Segment]:
     """What follows a segment and belongs to it."""
     found = []
@@ -111,6 +119,7 @@ def _order(walk: Walk, rxo_segment: Segment | None, rxe_segment: Segment | None)
     control = walk.segments.get("ORC")
     if control is not None:
         told_of_the_order(walk, control, made, (10,))
+        partake(walk, rxo_segment or head, made)
     _about(walk, made, patient)
     order_parts = after(walk, rxo_segment) if rxo_segment is not None else []
     own = after(walk, rxe_segment) if rxe_segment is not None else []

@@ -107,3 +107,8 @@ def test_beside_an_admission_it_is_read_too_and_a_vaccine_stays_one() -> None:
 def test_who_takes_part_is_told_behind_it() -> None:
     found = given(ORC, RXA, "PRT||AD||AP^Administering Provider^HL70912|66^SECOND^NURSE^^^^^^NPI")
     assert len(found["performer"]) == 2
+
+
+def test_who_takes_part_is_told_before_it() -> None:
+    found = given("ORC|RE|P1^EHR|F1^PHARM", "PRT||AD||AP^Administering Provider^HL70912|66^SECOND^NURSE^^^^^^NPI", RXA)
+    assert len(found["performer"]) == 2

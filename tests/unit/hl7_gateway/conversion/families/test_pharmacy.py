@@ -286,3 +286,27 @@ def test_how_strong_the_product_is() -> None:
         "denominator": {"value": 5, "unit": "mL"},
     }
     assert product["form"]["coding"][0]["display"] == "Syrup"
+
+
+ORDERED = "PRT||AD||OP^Ordering Provider^HL70912|66^ORDERS^ANN^^^^^^NPI"
+ENTERED = "PRT||AD||EP^Entering Provider^HL70912|67^ENTERS^ANN^^^^^^NPI"
+
+
+@pytest.mark.parametrize("product", [(RXE,), ("RXO|N1^Aspirin^NDC|1|2|TAB",), ("RXO|N1^Aspirin^NDC|1|2|TAB", RXE)])
+def test_who_has_ordered_it_is_told_before_it(product: tuple[str, ...]) -> None:
+    found = resources(PID, "ORC|NW|P1^EHR|F1^PHARM", ORDERED, ENTERED, *product)
+    (request,) = of_type(found, "MedicationRequest")
+    (doctor,) = [one for one in of_type(found, "Practitioner") if one["name"][0]["family"] == "ORDERS"]
+    assert request["requester"] == {"reference": f"Practitioner/{doctor['id']}"}
+    assert not of_type(found, "CareTeam")
+
+
+def test_who_is_gone_has_ordered_nothing() -> None:
+    assert "requester" not in order("ORC|NW|P1^EHR|F1^PHARM", ORDERED.replace("|AD|", "|DE|"), RXE)
+
+
+def test_the_control_tells_better_who_has_ordered_it() -> None:
+    found = resources(PID, ORC, ORDERED, RXE)
+    (request,) = of_type(found, "MedicationRequest")
+    (doctor,) = [one for one in of_type(found, "Practitioner") if one["name"][0]["family"] == "WHO"]
+    assert request["requester"] == {"reference": f"Practitioner/{doctor['id']}"}
