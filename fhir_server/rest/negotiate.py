@@ -86,7 +86,7 @@ def present(response: Response, wanted: Presentation) -> Response:
 
 def legible(request: Request, response: Response) -> Response:
     """An error for people, where _pretty asks for that, whatever else is wrong with the request."""
-    if response.body is not None and _PRETTY.search(request.query_string):
+    if response.body is not None and _PRETTY.search(request.environ.get("QUERY_STRING", "")):
         response.body = msgspec.json.format(response.body, indent=2)
     return response
 

@@ -144,7 +144,7 @@ def _go_on(connection: psycopg.Connection, tenant_id: int, head: Head, most: int
     """Messages that are free, and those behind them."""
     free = head.free()
     taken = Taken(_taken(connection, tenant_id, free, most, OCTETS) if free else ())
-    if not 0 < len(taken) < most:
+    if not 0 < len(taken) < most or len(free) == len(head):
         return taken
     numbers = {one.id for one in taken}
     room = OCTETS - sum(len(one.raw) for one in taken)

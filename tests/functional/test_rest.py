@@ -179,6 +179,7 @@ def test_errors_are_for_people_too_where_they_are_asked_to_be(api: Api) -> None:
         "Patient?_pretty=true&nonsense=1",
         "Nothing?_pretty=true",
         "?%zz&_pretty=true",
+        "Patient?name=%ff&_pretty=true",
     ):
         answer = api.get(path, Prefer="handling=strict")
         assert (answer.status >= 400, answer.data[: len(begun)]) == (True, begun), path

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 CHARACTERS = st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]) | st.sampled_from("|^~\\&#\"' .-\r\n\t")
 TEXTS = st.text(CHARACTERS, min_size=1, max_size=12).map(str.strip).filter(bool) | st.just('""')
+CODES = TEXTS.map(lambda text: " ".join(text.split()))
+"""With single spaces, as codes are read: https://hl7.org/fhir/R4/datatypes.html#code"""
 LINES = TEXTS.filter(lambda one: "\r" not in one)
 SYSTEMS = st.sampled_from(
     ["urn:oid:1.2.3", "http://a.example/x", "urn:uuid:00000000-0000-4000-8000-000000000000", "urn:hl7:dns:a.example"]
@@ -51,7 +53,7 @@ QUANTITIES = st.fixed_dictionaries(
     {"value": NUMBERS},
     optional={"comparator": st.sampled_from(["<", "<=", ">", ">="]), "unit": TEXTS},
 ) | st.fixed_dictionaries(
-    {"value": NUMBERS, "unit": TEXTS, "code": TEXTS, "system": st.just("http://unitsofmeasure.org")}
+    {"value": NUMBERS, "unit": TEXTS, "code": CODES, "system": st.just("http://unitsofmeasure.org")}
 )
 
 NAMES = st.fixed_dictionaries(
