@@ -25,7 +25,7 @@ _MOST: Final = 256
 _OCTETS: Final = 16 * 1024 * 1024
 """How many bytes are kept together, as long as there is more than one message."""
 
-_GATHERING: Final = 0.01
+_GATHERING: Final = 0.03
 """Seconds that messages which are in no hurry wait for others: a commit costs about as much for one as for ten."""
 _ENOUGH: Final = 32
 """How many of them wait for no more."""
