@@ -175,12 +175,13 @@ def decide(obj: tuple[Pace, Path]) -> None:
 
 @main.command(name="gateway", epilog="\b\nExample:\n  python -m benchmarks gateway --minutes 10")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=10.0, show_default=True, help="Of each measurement.")
-@click.option("--minutes", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="At 500 a second.")
+@click.option("--minutes", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Of the paced one.")
+@click.option("--rate", type=click.FloatRange(1, 10_000), default=gateway.STORED, show_default=True, help="Its pace.")
 @click.pass_obj
-def feed(obj: tuple[Pace, Path], seconds: float, minutes: float) -> None:
+def feed(obj: tuple[Pace, Path], seconds: float, minutes: float, rate: float) -> None:
     """Measure how many messages of HL7 v2 are accepted and stored, and what each costs by phase."""
     with _told():
-        found = gateway.run(seconds, minutes, _say)
+        found = gateway.run(seconds, minutes, rate, _say)
     _write(obj[1], "gateway.json", found)
 
 

@@ -24,11 +24,11 @@ _MOST_A_SECOND: Final = {"accepted": 7_000, "stored": 1_000}
 _DELIVERED: Final = 3_000
 
 
-def run(seconds: float, minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure each way of sending for ``seconds``, the paced one for ``minutes``; as plain values."""
+def run(seconds: float, minutes: float, rate: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure each way of sending for ``seconds``, the paced one at ``rate`` for ``minutes``; as plain values."""
     with instance.running_instance() as one:
         described = machine.describe(one.postgres.owner_url)
-        fed = _fed(one, seconds, minutes, say)
+        fed = _fed(one, seconds, minutes, rate, say)
     phases = []
     for most in (32, 1):
         with instance.running_instance() as one:
@@ -44,7 +44,9 @@ def run(seconds: float, minutes: float, say: Callable[[str], None]) -> dict[str,
     }
 
 
-def _fed(one: Instance, seconds: float, minutes: float, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def _fed(
+    one: Instance, seconds: float, minutes: float, rate: float, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
     tenant = one.tenant("fed")
     _configure(one, tenant.id, {"zone": "America/New_York"})
     found = []
@@ -53,7 +55,7 @@ def _fed(one: Instance, seconds: float, minutes: float, say: Callable[[str], Non
         ("accepted", Sending(1, seconds)),
         ("stored", Sending(CONNECTIONS, seconds)),
         ("stored", Sending(1, seconds)),
-        ("stored", Sending(CONNECTIONS, minutes * 60, STORED)),
+        ("stored", Sending(CONNECTIONS, minutes * 60, rate)),
     ):
         if kind == "stored":
             # Nobody has converted what was accepted before.
